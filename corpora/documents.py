@@ -1,0 +1,60 @@
+"""The three records that a test collection is made of: documents, queries and judgments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Document", "Judgment", "Query"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Document(_Record):
+    """One document, or one chunk of a long one.
+
+    Attributes:
+        id: unique in its corpus; ``name/id`` when several corpora are read together.
+        title: may be empty.
+        text: may be empty; an empty document is kept, but no query is generated from it.
+        doc_type: what kind of document it is, such as ``scientific-abstract``; programs are compiled per type.
+        language: ISO 639-1 code.
+        metadata: anything else that came with it; ``parent_id`` names the document a chunk was cut from.
+    """
+
+    id: str = Field(min_length=1)
+    title: str = ""
+    text: str = ""
+    doc_type: str = "document"
+    language: str = "en"
+    metadata: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def full_text(self) -> str:
+        """Title and text as one string: what retrieval indexes and what checks compare with."""
+        return f"{self.title} {self.text}".strip() if self.title else self.text
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to generate a query from."""
+        return not self.text.strip() and not self.title.strip()
+
+
+class Query(_Record):
+    """One query, written by a person or generated."""
+
+    id: str = Field(min_length=1)
+    text: str
+    metadata: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Judgment(_Record):
+    """That a document answers a query to some grade (0 means not relevant), as in TREC's qrels."""
+
+    query_id: str
+    document_id: str
+    grade: int = 1

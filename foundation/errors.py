@@ -1,0 +1,95 @@
+"""Every error that InPars+ raises on purpose, in one tree.
+
+::
+
+    InParsError
+    ├── InputError              what a person gave is wrong; nothing was spent
+    │   ├── CorpusError         a document, query or judgment file
+    │   ├── ConfigurationError  a flag, a setting, a name
+    │   └── ProgramFileError    a compiled program file: foreign, newer, tampered, for another signature
+    ├── MissingPartError        an optional package or model is not installed; names the command that installs it
+    ├── ModelError              a language model
+    │   ├── ReplyError          one reply could not be read; data, not a crash: it becomes a rejected candidate
+    │   ├── DeadModelError      the model does not answer, or not usably, often enough to give up early
+    │   └── SpendingCapError    the cap in tokens or currency is reached; finished work is kept
+    └── RunError                a run directory: held by another process, disk full, not writable
+
+The message of each is one sentence that says what is wrong. ``place`` says where (file and line, document id,
+setting), ``remedy`` what to do; ``str()`` joins the three.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "CorpusError",
+    "DeadModelError",
+    "InParsError",
+    "InputError",
+    "MissingPartError",
+    "ModelError",
+    "ProgramFileError",
+    "ReplyError",
+    "RunError",
+    "SpendingCapError",
+]
+
+
+class InParsError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        message: one sentence that says what is wrong, without a full stop at its end.
+        place: where it went wrong, such as ``corpus.jsonl, line 7`` or ``document 'a/12'``.
+        remedy: what to do about it, as an imperative.
+    """
+
+    def __init__(self, message: str, *, place: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        head = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{head}. {self.remedy}" if self.remedy else head
+
+
+class InputError(InParsError):
+    """What a person gave is wrong."""
+
+
+class CorpusError(InputError):
+    """A file of documents, queries or judgments cannot be read as what it claims to be."""
+
+
+class ConfigurationError(InputError):
+    """A flag, a setting or a name is wrong."""
+
+
+class ProgramFileError(InputError):
+    """A compiled program file is foreign, newer, tampered with, or made for another signature."""
+
+
+class MissingPartError(InParsError):
+    """An optional package or model is not installed."""
+
+
+class ModelError(InParsError):
+    """A language model failed."""
+
+
+class ReplyError(ModelError):
+    """One reply of a model could not be read."""
+
+
+class DeadModelError(ModelError):
+    """A model does not answer, or so rarely usably that going on would waste time and money."""
+
+
+class SpendingCapError(ModelError):
+    """The spending cap of this run is reached."""
+
+
+class RunError(InParsError):
+    """A run directory cannot be used."""

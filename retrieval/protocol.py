@@ -1,0 +1,53 @@
+"""What everything that searches has in common: one batched method and the ranking it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+__all__ = ["Ranking", "Retriever"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The documents found for one query, best first.
+
+    Attributes:
+        ids: document ids, best first, without repeats.
+        scores: one score an id, in the retriever's own unit, never increasing.
+    """
+
+    ids: tuple[str, ...]
+    scores: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.scores):
+            raise ValueError(f"A ranking needs one score an id, not {len(self.scores)} for {len(self.ids)}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rank(self, document_id: str) -> int | None:
+        """The 1-based rank of a document, or ``None`` if it was not found."""
+        try:
+            return self.ids.index(document_id) + 1
+        except ValueError:
+            return None
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Anything that searches a corpus. A user's own engine needs only this method."""
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        """Search all queries at once.
+
+        Args:
+            queries: query texts; an empty one gets an empty ranking.
+            k: how many documents to return at most; may exceed the size of the corpus.
+
+        Returns:
+            One ranking a query, in the order of the queries.
+        """
+        ...
