@@ -1,1 +1,76 @@
+"""What everything else stands on: errors, safe files, run directories, progress, batching, summaries, secrets."""
 
+from __future__ import annotations
+
+from inpars_plus.foundation.batching import Batcher
+from inpars_plus.foundation.errors import (
+    ConfigurationError,
+    CorpusError,
+    DeadModelError,
+    InParsError,
+    InputError,
+    MissingPartError,
+    ModelError,
+    ProgramFileError,
+    ReplyError,
+    RunError,
+    SpendingCapError,
+)
+from inpars_plus.foundation.files import (
+    JSON,
+    append_lines,
+    digest,
+    digest_file,
+    read_json,
+    read_lines,
+    replacing,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from inpars_plus.foundation.parts import require
+from inpars_plus.foundation.progress import Bar, bar, log_to_stderr, say, track
+from inpars_plus.foundation.runs import Run
+from inpars_plus.foundation.secrets import HIDDEN, contains_secret, hide_secrets, redact, register_secret
+from inpars_plus.foundation.summaries import LmUsage, Summary, peak_memory_mb, write_summary
+
+__all__ = [
+    "HIDDEN",
+    "JSON",
+    "Bar",
+    "Batcher",
+    "ConfigurationError",
+    "CorpusError",
+    "DeadModelError",
+    "InParsError",
+    "InputError",
+    "LmUsage",
+    "MissingPartError",
+    "ModelError",
+    "ProgramFileError",
+    "ReplyError",
+    "Run",
+    "RunError",
+    "SpendingCapError",
+    "Summary",
+    "append_lines",
+    "bar",
+    "contains_secret",
+    "digest",
+    "digest_file",
+    "hide_secrets",
+    "log_to_stderr",
+    "peak_memory_mb",
+    "read_json",
+    "read_lines",
+    "redact",
+    "register_secret",
+    "replacing",
+    "require",
+    "say",
+    "track",
+    "write_bytes",
+    "write_json",
+    "write_summary",
+    "write_text",
+]

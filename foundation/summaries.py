@@ -1,0 +1,103 @@
+"""``summary.json``: what every script leaves behind about its run."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from inpars_plus.foundation.files import write_json
+from inpars_plus.foundation.secrets import redact
+
+__all__ = ["LmUsage", "Summary", "peak_memory_mb", "write_summary"]
+
+
+class LmUsage(BaseModel):
+    """What the calls of a language model came to. Two of them add up with ``+``.
+
+    Attributes:
+        calls: finished requests that reached the model; a reply served from a store is not one.
+        prompt_tokens: tokens sent.
+        completion_tokens: tokens received.
+        cost_usd: in US dollars, as far as prices are known; ``None`` when none is (a local model).
+        seconds: time inside the model, summed over calls; not part of ``summary.json``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+    seconds: float = 0.0
+
+    def __add__(self, other: LmUsage) -> LmUsage:
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return LmUsage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost_usd=sum(costs) if costs else None,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+class Summary(BaseModel):
+    """The content of ``summary.json``.
+
+    Attributes:
+        settings: every setting of the run after flags and configuration were merged; secrets are blanked.
+        seed: the one seed that all randomness came from.
+        hashes: content digests of what was read and written, by name.
+        seconds: wall-clock time.
+        peak_memory_mb: see :func:`peak_memory_mb`.
+        lm: calls, tokens and cost of all language models together.
+        results: what was measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+    hashes: dict[str, str] = Field(default_factory=dict)
+    seconds: float = 0.0
+    peak_memory_mb: int = 0
+    lm: LmUsage = Field(default_factory=LmUsage)
+    results: dict[str, Any] = Field(default_factory=dict)
+
+    @field_serializer("settings")
+    def _blank_secrets(self, settings: dict[str, Any]) -> Any:
+        return redact(settings)
+
+    @field_serializer("lm")
+    def _without_seconds(self, lm: LmUsage) -> dict[str, Any]:
+        return lm.model_dump(exclude={"seconds"})
+
+
+def peak_memory_mb() -> int:
+    """The most memory in MiB that this process, or the largest child that has ended, held at once.
+
+    The larger of the two, not their sum: the operating system counts a child's memory from its parent's at the
+    moment it starts, so a sum would count that twice.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(peak * unit / 2**20)
+
+
+def write_summary(directory: str | os.PathLike[str], summary: Summary) -> Path:
+    """Write ``summary.json`` into a directory in one step.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        RunError: the disk is full, or the directory cannot be written.
+    """
+    path = Path(directory) / "summary.json"
+    write_json(path, summary.model_dump())
+    return path
