@@ -1,0 +1,50 @@
+"""What holds for every test: no network, caches of its own, and no secret of the person who runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Before any test module imports DSPy, LiteLLM or Hugging Face code, which read these once.
+_SCRATCH = Path(tempfile.mkdtemp(prefix="inpars-plus-tests-"))
+os.environ["DSPY_CACHEDIR"] = str(_SCRATCH / "dspy")
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# One cache of indexes a session, so that a collection is encoded once; set the variable to keep it between sessions.
+os.environ.setdefault("INPARS_PLUS_CACHE", str(_SCRATCH / "cache"))
+for _name in [name for name in os.environ if name.endswith("_API_KEY")]:
+    del os.environ[_name]
+
+_COLLECTIONS = os.environ.get("INPARS_PLUS_COLLECTIONS")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_SCRATCH, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if _COLLECTIONS and Path(_COLLECTIONS).is_dir():
+        return
+    reason = "INPARS_PLUS_COLLECTIONS does not name a directory of test collections"
+    for item in items:
+        if item.get_closest_marker("collections"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def collections() -> Path:
+    """The directory of test collections; for tests marked ``collections``."""
+    if not _COLLECTIONS:
+        pytest.skip("INPARS_PLUS_COLLECTIONS is not set")
+    return Path(_COLLECTIONS)
+
+
+@pytest.fixture
+def tree() -> Path:
+    """The root of the repository."""
+    return Path(__file__).resolve().parent.parent
