@@ -1,1 +1,26 @@
+"""What a language model is asked: typed DSPy signatures and their pydantic output types, one file a task."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAnalysis
+    from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery, normalize_query
+
+__all__ = ["AnalyzeDocument", "DocumentAnalysis", "GenerateQueries", "SyntheticQuery", "normalize_query"]
+
+_HOMES = {
+    "AnalyzeDocument": "analyze_document",
+    "DocumentAnalysis": "analyze_document",
+    "GenerateQueries": "generate_queries",
+    "SyntheticQuery": "generate_queries",
+    "normalize_query": "generate_queries",
+}
+
+
+def __getattr__(name: str) -> Any:  # importing DSPy takes most of a second, so it waits until a signature is used
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
