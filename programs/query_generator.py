@@ -186,7 +186,7 @@ class QueryGenerator(dspy.Module):  # type: ignore[misc]
             return [], str(error)
         except LMError as error:
             raise _own_cause(error) or error
-        if not isinstance(reply.queries, list):
+        if not isinstance(reply.queries, list) or not reply.queries:
             return [], str(reply.queries)
         return [query.text for query in reply.queries], None
 
