@@ -1,0 +1,56 @@
+"""The readable text of an HTML page, one block (paragraph, heading, list item, table row) a line."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from selectolax.lexbor import LexborHTMLParser
+
+__all__ = ["declared_encoding", "html_to_text"]
+
+_UNREADABLE = "script, style, noscript, template, svg, head"
+_BLOCKS = (
+    "address, article, aside, blockquote, br, caption, dd, div, dl, dt, figcaption, footer, form, h1, h2, h3, h4, h5, "
+    "h6, header, hr, li, main, nav, ol, option, p, pre, section, table, td, th, tr, ul"
+)
+# A line break in the source means nothing in HTML, so breaks that do are marked by a character that text has not.
+_BREAK = "\x1e"
+_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
+
+
+def html_to_text(html: str) -> tuple[str, str]:
+    """The title and the readable text of a page.
+
+    Scripts, styles and the like are left out; line breaks inside ``<pre>`` are kept.
+
+    Args:
+        html: the source; broken markup is read as a browser reads it.
+
+    Returns:
+        The title (``<title>``, else the first ``<h1>`` or ``<h2>``, else empty) and the text.
+    """
+    tree = LexborHTMLParser(html.replace(_BREAK, " "))
+    title_node = tree.css_first("head > title") or tree.css_first("h1") or tree.css_first("h2")
+    title = " ".join(title_node.text().split()) if title_node is not None else ""
+    for node in tree.css(_UNREADABLE):
+        node.decompose()
+    for node in tree.css("pre"):
+        node.replace_with(_BREAK + node.text().replace("\n", _BREAK) + _BREAK)
+    for node in tree.css(_BLOCKS):
+        node.insert_before(_BREAK)
+        node.insert_after(_BREAK)
+    root = tree.body or tree.root
+    lines = (" ".join(line.split()) for line in (root.text() if root is not None else "").split(_BREAK))
+    return title, "\n".join(line for line in lines if line)
+
+
+def declared_encoding(head: bytes) -> str | None:
+    """The encoding that a page declares in its first bytes, if Python knows it."""
+    found = _CHARSET.search(head)
+    if found is None:
+        return None
+    try:
+        return codecs.lookup(found[1].decode("ascii")).name
+    except LookupError:
+        return None
