@@ -1,1 +1,61 @@
+"""Search: BM25, dense, hybrid and a person's own engine behind one batched protocol, indexes cached by content."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from inpars_plus.retrieval.protocol import Ranking, Retriever
+
+if TYPE_CHECKING:
+    from inpars_plus.retrieval.bm25 import Bm25Retriever
+    from inpars_plus.retrieval.bm25_reference import RankBm25Retriever
+    from inpars_plus.retrieval.cache import default_cache_directory
+    from inpars_plus.retrieval.dense import DenseRetriever
+    from inpars_plus.retrieval.encoders import Encoder, load_encoder
+    from inpars_plus.retrieval.hybrid import ConvexRetriever, RrfRetriever
+    from inpars_plus.retrieval.loading import DEFAULT_RETRIEVER, RETRIEVERS, build_retriever
+    from inpars_plus.retrieval.ranks import ranks_of_sources
+
+__all__ = [
+    "DEFAULT_RETRIEVER",
+    "RETRIEVERS",
+    "Bm25Retriever",
+    "ConvexRetriever",
+    "DenseRetriever",
+    "Encoder",
+    "RankBm25Retriever",
+    "Ranking",
+    "Retriever",
+    "RrfRetriever",
+    "build_retriever",
+    "default_cache_directory",
+    "load_encoder",
+    "ranks_of_sources",
+]
+
+# Imported when first asked for: what programs import must not bring indexes and models with it.
+_LAZY = {
+    "DEFAULT_RETRIEVER": "loading",
+    "RETRIEVERS": "loading",
+    "Bm25Retriever": "bm25",
+    "ConvexRetriever": "hybrid",
+    "DenseRetriever": "dense",
+    "Encoder": "encoders",
+    "RankBm25Retriever": "bm25_reference",
+    "RrfRetriever": "hybrid",
+    "build_retriever": "loading",
+    "default_cache_directory": "cache",
+    "load_encoder": "encoders",
+    "ranks_of_sources": "ranks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

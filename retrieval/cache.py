@@ -1,0 +1,110 @@
+"""Where indexes are kept between runs: arrays in safetensors files with a digest, so that a damaged one is noticed.
+
+A cache file is named by the content it was computed from. It can be deleted at any time; it is computed again. No file
+holds a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpars_plus.foundation.errors import RunError
+from inpars_plus.foundation.files import replacing
+
+__all__ = ["Arrays", "default_cache_directory", "load_array", "load_arrays", "save_arrays"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_log = logging.getLogger("inpars_plus")
+
+
+def default_cache_directory() -> Path:
+    """``$INPARS_PLUS_CACHE``, or ``~/.cache/inpars-plus``."""
+    chosen = os.environ.get("INPARS_PLUS_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "inpars-plus"
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays into one safetensors file in one step, with a digest of their content in its header.
+
+    Raises:
+        RunError: the disk is full, or the path cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={"sha256": _digest(tensors)})
+        except SafetensorError as problem:
+            raise RunError(
+                f"the cache file could not be written ({problem})",
+                place=str(path),
+                remedy="Free some space on that disk and run the same command again; what is finished is kept",
+            ) from problem
+
+
+def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
+    """Read what :func:`save_arrays` wrote.
+
+    Returns:
+        The arrays, or ``None`` when there is no such file. A damaged file is removed with a warning, and counts as
+        none.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors: dict[str, npt.NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            expected = (file.metadata() or {}).get("sha256")
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError, ValueError) as problem:
+        _remove_damaged(path, str(problem))
+        return None
+    if _digest(tensors) != expected:
+        _remove_damaged(path, "its content differs from its digest")
+        return None
+    return tensors
+
+
+def load_array(path: Path, name: str) -> npt.NDArray[Any] | None:
+    """Read one array of a file without the others, and so without comparing the digest.
+
+    Returns:
+        The array, or ``None`` as for :func:`load_arrays`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            array: npt.NDArray[Any] = file.get_tensor(name)
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError, ValueError) as problem:
+        _remove_damaged(path, str(problem))
+        return None
+    return array
+
+
+def _remove_damaged(path: Path, what: str) -> None:
+    _log.warning("%s: the cache file is damaged (%s) and is built again", path, what)
+    path.unlink(missing_ok=True)
+
+
+def _digest(arrays: Arrays) -> str:
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        total.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()

@@ -1,0 +1,108 @@
+"""Dense retrieval: the cosine between a query's vector and each document's, searched exactly with FAISS."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from inpars_plus.foundation.batching import Batcher
+from inpars_plus.retrieval.embeddings import embed
+from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
+
+if TYPE_CHECKING:
+    from inpars_plus.retrieval.encoders import Encoder
+
+__all__ = ["DenseRetriever"]
+
+_DECIMALS = 5
+"""Scores are rounded to these, because the last bits depend on the size of the batch: ties must not."""
+
+_SPARE = 16
+"""Documents searched beyond k, so that ties at its end are decided by the order of the corpus."""
+
+_REMEMBERED_QUERIES = 20_000
+
+
+class _Search(NamedTuple):
+    queries: tuple[str, ...]
+    width: int
+
+
+class DenseRetriever(IndexedRetriever):
+    """Exact search by cosine.
+
+    Empty documents are never found, and every other document is, if ``k`` is large enough. Searches of many threads
+    are answered together by one thread, so that queries are encoded in batches; the vectors of the last 20,000
+    queries are remembered.
+
+    Args:
+        ids: the documents' ids.
+        texts: one text an id, title included.
+        encoder: what encodes documents and queries.
+        cache_directory: where vectors of documents are kept; ``None`` keeps them in memory only.
+    """
+
+    def __init__(
+        self, ids: Sequence[str], texts: Sequence[str], encoder: Encoder, *, cache_directory: Path | None = None
+    ) -> None:
+        import faiss
+
+        super().__init__(ids)
+        self._encoder = encoder
+        self._remembered: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        # Rows of the index are the documents that are not empty, in the order of the corpus.
+        self._rows = np.array([row for row, text in enumerate(texts) if text.strip()], dtype=np.int64)
+        self._index = None
+        if len(self._rows):
+            vectors = embed([texts[row] for row in self._rows], encoder, cache_directory=cache_directory)
+            self._index = faiss.IndexFlatIP(vectors.shape[1])
+            self._index.add(vectors)
+        # One thread for all searches: torch and FAISS would start a pool of threads for each thread that calls them.
+        self._batcher: Batcher[_Search, Hits] = Batcher(self._answer, max_size=256, max_wait_seconds=0.001)
+
+    def _search(self, queries: Sequence[str], width: int) -> Hits:
+        return self._batcher(_Search(tuple(queries), width))
+
+    def _answer(self, searches: Sequence[_Search]) -> list[Hits]:
+        queries = [query for search in searches for query in search.queries]
+        widest = max(search.width for search in searches)
+        positions, scores = self._nearest(self._vectors(queries), widest)
+        answers, start = [], 0
+        for search in searches:
+            rows = slice(start, start + len(search.queries))
+            answers.append(Hits(positions[rows, : search.width], scores[rows, : search.width]))
+            start = rows.stop
+        return answers
+
+    def _nearest(self, vectors: npt.NDArray[np.float32], width: int) -> Hits:
+        hits = Hits.empty(len(vectors), width)
+        if self._index is None:
+            return hits
+        found, rows = self._index.search(vectors, min(width + _SPARE, len(self._rows)))
+        scores = np.round(found.astype(np.float64), _DECIMALS)
+        # Two stable sorts: by position, then by score, so that equal scores stay in the order of the corpus.
+        order = np.argsort(rows, axis=1)
+        order = np.take_along_axis(order, np.argsort(-np.take_along_axis(scores, order, 1), axis=1, kind="stable"), 1)
+        taken = order[:, :width]
+        hits.positions[:, : taken.shape[1]] = self._rows[np.take_along_axis(rows, taken, 1)]
+        hits.scores[:, : taken.shape[1]] = np.take_along_axis(scores, taken, 1)
+        return hits
+
+    def _vectors(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The vectors of queries; only the thread of the batcher comes here."""
+        remembered = self._remembered
+        vectors = {query: remembered[query] for query in queries if query in remembered}
+        fresh = [query for query in dict.fromkeys(queries) if query not in vectors]
+        if fresh:
+            vectors.update(zip(fresh, self._encoder.encode(fresh, short=True), strict=True))
+        for query, vector in vectors.items():
+            remembered[query] = vector
+            remembered.move_to_end(query)
+        while len(remembered) > _REMEMBERED_QUERIES:
+            remembered.popitem(last=False)
+        return np.stack([vectors[query] for query in queries])

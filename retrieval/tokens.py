@@ -1,0 +1,50 @@
+"""How BM25 cuts texts into terms: lower case, words of two letters or more, no English stop words, Snowball stems."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+__all__ = ["TOKENS", "Tokenizer"]
+
+TOKENS = {"stopwords": "english", "stemmer": "snowball-english", "pattern": r"(?u)\b\w\w+\b"}
+"""The settings, for the names of cached indexes. The reference figures use them for every language."""
+
+
+class Tokenizer:
+    """Cuts texts into terms, the same way for documents and queries. Threads may share one."""
+
+    def __init__(self) -> None:
+        import Stemmer
+
+        self._stemmer = Stemmer.Stemmer("english")
+        self._lock = threading.Lock()  # a Snowball stemmer keeps state while it works
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Versions of the packages that decide what the terms are."""
+        return {package: version(package) for package in ("bm25s", "PyStemmer")}
+
+    def terms(self, texts: Sequence[str]) -> list[list[str]]:
+        """The terms of each text, in order, with repeats."""
+        return self._tokenize(texts, return_ids=False) if texts else []
+
+    def indexed_terms(self, texts: Sequence[str]) -> Any:
+        """The same as ids with their vocabulary: the form that ``bm25s`` indexes fastest."""
+        return self._tokenize(texts, return_ids=True)
+
+    def _tokenize(self, texts: Sequence[str], *, return_ids: bool) -> Any:
+        import bm25s
+
+        with self._lock:
+            return bm25s.tokenize(
+                list(texts),
+                lower=True,
+                token_pattern=TOKENS["pattern"],
+                stopwords="english",
+                stemmer=self._stemmer,
+                return_ids=return_ids,
+                show_progress=False,
+            )
