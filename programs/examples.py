@@ -45,8 +45,8 @@ def example_of(
         document: what to generate for.
         number_of_queries: how many.
         key_terms: document frequencies of the collection.
-        queries: known good queries of this document. With them the example can serve as a labelled demonstration, because
-            it also carries the fields of the signature.
+        queries: known good queries of this document. With them the example can serve as a labelled demonstration,
+            because it also carries the fields of the signature.
 
     Returns:
         An example whose inputs are ``source`` and ``number_of_queries``.

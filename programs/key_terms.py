@@ -1,7 +1,7 @@
 """The key terms of a document: the words that set it apart from the others of its collection.
 
-A term weighs ``(1 + ln tf) · ln(N / df)``: tf its count in the document, df the number of documents that have it, N the
-number of documents (the ``ltc`` weight without normalisation; Salton and Buckley, 1988, doi:10.1016/0306-4573(88)90021-0).
+A term weighs ``(1 + ln tf) · ln(N / df)``: tf its count in the document, df the number of documents that have it, N
+the number of documents (Salton and Buckley, 1988, doi:10.1016/0306-4573(88)90021-0, with the logarithm of tf).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MIN_LENGTH = 3
 
 @lru_cache(maxsize=1 << 17)
 def _parts(word: str) -> tuple[tuple[str, str], ...]:
-    """The (term, surface form) pairs of a word: one, or several of camelCase; none of a function word or a short one."""
+    """The (term, surface form) pairs of a word: several of camelCase, none of a function word or a short one."""
     surfaces = _CAMEL_PART.findall(word) if _CAMEL_CASE.match(word) else [word]
     return tuple(
         (_term(surface), surface)
@@ -77,9 +77,9 @@ class KeyTerms:
 
     Immutable, so threads and DSPy's many deep copies share one object.
 
-    Only the ``MAX_VOCABULARY`` terms of highest df are kept. Every other term, and every term of a document that was not
-    in the collection, falls back to ``unseen_frequency``: the mean df of the terms left out, at least 1 (exactly 1 where
-    only terms of a single document were left out). Fitted on nothing, all terms weigh alike but for their tf.
+    Only the ``MAX_VOCABULARY`` terms of highest df are kept. Every other term, one that the collection never had
+    included, falls back to ``unseen_frequency``: the mean df of the terms left out, at least 1 (exactly 1 where only
+    terms of a single document were left out). Fitted on nothing, all terms weigh alike but for their tf.
 
     Args:
         documents: number of documents counted.
@@ -116,8 +116,8 @@ class KeyTerms:
             skip: how many of the best to pass over, so that another attempt can look from another side.
 
         Returns:
-            At most ``k`` words of at least three characters in the form in which the document has them most often; fewer
-            or none where the document has no more. Equal weights stand in order of first occurrence.
+            At most ``k`` words of at least three characters, in the form in which the document has them most often;
+            fewer or none where it has no more. Equal weights stand in order of first occurrence.
         """
         forms = _occurrences(document)
         weights = {term: self._weight(term, counts.total()) for term, counts in forms.items()}
@@ -135,7 +135,9 @@ class KeyTerms:
         by_frequency: dict[str, list[str]] = defaultdict(list)
         for term, df in self._frequencies.items():
             by_frequency[str(df)].append(term)
-        table = {df: " ".join(sorted(terms)) for df, terms in sorted(by_frequency.items(), key=lambda item: int(item[0]))}
+        table = {
+            df: " ".join(sorted(terms)) for df, terms in sorted(by_frequency.items(), key=lambda item: int(item[0]))
+        }
         packed = zlib.compress(json.dumps(table, ensure_ascii=False).encode(), level=9)
         return {
             "documents": self._documents,

@@ -2,10 +2,10 @@
 
 How it asks. A model with a completion prompt writes one query a reply, so it is asked once for each query that is
 missing; a chat model is asked for all missing ones at once. Up to ``attempts`` times, so there are at most
-``attempts`` × N calls. Every ask of one document differs from the one before, or a model at temperature 0 would give the
-same rejected reply again: it gets the next window of the document's key terms, and from the third attempt on, or once
-the windows begin anew, it is sampled at temperature 0.7 or the model's own, whichever is higher, under a ``rollout_id``
-of its own. All of this follows from the document and the model's settings alone, so it repeats exactly.
+``attempts`` × N calls. Every ask for one document differs from the one before, or a model at temperature 0 would give
+the same rejected reply again: it gets the next window of the document's key terms, and from the third attempt on, or
+once the windows begin anew, it is sampled at temperature 0.7 or the model's own, whichever is higher, under a
+``rollout_id`` of its own. All of this follows from the document and the model's settings alone, so it repeats exactly.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError, LMError
+from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.corpora.documents import Document
-from inpars_plus.foundation.errors import ConfigurationError, InParsError, ReplyError
+from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.metrics.checks import check_query
+from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.examples import prompt_inputs, terms_per_ask
 from inpars_plus.programs.key_terms import KeyTerms
 from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery
@@ -88,15 +89,15 @@ class _Outcome:
             self.last_failed = (inputs, list(texts))
 
 
-class QueryGenerator(dspy.Module):  # type: ignore[misc]
+class QueryGenerator(dspy.Module):
     """Writes distinct, checked queries for a document.
 
-    Safe to call from many threads, to deep-copy and to optimize. The model is the predictor's own (``set_lm``) or that of
-    ``dspy.context``.
+    Safe to call from many threads, to deep-copy and to optimize. The model is the predictor's own (``set_lm``) or that
+    of ``dspy.context``.
 
-    What an optimizer sees in the trace of a call is only the asks that gave accepted queries, with only those queries as
-    their output: a bootstrapped demonstration is never a failed ask. Where no ask succeeded, the last one stands there as
-    it went, for optimizers that learn from failures.
+    What an optimizer sees in the trace of a call is only the asks that gave accepted queries, with only those queries
+    as their output: a bootstrapped demonstration is never a failed ask. Where no ask succeeded, the last one stands
+    there as it went, for optimizers that learn from failures.
 
     Args:
         key_terms: document frequencies of the collection; without them, words weigh by their count in the document.
@@ -105,9 +106,7 @@ class QueryGenerator(dspy.Module):  # type: ignore[misc]
         attempts: how often to ask for what is missing, at least 1.
     """
 
-    def __init__(
-        self, *, key_terms: KeyTerms | None = None, prompt_form: str | None = None, attempts: int = 3
-    ) -> None:
+    def __init__(self, *, key_terms: KeyTerms | None = None, prompt_form: str | None = None, attempts: int = 3) -> None:
         super().__init__()
         if attempts < 1:
             raise ConfigurationError(f"attempts is {attempts}, but must be at least 1")
@@ -142,12 +141,7 @@ class QueryGenerator(dspy.Module):  # type: ignore[misc]
         return dspy.Prediction(queries=outcome.queries, rejected=outcome.rejected, shortfall=outcome.missing)
 
     def _ask_until_done(self, source: Document, outcome: _Outcome) -> None:
-        lm = self.generate.lm or dspy.settings.lm
-        if lm is None:
-            raise ConfigurationError(
-                "there is no language model to ask",
-                remedy="Give one: program.set_lm(load_lm('embedded')), or call the program in dspy.context(lm=...).",
-            )
+        lm = current_lm(self.generate)
         adapter = adapter_for(lm, self.prompt_form)
         per_ask = 1 if isinstance(adapter, CompletionAdapter) else outcome.wanted
         windows = self._windows(source, per_ask)
@@ -178,14 +172,12 @@ class QueryGenerator(dspy.Module):  # type: ignore[misc]
         """One call: the candidates, and the reply as it came where it could not be read."""
         try:
             # DSPy would trace every ask; _record writes the ones to learn from.
-            with dspy.context(adapter=adapter, trace=None):
+            with own_errors(), dspy.context(adapter=adapter, trace=None):
                 reply = self.generate(**inputs, config=config)
         except AdapterParseError as error:
             return [], str(error.lm_response)
         except (ReplyError, RecursionError) as error:  # a reply nested beyond reading is just as unreadable
             return [], str(error)
-        except LMError as error:
-            raise _own_cause(error) or error
         if not isinstance(reply.queries, list) or not reply.queries:
             return [], str(reply.queries)
         return [query.text for query in reply.queries], None
@@ -198,7 +190,9 @@ class QueryGenerator(dspy.Module):  # type: ignore[misc]
         for inputs, texts in steps:
             while len(trace) >= limit:
                 trace.pop(0)
-            trace.append((self.generate, inputs, dspy.Prediction(queries=[SyntheticQuery(text=text) for text in texts])))
+            trace.append(
+                (self.generate, inputs, dspy.Prediction(queries=[SyntheticQuery(text=text) for text in texts]))
+            )
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again."""
@@ -217,11 +211,3 @@ class QueryGenerator(dspy.Module):  # type: ignore[misc]
 def _sampling(lm: dspy.BaseLM, ask: int) -> dict[str, Any]:
     temperature = max(_SAMPLING_TEMPERATURE, lm.kwargs.get("temperature") or 0.0)
     return {"temperature": temperature, "rollout_id": _ROLLOUTS_APART * (lm.kwargs.get("rollout_id") or 0) + ask}
-
-
-def _own_cause(error: BaseException) -> InParsError | None:
-    """DSPy wraps what an engine raises; a dead model or a reached cap must keep its name."""
-    cause = error.__cause__
-    while cause is not None and not isinstance(cause, InParsError):
-        cause = cause.__cause__
-    return cause

@@ -76,7 +76,7 @@ class GenerateQueries(dspy.Signature):
 
     document: str = dspy.InputField(desc="the text that the queries must lead to")
     key_terms: list[str] = dspy.InputField(
-        desc="words that set this document apart from the others in its collection; build each query around some of them"
+        desc="words that set this document apart from others of its collection; build each query around some of them"
     )
     document_type: str = dspy.InputField(desc="what kind of text it is, such as scientific-abstract")
     number_of_queries: int = dspy.InputField(desc="how many queries to write")

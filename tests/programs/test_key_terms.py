@@ -46,7 +46,11 @@ def test_function_words_numbers_and_short_words_are_no_key_terms() -> None:
 
 
 def test_singular_and_plural_are_one_term() -> None:
-    assert KeyTerms.fit([]).of(Document(id="1", text="gene genes Genes genes virus bias"), 9) == ["genes", "virus", "bias"]
+    assert KeyTerms.fit([]).of(Document(id="1", text="gene genes Genes genes virus bias"), 9) == [
+        "genes",
+        "virus",
+        "bias",
+    ]
 
 
 def test_identifiers_fall_apart_into_their_words() -> None:
@@ -87,7 +91,14 @@ def test_beyond_the_cap_the_mean_frequency_of_what_was_left_out_is_the_fallback(
 
 
 @pytest.mark.parametrize(
-    "fault", [{"encoding": "pickle"}, {"frequencies": "AAAA"}, {"frequencies": "§"}, {"documents": None}, {"unseen_frequency": "x"}]
+    "fault",
+    [
+        {"encoding": "pickle"},
+        {"frequencies": "AAAA"},
+        {"frequencies": "§"},
+        {"documents": None},
+        {"unseen_frequency": "x"},
+    ],
 )
 def test_a_damaged_state_is_refused(fault: dict[str, object]) -> None:
     with pytest.raises(ProgramFileError, match="cannot be read"):

@@ -31,7 +31,7 @@ DOCUMENT = Document(
 OTHER = Document(
     id="d2",
     title="Heat pumps in winter",
-    text="Heat pumps keep homes warm at low outdoor temperatures when the refrigerant and the radiators are sized well.",
+    text="Heat pumps keep homes warm at low outdoor temperatures when the radiators are sized well.",
 )
 GOOD = "do cholesterol drugs really hurt muscles"
 GOOD_TOO = "is muscle ache from statins a nocebo effect"
@@ -121,7 +121,10 @@ def test_a_chat_model_is_asked_for_all_at_once_and_then_for_what_is_missing(chat
     assert "[[ ## number_of_queries ## ]]\n2" in engine.prompts[1]
 
 
-@pytest.mark.parametrize("garbage", ["I cannot do that", "", "[[ ## queries ## ]]\nnull", "[" * 5000, "\x00\ufffd", "[[ ## queries ## ]]\n{}"])
+@pytest.mark.parametrize(
+    "garbage",
+    ["I cannot do that", "", "[[ ## queries ## ]]\nnull", "[" * 5000, "\x00\ufffd", "[[ ## queries ## ]]\n{}"],
+)
 def test_an_unreadable_reply_is_a_rejected_candidate(chat_lm: Make, garbage: str) -> None:
     lm, engine = chat_lm([garbage, _chat(GOOD)])
     prediction = _ask(QueryGenerator(), lm)
@@ -144,7 +147,9 @@ def test_an_empty_document_is_never_sent_to_the_model(completion_lm: Make) -> No
 
 
 @pytest.mark.parametrize("error", [DeadModelError("the model is gone"), SpendingCapError("the cap is reached")])
-def test_a_dead_model_and_a_reached_cap_pass_through_under_their_own_name(completion_lm: Make, error: Exception) -> None:
+def test_a_dead_model_and_a_reached_cap_pass_through_under_their_own_name(
+    completion_lm: Make, error: Exception
+) -> None:
     lm, _ = completion_lm([error])
     with pytest.raises(type(error), match=str(error)):
         _ask(QueryGenerator(), lm)

@@ -70,6 +70,9 @@ def test_the_fields_are_typed_and_each_is_described() -> None:
 
 def test_a_chat_reply_with_bare_strings_or_objects_is_read() -> None:
     adapter = dspy.ChatAdapter()
-    for queries in ('["1. how do cells age", "why cells stop dividing"]', '[{"text": "how do cells age"}, {"text": "why cells stop dividing"}]'):
+    for queries in (
+        '["1. how do cells age", "why cells stop dividing"]',
+        '[{"text": "how do cells age"}, {"text": "why cells stop dividing"}]',
+    ):
         parsed = adapter.parse(GenerateQueries, f"[[ ## queries ## ]]\n{queries}\n\n[[ ## completed ## ]]")
         assert [query.text for query in parsed["queries"]] == ["how do cells age", "why cells stop dividing"]

@@ -1,0 +1,77 @@
+"""The program that labels a document: type from a given list, domain, topics, complexity, audience."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError
+
+from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError, ReplyError
+from inpars_plus.programs.asking import current_lm, own_errors
+from inpars_plus.programs.texts import fit_text
+from inpars_plus.signatures.analyze_document import AnalyzeDocument, analysis_of_types
+
+__all__ = ["DocumentAnalyst"]
+
+
+class DocumentAnalyst(dspy.Module):
+    """Labels documents in closed lists, so that the labels can be counted and routed by.
+
+    The reply is JSON for every model. An engine that can decode along a JSON schema (the embedded one can) cannot write
+    anything else but labels of the lists; how far they are right is another question, which ``docs`` answers with
+    measurements.
+
+    Args:
+        document_types: the types to choose from, at least one.
+        max_characters: how much of a document is sent; the beginning tells its kind.
+    """
+
+    def __init__(self, document_types: Sequence[str], *, max_characters: int = 2_000) -> None:
+        super().__init__()
+        types = tuple(dict.fromkeys(document_type.strip() for document_type in document_types))
+        if not types or not all(types):
+            raise ConfigurationError("there are no document types to choose from", remedy="Name at least one.")
+        if max_characters < 1:
+            raise ConfigurationError(f"max_characters is {max_characters}, but must be at least 1")
+        self.document_types = types
+        self.max_characters = max_characters
+        self.analyze = dspy.Predict(AnalyzeDocument)
+
+    def forward(self, source: Document) -> dspy.Prediction:
+        """Label one document.
+
+        Returns:
+            A prediction with ``analysis`` (a :class:`~inpars_plus.signatures.DocumentAnalysis`, or ``None``) and
+            ``reason`` (``None``, or why there is no analysis: ``empty_document`` or ``unreadable_reply``).
+
+        Raises:
+            ConfigurationError: if there is no language model.
+            ModelError: if the model is dead or its spending cap is reached.
+        """
+        if source.is_empty:
+            return dspy.Prediction(analysis=None, reason="empty_document")
+        current_lm(self.analyze)
+        # A type outside the list is refused in parsing; the predictor's own signature stays the one that is compiled.
+        signature = self.analyze.signature.with_updated_fields("analysis", type_=analysis_of_types(self.document_types))
+        try:
+            with own_errors(), dspy.context(adapter=dspy.JSONAdapter()):
+                reply = self.analyze(
+                    signature=signature,
+                    document=fit_text(f"{source.title}\n{source.text}".strip(), self.max_characters),
+                    document_types=list(self.document_types),
+                )
+        except (AdapterParseError, ReplyError, RecursionError):
+            return dspy.Prediction(analysis=None, reason="unreadable_reply")
+        return dspy.Prediction(analysis=reply.analysis, reason=None)
+
+    def dump_settings(self) -> dict[str, Any]:
+        """What the program store must know, beside DSPy's state, to build this program again."""
+        return {"document_types": list(self.document_types), "max_characters": self.max_characters}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Build a program from what :meth:`dump_settings` gave."""
+        return cls(settings["document_types"], max_characters=settings["max_characters"])

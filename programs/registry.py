@@ -1,0 +1,50 @@
+"""The programs that can be saved and loaded, by name.
+
+A file can only name a program of this list: loading never imports anything that a file asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from inpars_plus.foundation.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import dspy
+
+__all__ = ["REGISTRY", "name_of", "program_class"]
+
+REGISTRY: dict[str, str] = {
+    "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
+    "QueryGenerator": "inpars_plus.programs.query_generator:QueryGenerator",
+}
+"""Name → ``module:class``, imported when first used.
+
+A class is a ``dspy.Module`` with ``dump_settings() -> dict`` (JSON: what its constructor needs) and the class method
+``from_settings(settings)``. The settings ``prompt_form`` and ``key_terms``, where a program has them, stand in the file
+beside the others; ``from_settings`` gets all in one mapping.
+"""
+
+
+def program_class(name: str) -> Any:
+    """The class of a registered program."""
+    module, _, attribute = REGISTRY[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def name_of(program: dspy.Module) -> str:
+    """The name under which a program's class is registered.
+
+    Raises:
+        ConfigurationError: if it is not.
+    """
+    home = f"{type(program).__module__}:{type(program).__qualname__}"
+    names: Mapping[str, str] = {path: name for name, path in REGISTRY.items()}
+    if home not in names:
+        raise ConfigurationError(
+            f"programs of the class {home} cannot be saved, because it is not registered",
+            remedy="Add it to inpars_plus.programs.registry.REGISTRY",
+        )
+    return names[home]
