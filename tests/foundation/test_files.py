@@ -48,9 +48,14 @@ def test_a_written_file_has_its_content_and_ordinary_rights_and_nothing_beside_i
 def test_a_failed_block_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     write_bytes(path, b"old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
@@ -231,7 +236,8 @@ log, whole = sys.argv[1:]
 append_lines(log, [{"a": i} for i in range(3)])
 write_bytes(whole, b"old")
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-for write in (lambda: append_lines(log, [{"a": "x" * 500} for _ in range(10)]), lambda: write_bytes(whole, b"n" * 5000)):
+lines = [{"a": "x" * 500} for _ in range(10)]
+for write in (lambda: append_lines(log, lines), lambda: write_bytes(whole, b"n" * 5000)):
     try:
         write()
     except RunError as problem:

@@ -40,7 +40,7 @@ def test_usage_adds_up_and_an_unknown_cost_does_not_hide_a_known_one() -> None:
 
 
 def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(ValueError, match="extra_forbidden|Extra inputs"):
+    with pytest.raises(ValueError, match="Extra inputs"):
         Summary.model_validate({"tokens": 1})
 
 
@@ -65,6 +65,7 @@ def test_the_peak_of_memory_counts_what_was_held_and_children() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process its own peak")
 def test_what_the_parent_held_is_not_counted() -> None:
     code = "from inpars_plus.foundation.summaries import peak_memory_mb as p; print(p())"
-    large = f"import subprocess, sys; x = bytearray(300 << 20); subprocess.run([sys.executable, '-c', {code!r}], check=True)"
+    child = f"subprocess.run([sys.executable, '-c', {code!r}], check=True)"
+    large = f"import subprocess, sys; x = bytearray(300 << 20); {child}"
     done = subprocess.run([sys.executable, "-c", large], capture_output=True, text=True, check=True)
     assert 5 < int(done.stdout) < 200

