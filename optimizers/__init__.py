@@ -1,1 +1,1 @@
-
+"""What makes programs better."""

@@ -1,0 +1,174 @@
+"""How the LM calls of a compile are divided over its stages. Pure arithmetic, so that a dry run can tell.
+
+============  ======  ==============================================================================================
+stage         share   what it buys
+============  ======  ==============================================================================================
+preflight     2       two documents, uncaught: a dead model or a broken metric shows before anything is spent
+pool          .18     prompts of the pool, without demonstrations, by successive halving on validation documents
+harvest       .25     self-written labels: the best pool prompts on train documents, then prompts with demonstrations
+forms         .07     every prompt form with demonstrations on the same validation documents
+optimizer     .25     MIPROv2, bootstrapping, random search or GEPA
+final         .25     the few best candidates, the best pool prompt and the uncompiled program on the same documents
+============  ======  ==============================================================================================
+
+All documents are asked for once in each trial, so a plan is an upper bound and not a guess.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict
+
+from inpars_plus.foundation.errors import ConfigurationError
+
+__all__ = ["DEFAULT_BUDGET", "MINIMUM_BUDGET", "BudgetPlan", "Rung", "plan_budget"]
+
+#: About four minutes with the embedded model on two cores, at 8 calls a second.
+DEFAULT_BUDGET = 1800
+#: Below this no stage has enough documents to tell prompts apart.
+MINIMUM_BUDGET = 120
+
+_PREFLIGHT = 2
+_SHARES = {"pool": 0.18, "harvest": 0.25, "forms": 0.07, "optimizer": 0.25, "final": 0.25}
+_HALVING = 3
+_FIRST_RUNG_DOCUMENTS = 6
+_HARVEST_PROMPTS = (3, 2)
+_FIRST_HARVEST_SHARE = 0.45
+_FINAL_CANDIDATES = 5
+
+
+class Rung(BaseModel):
+    """So many prompts on so many documents.
+
+    Attributes:
+        prompts: how many are tried.
+        documents: how many documents each is tried on that it has not seen.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    prompts: int
+    documents: int
+
+    @property
+    def asks(self) -> int:
+        """Program calls."""
+        return self.prompts * self.documents
+
+
+class BudgetPlan(BaseModel):
+    """What each stage may spend.
+
+    Attributes:
+        budget: LM calls that were asked for.
+        calls_per_document: LM calls of one program call.
+        preflight: documents.
+        pool: the rungs of successive halving; each sees new documents.
+        harvest: the two rounds, on train documents.
+        forms: prompt forms with demonstrations; no prompts where the model has no forms.
+        optimizer: program calls for the optimizer proper.
+        final: candidates and documents of the last comparison.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    budget: int
+    calls_per_document: int
+    preflight: int
+    pool: tuple[Rung, ...]
+    harvest: tuple[Rung, Rung]
+    forms: Rung
+    optimizer: int
+    final: Rung
+
+    @property
+    def asks(self) -> int:
+        """Program calls of all stages together, at most."""
+        rungs = (*self.pool, *self.harvest, self.forms, self.final)
+        return self.preflight + sum(rung.asks for rung in rungs) + self.optimizer
+
+    @property
+    def calls(self) -> int:
+        """LM calls of all stages together, at most; never more than the budget."""
+        return self.asks * self.calls_per_document
+
+
+def plan_budget(
+    budget: int,
+    *,
+    instructions: int,
+    forms: int,
+    train: int,
+    validation: int,
+    calls_per_document: int = 1,
+) -> BudgetPlan:
+    """Divide a budget over the stages of a compile.
+
+    Args:
+        budget: LM calls.
+        instructions: in the pool.
+        forms: prompt forms to try; 0 or 1 where there is no choice.
+        train: train documents.
+        validation: validation documents.
+        calls_per_document: LM calls of one program call, one for each query asked for.
+
+    Returns:
+        The plan; its ``calls`` are at most the budget.
+
+    Raises:
+        ConfigurationError: the budget or the documents are too few.
+    """
+    if budget < MINIMUM_BUDGET * calls_per_document:
+        raise ConfigurationError(
+            f"A budget of {budget} LM calls is too small, the least is {MINIMUM_BUDGET * calls_per_document}",
+            place="budget",
+            remedy=f"Raise it; the default is {DEFAULT_BUDGET}",
+        )
+    if train < 4 or validation < 4:
+        raise ConfigurationError(
+            f"Compiling needs at least 4 train and 4 validation documents, not {train} and {validation}",
+            place="documents",
+            remedy="Give a larger corpus, or merge document types",
+        )
+    asks = budget // calls_per_document - _PREFLIGHT
+    shares = {stage: int(asks * share) for stage, share in _SHARES.items()}
+    tried = max(1, forms)
+    if tried == 1:
+        shares["harvest"] += shares["forms"]
+    pool = _halving(shares["pool"], prompts=instructions * min(tried, 2), validation=validation)
+    form_documents = min(shares["forms"] // tried, validation)
+    final = Rung(prompts=_FINAL_CANDIDATES, documents=min(shares["final"] // _FINAL_CANDIDATES, validation))
+    harvest = _harvest(shares["harvest"], train=train)
+    return BudgetPlan(
+        budget=budget,
+        calls_per_document=calls_per_document,
+        preflight=_PREFLIGHT,
+        pool=pool,
+        harvest=harvest,
+        forms=Rung(prompts=tried, documents=form_documents) if tried > 1 else Rung(prompts=0, documents=0),
+        optimizer=shares["optimizer"],
+        final=final,
+    )
+
+
+def _halving(calls: int, *, prompts: int, validation: int) -> tuple[Rung, ...]:
+    """Rungs of equal cost; each keeps a third of the prompts, and two at the end."""
+    rungs = 3 if prompts > 2 * _HALVING else 2
+    share = calls // rungs
+    count = min(prompts, max(2, share // _FIRST_RUNG_DOCUMENTS))
+    left, found = validation, []
+    for number in range(rungs):
+        alive = max(2, math.ceil(count / _HALVING**number))
+        documents = min(share // alive, left)
+        left -= documents
+        if documents:
+            found.append(Rung(prompts=alive, documents=documents))
+    return tuple(found)
+
+
+def _harvest(calls: int, *, train: int) -> tuple[Rung, Rung]:
+    first_prompts, second_prompts = _HARVEST_PROMPTS
+    first = min(int(calls * _FIRST_HARVEST_SHARE) // first_prompts, max(2, train // 2))
+    second = min((calls - first * first_prompts) // second_prompts, train - first)
+    return Rung(prompts=first_prompts, documents=first), Rung(prompts=second_prompts, documents=second)

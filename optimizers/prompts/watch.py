@@ -1,0 +1,263 @@
+"""Watching a program while DSPy runs it: counting calls, and stopping early when going on makes no sense.
+
+DSPy's optimizers turn every exception into a score of zero, so that a dead server compiles "successfully". The
+program and the metric are therefore wrapped. The wrappers let DSPy see bad replies (they are data), count failed calls
+against an error budget, and end the whole compile at once for everything else: they raise :class:`Halt`, which is no
+``Exception`` and so passes through DSPy's handlers and its worker threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dspy
+from dspy.lm15 import LM15Error
+from dspy.utils.callback import BaseCallback
+from dspy.utils.exceptions import (
+    AdapterParseError,
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMError,
+    LMUnsupportedModelError,
+)
+
+from inpars_plus.foundation.errors import DeadModelError, InParsError, ReplyError
+from inpars_plus.optimizers.prompts.pool_engine import POOL_LM_NAME
+
+__all__ = [
+    "AllowanceSpent",
+    "BudgetSpent",
+    "Halt",
+    "Watch",
+    "WatchedProgram",
+    "is_bad_reply",
+    "is_failed_call",
+    "own_cause",
+    "to_raise",
+]
+
+_HOPELESS = (LMAuthError, LMBillingError, LMConfigurationError, LMUnsupportedModelError)
+_LM_FAILURES = (LMError, LM15Error, TimeoutError, ConnectionError)
+
+
+class Halt(BaseException):
+    """Ends a compile at once.
+
+    Attributes:
+        error: what to raise to the caller.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class AllowanceSpent(Exception):  # noqa: N818 - a condition that DSPy is meant to swallow
+    """The calls set aside for bootstrapping are used up: DSPy goes on with what it has."""
+
+
+class BudgetSpent(Exception):  # noqa: N818 - a condition, not a fault
+    """The calls of a stage are used up; the harness goes on with the candidates it has."""
+
+
+def own_cause(error: BaseException) -> InParsError | None:
+    """The first of our own errors in the chain of causes: DSPy wraps what an engine raises."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, InParsError):
+        cause = cause.__cause__
+    return cause
+
+
+def is_failed_call(error: BaseException) -> bool:
+    """Whether the model failed in a way that may pass: no connection, a timeout, a server error, a rate limit."""
+    return isinstance(error, _LM_FAILURES) and not isinstance(error, _HOPELESS) and own_cause(error) is None
+
+
+def is_bad_reply(error: BaseException) -> bool:
+    """Whether the model answered something that cannot be read. That is data, not a failure."""
+    own = own_cause(error)
+    return isinstance(own, ReplyError) or (own is None and isinstance(error, AdapterParseError))
+
+
+def to_raise(error: Exception, *, model: str, what: str = "did not answer") -> Exception:
+    """What to tell the caller of an error that ends the run.
+
+    Returns:
+        Our own error if there is one in the chain of causes, a :class:`DeadModelError` for what DSPy raises about
+        a model, and anything else as it is: it is a mistake in a program, a metric or a search engine.
+    """
+    own = own_cause(error)
+    if own is not None:
+        return own
+    if not isinstance(error, (*_LM_FAILURES, AdapterParseError)):
+        return error
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return DeadModelError(
+        f"the model {what} ({first_line[:300]})",
+        place=f"model '{model}'",
+        remedy="Check that it is running and that its name, address and key are right, then run the same command "
+        "again; finished calls are kept",
+    )
+
+
+class Watch(BaseCallback):
+    """Counts the calls of a compile and decides when it has to end. One object for all threads.
+
+    Args:
+        model: name of the model, for messages.
+        window: how many of the last program calls the error budget looks at.
+        failure_limit: share of them that may fail.
+        on_call: called with 1 at each call, to move a progress bar.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        window: int = 20,
+        failure_limit: float = 0.5,
+        on_call: Callable[[int], object] | None = None,
+    ) -> None:
+        self.calls = 0
+        self.prompt_calls = 0
+        self.prompt_failures = 0
+        self.model = model
+        self._ceiling: int | None = None
+        self._window = window
+        self._failure_limit = failure_limit
+        self._on_call = on_call
+        self._outcomes: deque[bool] = deque(maxlen=window)
+        self._evaluating = 0
+        self._allowance: int | None = None
+        self._error: Exception | None = None
+        self._open: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Watch:
+        # Optimizers copy the program for each trial; all copies report to one watch.
+        return self
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """DSPy's callback before each LM call."""
+        if instance.model == POOL_LM_NAME:
+            return
+        with self._lock:
+            self.calls += 1
+            if instance.model != self.model:
+                self.prompt_calls += 1
+                self._open.add(call_id)
+        if self._on_call is not None:
+            self._on_call(1)
+
+    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """DSPy's callback after each LM call: failures of a prompt model are swallowed elsewhere, so count them."""
+        with self._lock:
+            if call_id in self._open:
+                self._open.discard(call_id)
+                self.prompt_failures += exception is not None
+
+    def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """DSPy's callback before an evaluation: from here on calls are not bootstrapping."""
+        with self._lock:
+            self._evaluating += 1
+
+    def on_evaluate_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """DSPy's callback after an evaluation."""
+        with self._lock:
+            self._evaluating -= 1
+
+    @contextmanager
+    def ceiling(self, calls: int) -> Iterator[None]:
+        """Inside, no program call starts once this many LM calls were made since the compile began.
+
+        It is a safety net under the plan, for programs that call more often than they said. Replayed calls count, so
+        that a run that was killed and started again does the same as one that was not.
+        """
+        self._ceiling = calls
+        try:
+            yield
+        finally:
+            self._ceiling = None
+            if isinstance(self._error, BudgetSpent):
+                self._error = None
+
+    @contextmanager
+    def allowance(self, bootstrap_calls: int) -> Iterator[None]:
+        """Inside, program calls outside of evaluations may use so many LM calls and then fail quickly.
+
+        DSPy bootstraps by trying examples until enough succeed, which has no useful upper bound. It does so in one
+        thread, so the point at which the allowance ends does not depend on timing.
+        """
+        self._allowance = bootstrap_calls
+        try:
+            yield
+        finally:
+            self._allowance = None
+
+    def halt(self, error: Exception) -> Halt:
+        """The exception that ends the compile; the first one given counts, from whichever thread."""
+        with self._lock:
+            if self._error is None:
+                self._error = error
+            return Halt(self._error)
+
+    def call(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
+        """Call the program on the inputs of one example.
+
+        Raises:
+            Halt: nothing may be called any more.
+            AllowanceSpent: bootstrapping has had its calls.
+            Exception: what the program raised, if DSPy should see it as a failed example.
+        """
+        if self._error is not None:
+            raise Halt(self._error)
+        if self._ceiling is not None and self.calls >= self._ceiling:
+            raise self.halt(BudgetSpent("the calls allowed are used up"))
+        bootstrapping = self._allowance is not None and self._evaluating == 0
+        if bootstrapping and self._allowance is not None and self._allowance <= 0:
+            raise AllowanceSpent
+        before = self.calls
+        try:
+            result = function(**inputs)
+        except Exception as error:
+            self._failed(error)
+            raise
+        finally:
+            if bootstrapping and self._allowance is not None:
+                self._allowance -= max(1, self.calls - before)
+        with self._lock:
+            self._outcomes.append(True)
+        return result
+
+    def _failed(self, error: Exception) -> None:
+        if not is_failed_call(error) and not is_bad_reply(error):
+            raise self.halt(to_raise(error, model=self.model)) from error
+        with self._lock:
+            self._outcomes.append(False)
+            failures, seen = self._outcomes.count(False), len(self._outcomes)
+        if seen == self._window and failures > self._failure_limit * self._window:
+            what = f"failed in {failures} of the last {seen} calls"
+            raise self.halt(to_raise(error, model=self.model, what=what)) from error
+
+
+class WatchedProgram(dspy.Module):
+    """A program under watch. Predictors keep their names behind ``program.``; unwrap with ``.program``.
+
+    Args:
+        program: the program; not compiled, or DSPy would hide its predictors.
+        watch: what counts and stops.
+    """
+
+    def __init__(self, program: dspy.Module, watch: Watch) -> None:
+        super().__init__()
+        self.program = program
+        self.watch = watch
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        """Call the program."""
+        return self.watch.call(self.program, inputs)
