@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dspy
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from inpars_plus.foundation.errors import ProgramFileError
 
@@ -56,12 +56,13 @@ def load_predictor_state(predictor: dspy.Predict, state: Mapping[str, Any]) -> N
 
 
 def _typed(signature: type[dspy.Signature], demo: Mapping[str, Any], number: int) -> dspy.Example:
-    try:
-        return dspy.Example(
-            {
-                name: TypeAdapter(signature.fields[name].annotation).validate_python(value)
-                for name, value in demo.items()
-            }
-        )
-    except (KeyError, ValueError) as error:
-        raise ProgramFileError(f"demonstration {number} does not fit the signature ({error})") from error
+    fields = {}
+    for name, value in demo.items():
+        if name not in signature.fields:
+            raise ProgramFileError(f"demonstration {number} has a field {name!r} that the signature lacks")
+        try:
+            fields[name] = TypeAdapter(signature.fields[name].annotation).validate_python(value)
+        except ValidationError as error:
+            told = error.errors()[0]["msg"]
+            raise ProgramFileError(f"demonstration {number} does not fit the signature at {name!r}: {told}") from error
+    return dspy.Example(fields)
