@@ -110,8 +110,8 @@ def _public_definitions(tree: ast.Module) -> Iterator[str]:
 
 
 def _natural(name: str) -> tuple[int, str]:
-    # The order that ruff keeps: CONSTANTS, then Classes, then functions.
-    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
+    # The order that ruff keeps: CONSTANTS (of more than one letter), then Classes, then functions.
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
