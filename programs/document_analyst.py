@@ -12,7 +12,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.texts import fit_text
-from inpars_plus.signatures.analyze_document import AnalyzeDocument, analysis_of_types
+from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAnalysis, analysis_of_types
 
 __all__ = ["DocumentAnalyst"]
 
@@ -65,7 +65,9 @@ class DocumentAnalyst(dspy.Module):
                 )
         except (AdapterParseError, ReplyError, RecursionError):
             return dspy.Prediction(analysis=None, reason="unreadable_reply")
-        return dspy.Prediction(analysis=reply.analysis, reason=None)
+        # Out of the type that is bound to this list, so that analyses of several analysts compare and pickle.
+        analysis = DocumentAnalysis.model_validate(reply.analysis.model_dump())
+        return dspy.Prediction(analysis=analysis, reason=None)
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again."""

@@ -188,8 +188,7 @@ class QueryGenerator(dspy.Module):
         if trace is None or limit < 1:
             return
         for inputs, texts in steps:
-            while len(trace) >= limit:
-                trace.pop(0)
+            del trace[: max(0, len(trace) - limit + 1)]
             trace.append(
                 (self.generate, inputs, dspy.Prediction(queries=[SyntheticQuery(text=text) for text in texts]))
             )

@@ -129,9 +129,9 @@ def load_program(path: str | os.PathLike[str], *, lm: dspy.LM | str | None = Non
     except InParsError as error:
         raise ProgramFileError(error.message, place=str(path), remedy=error.remedy or _COMPILE_AGAIN) from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        problem = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ProgramFileError(
-            f"the file lacks something, or holds it in another form than expected ({told})",
+            f"the file lacks something, or holds it in another form than expected ({problem})",
             place=str(path),
             remedy=_COMPILE_AGAIN,
         ) from error

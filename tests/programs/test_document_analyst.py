@@ -12,6 +12,7 @@ import pytest
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.programs.document_analyst import DocumentAnalyst
+from inpars_plus.signatures import DocumentAnalysis
 
 Make = Callable[..., tuple[dspy.LM, Any]]
 
@@ -35,7 +36,7 @@ def test_a_good_reply_becomes_a_typed_analysis(chat_lm: Make) -> None:
     lm, engine = chat_lm([json.dumps({"analysis": GOOD})])
     prediction = _analyze(lm)
     assert prediction.reason is None
-    assert prediction.analysis.model_dump() == GOOD
+    assert prediction.analysis == DocumentAnalysis.model_validate(GOOD)
     assert "faq" in engine.prompts[0]
 
 
