@@ -27,7 +27,7 @@ def check_encoding(encoding: str) -> str:
     """
     try:
         name = codecs.lookup(encoding).name
-        b"".decode(name)
+        io.TextIOWrapper(io.BytesIO(), encoding=name).close()  # refuses codecs that are not of text
     except LookupError:
         raise ConfigurationError(
             f"there is no text encoding called '{encoding}'",

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora import open_corpus
+from inpars_plus.corpora.readers.html_text import html_to_text
+from inpars_plus.foundation.errors import CorpusError
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def test_every_text_file_below_the_folder_is_a_document(tmp_path: Path):
+    _write(tmp_path / "docs/b.txt", "\ufeffPlain.\r\nText.\n")
+    _write(tmp_path / "docs/a/page.HTML", "<title>Page</title><p>Body.")
+    _write(tmp_path / "docs/a/note.md", "# Note\n\nBody.\n")
+    _write(tmp_path / "docs/image.png", b"\x89PNG")
+    _write(tmp_path / "docs/empty.txt", "")
+    documents = list(open_corpus(f"{tmp_path / 'docs'}", language="fr"))
+    assert [(document.id, document.title, document.text) for document in documents] == [
+        ("a/note.md", "Note", "Body."),
+        ("a/page.HTML", "Page", "Body."),
+        ("b.txt", "", "Plain.\nText."),
+        ("empty.txt", "", ""),
+    ]
+    assert {(document.doc_type, document.language) for document in documents} == {("docs", "fr")}
+
+
+def test_a_single_text_file_is_a_corpus_of_one(tmp_path: Path):
+    _write(tmp_path / "book.txt", "Cells divide in two. Proteins fold into shapes.")
+    assert [document.id for document in open_corpus(str(tmp_path / "book.txt"))] == ["book.txt"]
+    chunks = open_corpus(f"{tmp_path / 'book.txt'}:book", max_characters=30)
+    assert [document.id for document in chunks] == ["book.txt#1", "book.txt#2"]
+    assert chunks.types() == {"book": 2}
+
+
+def test_hidden_files_and_folders_are_skipped(tmp_path: Path):
+    for name in ("a.txt", ".hidden.txt", ".git/b.txt"):
+        _write(tmp_path / name, "text")
+    assert [document.id for document in open_corpus(str(tmp_path))] == ["a.txt"]
+
+
+def test_loops_of_links_and_broken_links_are_harmless(tmp_path: Path):
+    _write(tmp_path / "in/a.txt", "text")
+    (tmp_path / "in/up").symlink_to(tmp_path / "in")
+    (tmp_path / "in/self").symlink_to(tmp_path / "in/self")
+    (tmp_path / "in/gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    _write(tmp_path / "elsewhere/b.txt", "text")
+    (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere")
+    assert [document.id for document in open_corpus(str(tmp_path / "in"))] == ["a.txt", "linked/b.txt"]
+
+
+def test_a_folder_without_text_files_is_empty(tmp_path: Path):
+    _write(tmp_path / "a.pdf", b"%PDF")
+    with pytest.raises(CorpusError, match=r"the corpus is empty.*\.txt, \.md or \.html"):
+        open_corpus(str(tmp_path))
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path):
+    _write(tmp_path / "a.txt", "café".encode("latin-1"))
+    with pytest.raises(CorpusError, match=r"byte 3 .*encoding=\"latin-1\"") as caught:
+        open_corpus(str(tmp_path))
+    assert caught.value.place == str(tmp_path / "a.txt")
+    assert [document.text for document in open_corpus(str(tmp_path), encoding="latin-1")] == ["café"]
+
+
+def test_a_page_that_declares_its_encoding_is_read_in_it(tmp_path: Path):
+    _write(tmp_path / "a.html", '<meta charset="iso-8859-1"><p>café'.encode("latin-1"))
+    _write(tmp_path / "b.html", '<meta charset="x-unknown"><p>café')
+    assert [document.text for document in open_corpus(str(tmp_path))] == ["café", "café"]
+
+
+@pytest.mark.parametrize(
+    ("content", "title", "text"),
+    [
+        ("## Two ##\nBody.", "Two", "Body."),
+        ("Intro.\n\n# Later\nBody.", "Later", "Intro.\n\n# Later\nBody."),
+        ('---\ntitle: "Front"\ntags: x\n---\n# Head\nBody.', "Front", "# Head\nBody."),
+        ("---\ntitle: Same\n---\n# Same\nBody.", "Same", "Body."),
+        ("```sh\n# a comment\n```\n# Head\nBody.", "Head", "```sh\n# a comment\n```\n# Head\nBody."),
+        ("#hashtag\nBody.", "", "#hashtag\nBody."),
+        ("---\nnot front matter", "", "---\nnot front matter"),
+        ("---\n---\nBody.", "", "Body."),
+    ],
+)
+def test_the_title_of_a_markdown_file(tmp_path: Path, content: str, title: str, text: str):
+    _write(tmp_path / "a.md", content)
+    (document,) = open_corpus(str(tmp_path))
+    assert (document.title, document.text) == (title, text)
+
+
+@pytest.mark.parametrize(
+    ("html", "title", "text"),
+    [
+        ("<title> A &amp;\n B </title><h1>H</h1><p>x", "A & B", "H\nx"),
+        ("<h1>H <i>i</i></h1><p>x", "H i", "H i\nx"),
+        ("<p>a <b>bold</b>\nword</p><p>two<br>lines", "", "a bold word\ntwo\nlines"),
+        ("<p>x<script>alert('y')</script><style>p{}</style><noscript>n</noscript>", "", "x"),
+        ("<pre>def f():\n    pass</pre>", "", "def f():\npass"),
+        ("<ul><li>one<li>two</ul><table><tr><td>c1<td>c2</table>", "", "one\ntwo\nc1\nc2"),
+        ("", "", ""),
+        ("no markup, 1 < 2", "", "no markup, 1 < 2"),
+        ("<svg><title>icon</title></svg><p>x", "", "x"),
+    ],
+)
+def test_the_text_of_a_page(html: str, title: str, text: str):
+    assert html_to_text(html) == (title, text)
+
+
+def test_a_page_of_two_megabytes_is_read():
+    title, text = html_to_text("<title>T</title>" + "<p>A <b>bold</b> sentence.</p>" * 70_000)
+    assert title == "T"
+    assert text == "\n".join(["A bold sentence."] * 70_000)
