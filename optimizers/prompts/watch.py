@@ -99,7 +99,7 @@ def to_raise(error: Exception, *, model: str, what: str = "did not answer") -> E
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return DeadModelError(
         f"the model {what} ({first_line[:300]})",
-        place=f"model '{model}'",
+        place=f"model '{getattr(error, 'model', None) or model}'",
         remedy="Check that it is running and that its name, address and key are right, then run the same command "
         "again; finished calls are kept",
     )

@@ -30,8 +30,8 @@ def toy_documents(count: int, prefix: str) -> list[Document]:
     for number in range(count):
         machine, trouble = _MACHINES[number % 8], _TROUBLES[(number // 8 + number) % 8]
         text = (
-            f"The {machine} of unit {prefix}{number} {trouble} after some weeks. A worn seal was the reason in most cases. "
-            f"Replacing it in time keeps the plant running, and the {machine} needs no other care."
+            f"The {machine} of unit {prefix}{number} {trouble} after some weeks. A worn seal was the reason "
+            f"in most cases. Replacing it in time keeps the plant running, and the {machine} needs no other care."
         )
         found.append(Document(id=f"{prefix}{number}", text=text, doc_type="faq-answer"))
     return found

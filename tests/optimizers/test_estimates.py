@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from inpars_plus.optimizers.prompts import estimate, plan_for
+from inpars_plus.optimizers.prompts.estimates import price_per_token
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **named: Any) -> None:
+        raise AssertionError("an estimate must not open a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def plan_of(toy: Any, budget: int = 1000) -> Any:
+    return plan_for(toy.student, trainset=toy.train, valset=toy.validation, lm=toy.lm, budget=budget)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_an_estimate_calls_no_model_and_says_what_a_local_one_costs(toy: Any) -> None:
+    found = estimate(plan_of(toy), toy.train, model="embedded@00000000")
+    assert not toy.engine.prompts
+    assert found.cost_usd == 0.0
+    assert found.calls <= 1000
+    assert found.minutes == pytest.approx(found.calls / 8 / 60, abs=0.1)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_hosted_model_is_priced_from_the_table_in_the_package(toy: Any) -> None:
+    prompt, completion = price_per_token("openai/gpt-4o-mini") or (0.0, 0.0)
+    found = estimate(plan_of(toy), toy.train, model="openai/gpt-4o-mini", chat=True)
+    assert 0 < prompt < completion
+    assert found.cost_usd == pytest.approx(
+        found.prompt_tokens * prompt + found.completion_tokens * completion, abs=1e-3
+    )
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_model_without_a_known_price_has_no_cost_rather_than_none_at_all(toy: Any) -> None:
+    assert estimate(plan_of(toy), toy.train, model="openai/my-own-server").cost_usd is None
+
+
+def test_the_tokens_are_an_upper_bound_close_to_what_a_compile_sends(toy: Any) -> None:
+    from inpars_plus.optimizers.prompts import compile_program
+
+    found = estimate(plan_of(toy, 400), [*toy.train, *toy.validation], model="embedded@00000000")
+    compile_program(**toy.arguments, budget=400)
+    sent = sum(len(prompt) for prompt in toy.engine.prompts) / 4
+    assert sent <= found.prompt_tokens <= 2 * sent

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import dspy
+import pytest
+from dspy.utils.exceptions import AdapterParseError, LMAuthError, LMTransportError, LMUnexpectedError
+
+from inpars_plus.foundation.errors import DeadModelError, ReplyError, SpendingCapError
+from inpars_plus.optimizers.prompts.watch import AllowanceSpent, BudgetSpent, Halt, Watch, to_raise
+
+
+def failing(error: Exception) -> Any:
+    def program(**inputs: Any) -> None:
+        raise error
+
+    return program
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def test_a_spending_cap_is_found_below_what_dspy_wrapped_around_it() -> None:
+    cap = SpendingCapError("the cap is reached")
+    with pytest.raises(Halt) as caught:
+        Watch(model="m").call(failing(caused(LMUnexpectedError("x"), cap)), {})
+    assert caught.value.error is cap
+
+
+def test_a_mistake_in_the_program_ends_the_compile_as_it_is() -> None:
+    mistake = AttributeError("no such field")
+    with pytest.raises(Halt) as caught:
+        Watch(model="m").call(failing(mistake), {})
+    assert caught.value.error is mistake
+
+
+def test_a_wrong_key_ends_the_compile_at_once() -> None:
+    with pytest.raises(Halt) as caught:
+        Watch(model="m").call(failing(LMAuthError("key refused")), {})
+    assert isinstance(caught.value.error, DeadModelError)
+    assert "key refused" in str(caught.value.error)
+
+
+def test_calls_may_fail_now_and_then() -> None:
+    watch = Watch(model="m", window=10, failure_limit=0.5)
+    for number in range(100):
+        if number % 2:
+            with pytest.raises(LMTransportError):
+                watch.call(failing(LMTransportError("reset")), {})
+        else:
+            watch.call(lambda: "reply", {})
+
+
+def test_a_server_that_dies_is_given_up_within_the_window() -> None:
+    watch = Watch(model="hosted/large", window=10, failure_limit=0.5)
+    for _ in range(50):
+        watch.call(lambda: "reply", {})
+    refused = failing(LMTransportError("connection refused"))
+    for _ in range(5):
+        with pytest.raises(LMTransportError):
+            watch.call(refused, {})
+    with pytest.raises(Halt) as caught:
+        watch.call(refused, {})
+    assert "hosted/large" in str(caught.value.error)
+    assert "6 of the last 10 calls (connection refused)" in str(caught.value.error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AdapterParseError("ChatAdapter", dspy.Signature("a -> b"), "?"),
+        ReplyError("it cannot be read"),
+        caused(LMUnexpectedError("x"), ReplyError("it cannot be read")),
+    ],
+)
+def test_a_reply_that_cannot_be_read_is_passed_on_as_data(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        Watch(model="m").call(failing(error), {})
+
+
+def test_after_a_halt_nothing_is_called_and_the_first_error_counts() -> None:
+    watch = Watch(model="m")
+    first = KeyError("first")
+    with pytest.raises(Halt):
+        watch.call(failing(first), {})
+    with pytest.raises(Halt) as caught:
+        watch.call(lambda: pytest.fail("it was called"), {})
+    assert caught.value.error is first
+
+
+def test_bootstrapping_ends_with_its_allowance_but_evaluations_go_on() -> None:
+    watch = Watch(model="m")
+    with watch.allowance(2):
+        watch.call(lambda: "reply", {})
+        watch.on_evaluate_start("1", None, {})
+        for _ in range(5):
+            watch.call(lambda: "reply", {})
+        watch.on_evaluate_end("1", None)
+        watch.call(lambda: "reply", {})
+        with pytest.raises(AllowanceSpent):
+            watch.call(lambda: pytest.fail("it was called"), {})
+    watch.call(lambda: "reply", {})
+
+
+def test_a_ceiling_stops_calls_only_while_it_stands() -> None:
+    watch = Watch(model="m")
+    with watch.ceiling(0), pytest.raises(Halt) as caught:
+        watch.call(lambda: pytest.fail("it was called"), {})
+    assert isinstance(caught.value.error, BudgetSpent)
+    assert watch.call(lambda: "reply", {}) == "reply"
+
+
+def test_copies_of_a_program_report_to_the_same_watch() -> None:
+    watch = Watch(model="m")
+    assert copy.deepcopy(watch) is watch
+
+
+def test_an_error_that_is_not_the_models_stays_itself() -> None:
+    error = ZeroDivisionError()
+    assert to_raise(error, model="m") is error
