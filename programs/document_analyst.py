@@ -16,6 +16,8 @@ from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAna
 
 __all__ = ["DocumentAnalyst"]
 
+_REPLY_TOKENS = 400
+
 
 class DocumentAnalyst(dspy.Module):
     """Labels documents in closed lists, so that the labels can be counted and routed by.
@@ -53,7 +55,7 @@ class DocumentAnalyst(dspy.Module):
         """
         if source.is_empty:
             return dspy.Prediction(analysis=None, reason="empty_document")
-        current_lm(self.analyze)
+        lm = current_lm(self.analyze)
         # A type outside the list is refused in parsing; the predictor's own signature stays the one that is compiled.
         signature = self.analyze.signature.with_updated_fields("analysis", type_=analysis_of_types(self.document_types))
         try:
@@ -62,6 +64,8 @@ class DocumentAnalyst(dspy.Module):
                     signature=signature,
                     document=fit_text(f"{source.title}\n{source.text}".strip(), self.max_characters),
                     document_types=list(self.document_types),
+                    # A model set up for one-line queries would break off in the middle of the JSON.
+                    config={"max_tokens": max(_REPLY_TOKENS, lm.kwargs.get("max_tokens") or 0)},
                 )
         except (AdapterParseError, ReplyError, RecursionError):
             return dspy.Prediction(analysis=None, reason="unreadable_reply")

@@ -32,7 +32,7 @@ __all__ = ["GENERATION_REASONS", "QueryGenerator", "RejectedCandidate"]
 GENERATION_REASONS: Mapping[str, str] = {
     "empty_document": "the document is empty, so nothing was asked",
     "surplus": "the reply had more queries than asked for",
-    "unreadable_reply": "the reply could not be read as queries",
+    "unreadable_reply": "no reply came back that could be read as queries",
 }
 """The reasons that come beside those of :data:`inpars_plus.metrics.checks.REASONS`."""
 
@@ -47,7 +47,7 @@ class RejectedCandidate(BaseModel):
     """A candidate that was not good enough, or a reply that was none.
 
     Attributes:
-        text: the query, or the reply as it came where it could not be read.
+        text: the query; where a reply could not be read, the reply as it came, or why there was none.
         reason: a key of ``metrics.checks.REASONS`` or of :data:`GENERATION_REASONS`.
         attempt: 1 for the first; 0 where nothing was asked.
     """

@@ -14,7 +14,8 @@ from dspy.lm15 import Message, Request, Response, TextPart, Usage
 class Script:
     """An engine that replies from a script and remembers what it was asked."""
 
-    def __init__(self, replies: Sequence[str | Exception] | Callable[[str], str]) -> None:
+    def __init__(self, replies: Sequence[str | Exception] | Callable[[str], str], *, completion: bool) -> None:
+        self.prefers_completion = completion
         self._replies: Iterator[Any] | None = None if callable(replies) else iter(replies)
         self._function = replies if callable(replies) else None
         self._lock = threading.Lock()
@@ -46,7 +47,7 @@ def completion_lm() -> Callable[..., tuple[dspy.LM, Script]]:
     """A model that is asked through the completion prompt: one query a reply."""
 
     def make(replies: Any, **settings: Any) -> tuple[dspy.LM, Script]:
-        engine = Script(replies)
+        engine = Script(replies, completion=True)
         return dspy.LM("embedded@00000000", engine=engine, cache=False, num_retries=0, **settings), engine
 
     return make
@@ -57,7 +58,7 @@ def chat_lm() -> Callable[..., tuple[dspy.LM, Script]]:
     """A hosted chat model: all queries in one reply."""
 
     def make(replies: Any, **settings: Any) -> tuple[dspy.LM, Script]:
-        engine = Script(replies)
+        engine = Script(replies, completion=False)
         return dspy.LM("chat/scripted", engine=engine, cache=False, num_retries=0, **settings), engine
 
     return make
