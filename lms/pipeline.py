@@ -1,0 +1,225 @@
+"""One local model in memory, fed by many threads: a thread of its own drives ``openvino_genai``.
+
+``ContinuousBatchingPipeline`` is not made to be stepped from several threads, so one daemon thread adds requests and
+steps while callers wait on futures. An error in a step reaches every waiting caller.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import queue
+import threading
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.foundation.parts import require
+
+__all__ = ["Generated", "Pipeline"]
+
+_INSTALL = "pip install openvino-genai"
+_SEQUENCES = 96
+_BATCHED_TOKENS = 512
+"""Most tokens of one step. The smallest of the sizes tried was the fastest on two cores."""
+_CACHE_GIGABYTES = 1
+_EXIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one request came to.
+
+    Attributes:
+        tokens: generated token ids (with ``echo``, those of the prompt before them).
+        log_probabilities: natural logarithms, one a token, aligned with the end of ``tokens``; positions whose
+            keys and values were cached are missing at the front.
+        cut: whether it ended at the most tokens allowed.
+    """
+
+    tokens: list[int]
+    log_probabilities: list[float]
+    cut: bool
+
+
+class Pipeline:
+    """A GGUF model behind a queue.
+
+    Args:
+        path: the GGUF file.
+        prefix_caching: keep keys and values of prompts, so that demonstrations shared by prompts are read once.
+        one_at_a_time: never batch. Batching changes rounding, and so words; this mode repeats exactly.
+
+    Raises:
+        MissingPartError: ``openvino-genai`` is not installed.
+        ConfigurationError: the file is not a model it can read.
+    """
+
+    def __init__(self, path: Path, *, prefix_caching: bool = True, one_at_a_time: bool = False) -> None:
+        self.path = path
+        self._genai: Any = require("openvino_genai", install=_INSTALL, purpose="Running a local language model")
+        self._openvino: Any = require("openvino", install=_INSTALL, purpose="Running a local language model")
+        scheduler = self._genai.SchedulerConfig()
+        scheduler.cache_size = _CACHE_GIGABYTES
+        scheduler.enable_prefix_caching = prefix_caching
+        scheduler.max_num_seqs = _SEQUENCES
+        scheduler.max_num_batched_tokens = _BATCHED_TOKENS
+        try:
+            self._pipeline = self._genai.ContinuousBatchingPipeline(os.fspath(path), scheduler, "CPU", {})
+        except RuntimeError as problem:
+            raise ConfigurationError(
+                f"the file cannot be loaded as a GGUF model ({_first_line(problem)})",
+                place=str(path),
+                remedy="Give a GGUF file of a Llama, Qwen or SmolLM model",
+            ) from problem
+        self._tokenizer = self._pipeline.get_tokenizer()
+        # The tokenizer cuts silently at the model's context; a text that fills it was probably cut.
+        self.context_tokens = len(self._encode("a " * 200_000))
+        self._limit = 1 if one_at_a_time else 4 * _SEQUENCES
+        self._inbox: queue.SimpleQueue[tuple[list[int], Any, Future[Generated]] | None] = queue.SimpleQueue()
+        self._failure: DeadModelError | None = None
+        self._requests = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._serve, name="inpars-plus-model", daemon=True)
+        self._thread.start()
+        _open.add(self)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens in it recognised, none added."""
+        return self._encode(text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, without special tokens."""
+        return str(self._tokenizer.decode(list(tokens))) if tokens else ""
+
+    def render(self, turns: Sequence[dict[str, str]]) -> str:
+        """Chat turns in the model's own template, ready for the assistant's answer."""
+        history = self._genai.ChatHistory(list(turns))
+        return str(self._tokenizer.apply_chat_template(history, add_generation_prompt=True))
+
+    def config(self, **settings: Any) -> Any:
+        """A ``GenerationConfig`` for :meth:`submit`; the prompt goes to the model as it is."""
+        config = self._genai.GenerationConfig()
+        config.apply_chat_template = False
+        for name, value in settings.items():
+            setattr(config, name, value)
+        return config
+
+    def json_config(self, schema: str) -> Any:
+        """The setting ``structured_output_config`` that makes every reply a JSON text of a schema."""
+        return self._genai.StructuredOutputConfig(json_schema=schema)
+
+    def submit(self, tokens: Sequence[int], config: Any) -> Future[Generated]:
+        """Queue a request.
+
+        Returns:
+            A future that never waits forever: it gets the reply, or DeadModelError when the pipeline fails.
+        """
+        future: Future[Generated] = Future()
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            self._inbox.put((list(tokens), config, future))
+        return future
+
+    def close(self) -> None:
+        """End the thread after the step it is in; waiting callers get DeadModelError. Closing twice is harmless."""
+        with self._lock:
+            if self._failure is None:
+                self._failure = DeadModelError("the language model is shut down", place=str(self.path))
+            self._inbox.put(None)
+        if self._thread is not threading.current_thread():
+            self._thread.join(_EXIT_SECONDS)
+
+    def _encode(self, text: str) -> list[int]:
+        ids = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data
+        return [int(token) for token in ids[0]]
+
+    def _serve(self) -> None:
+        active: dict[Any, Future[Generated]] = {}
+        try:
+            while self._gather(active):
+                self._pipeline.step()
+                for handle in [handle for handle in active if handle.get_status() != self._running]:
+                    self._finish(handle, active.pop(handle))
+            problem: DeadModelError = self._failure or DeadModelError("the language model is shut down")
+        except BaseException as caught:  # whatever it is, callers wait for it
+            problem = DeadModelError(
+                f"the local language model failed ({_first_line(caught)})",
+                place=str(self.path),
+                remedy="Start again; finished replies are kept",
+            )
+            problem.__cause__ = caught
+        with self._lock:
+            self._failure = problem
+        for future in active.values():
+            future.set_exception(problem)
+        self._abandon(list(active))
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._inbox.get_nowait()
+                if item is not None:
+                    item[2].set_exception(problem)
+
+    @property
+    def _running(self) -> Any:
+        return self._genai.GenerationStatus.RUNNING
+
+    def _gather(self, active: dict[Any, Future[Generated]]) -> bool:
+        """Add what waits; sleep while there is nothing to do. False when the pipeline is to end."""
+        while len(active) < self._limit:
+            try:
+                item = self._inbox.get(block=not active)
+            except queue.Empty:
+                return True
+            if item is None:
+                return False
+            tokens, config, future = item
+            self._requests += 1
+            try:
+                ids = self._openvino.Tensor(np.array([tokens], dtype=np.int64))
+                active[self._pipeline.add_request(self._requests, ids, config)] = future
+            except Exception as problem:  # a bad setting of one request must not end the others
+                future.set_exception(problem)
+        return True
+
+    def _finish(self, handle: Any, future: Future[Generated]) -> None:
+        if handle.get_status() == self._genai.GenerationStatus.IGNORED:
+            future.set_exception(
+                DeadModelError("the local language model ran out of cache memory", place=str(self.path))
+            )
+            return
+        output = handle.read_all()[0]
+        cut = output.finish_reason == self._genai.GenerationFinishReason.LENGTH
+        future.set_result(Generated(list(output.generated_ids), list(output.generated_log_probs), cut))
+
+    def _abandon(self, handles: list[Any]) -> None:
+        # Requests left in the pipeline are reported on stderr as a leak when the process ends.
+        with contextlib.suppress(Exception):
+            for handle in handles:
+                handle.cancel()
+            for _ in range(3):
+                if self._pipeline.has_non_finished_requests():
+                    self._pipeline.step()
+
+
+_open: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    # A thread inside native code while the interpreter is torn down crashes the process.
+    for pipeline in list(_open):
+        pipeline.close()
+
+
+def _first_line(problem: BaseException) -> str:
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(problem).__name__).rstrip(".")[:300]

@@ -1,0 +1,227 @@
+"""How likely a model finds a given completion: the naturalness of a query, without generating anything.
+
+The score of a completion under a prompt is the mean over its tokens of ``ln p(token | prompt, earlier tokens)``.
+
+Where the completion begins. Prompt and completion are turned into tokens apart and then joined, so that the tokens of
+the prompt never depend on what follows, and every completion of one prompt is scored behind the same tokens. Give the
+completion with its leading space (``"Query:"`` and ``" boiling point of water"``), as the model would write it; without
+one it is added.
+
+How it is made fast. The engine can echo the log-probabilities of a prompt, but computing them for every token of a
+long document costs four times the reading. So the prompt is read first without echo, and its keys and values stay in
+the prefix cache; the second request repeats prompt and completion with echo, and only the tail that is not cached is
+computed. Positions that *are* cached come back without a log-probability, also where an earlier completion began with
+the same words, so log-probabilities are remembered by their tokens. What is neither computed nor remembered (the same
+words were generated before, not scored) is asked of a second pipeline without a prefix cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from inpars_plus.foundation.batching import Batcher
+from inpars_plus.foundation.errors import InputError
+from inpars_plus.foundation.summaries import LmUsage
+from inpars_plus.lms.embedded import local_model, shared_pipeline
+from inpars_plus.lms.pipeline import Pipeline
+
+__all__ = ["BatchedScorer", "CompletionScore", "EmbeddedScorer", "Scorer", "load_scorer"]
+
+_REMEMBERED = 200_000
+"""Log-probabilities kept, about 35 MB."""
+
+
+@dataclass(frozen=True)
+class CompletionScore:
+    """How likely a completion is.
+
+    Attributes:
+        log_probabilities: natural logarithms, one a token of the completion, in order; all are at most 0.
+    """
+
+    log_probabilities: tuple[float, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the completion."""
+        return len(self.log_probabilities)
+
+    @property
+    def mean_log_probability(self) -> float:
+        """Their mean; minus infinity for an empty completion."""
+        return math.fsum(self.log_probabilities) / self.tokens if self.tokens else -math.inf
+
+
+class Scorer(Protocol):
+    """Anything that scores completions, always batched."""
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
+        """Score (prompt, completion) pairs; one score a pair, in order."""
+
+
+class _Sequence:
+    """A pair as tokens, with a key for each token of its completion that stands for all tokens up to it."""
+
+    def __init__(self, prompt: list[int], completion: list[int]) -> None:
+        self.prompt = prompt
+        self.completion = completion
+        self.keys: list[bytes] = []
+        running = hashlib.blake2b(np.asarray(prompt, dtype=np.int32).tobytes(), digest_size=12)
+        for token in completion:
+            running.update(np.int32(token).tobytes())
+            self.keys.append(running.digest())
+
+    def known_in(self, known: OrderedDict[bytes, float] | dict[bytes, float]) -> bool:
+        return all(key in known for key in self.keys)
+
+
+class EmbeddedScorer:
+    """Scores with a local GGUF model, the same one in memory that generates.
+
+    Safe to call from many threads, one of which is served at a time; :class:`BatchedScorer` serves them together.
+
+    Args:
+        path: the GGUF file; loaded at the first call.
+        name: the model's name, with its digest.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name
+        self._path = path
+        self._remembered: OrderedDict[bytes, float] = OrderedDict()
+        self._uncached: Pipeline | None = None
+        self._usage = LmUsage()
+        # One call at a time: keys and values that another call has just cached come back without log-probabilities,
+        # and that other call would not have remembered them yet.
+        self._turn = threading.Lock()
+
+    @property
+    def usage(self) -> LmUsage:
+        """Requests to the model, tokens of prompts and completions; what was remembered is not in it."""
+        return self._usage
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
+        """Score (prompt, completion) pairs.
+
+        Returns:
+            One score a pair, in order. A blank completion has no tokens and the mean minus infinity.
+
+        Raises:
+            InputError: a prompt is empty, or a pair is longer than the model's context.
+            DeadModelError: the model failed.
+        """
+        pipeline = shared_pipeline(self._path)
+        sequences = [_tokens(pipeline, prompt, completion) for prompt, completion in pairs]
+        with self._turn:
+            started = time.perf_counter()
+            known = {key: self._remembered[key] for one in sequences for key in one.keys if key in self._remembered}
+            waiting = {one.keys[-1]: one for one in sequences if not one.known_in(known)}
+            self._read_prompts(pipeline, waiting.values())
+            self._echo(pipeline, waiting.values(), known)
+            missing = [one for one in waiting.values() if not one.known_in(known)]
+            if missing:
+                self._uncached = self._uncached or Pipeline(self._path, prefix_caching=False)
+                self._echo(self._uncached, missing, known)
+            self._remember(known)
+            self._usage += LmUsage(
+                calls=len(waiting),
+                prompt_tokens=sum(len(one.prompt) for one in waiting.values()),
+                completion_tokens=sum(len(one.completion) for one in waiting.values()),
+                seconds=time.perf_counter() - started,
+            )
+        return [CompletionScore(tuple(known[key] for key in one.keys)) for one in sequences]
+
+    def _read_prompts(self, pipeline: Pipeline, sequences: Iterable[_Sequence]) -> None:
+        # The last token of a prompt is left out: what the model says after it is the first log-probability, so it
+        # must not come from the cache.
+        heads = {tuple(one.prompt[:-1]) for one in sequences if len(one.prompt) > 1}
+        config = pipeline.config(max_new_tokens=1, ignore_eos=True, do_sample=False)
+        for future in [pipeline.submit(head, config) for head in sorted(heads)]:
+            future.result()
+
+    def _echo(self, pipeline: Pipeline, sequences: Iterable[_Sequence], known: dict[bytes, float]) -> None:
+        config = pipeline.config(max_new_tokens=1, ignore_eos=True, do_sample=False, echo=True, logprobs=1)
+        asked = [(one, pipeline.submit(one.prompt + one.completion, config)) for one in sequences]
+        for one, future in asked:
+            computed = future.result().log_probabilities[:-1]  # the last is of the token that had to be generated
+            computed = computed[-len(one.keys) :]
+            known.update(zip(one.keys[len(one.keys) - len(computed) :], computed, strict=True))
+
+    def _remember(self, known: dict[bytes, float]) -> None:
+        self._remembered.update(known)
+        for key in known:
+            self._remembered.move_to_end(key)
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def __deepcopy__(self, memo: object) -> EmbeddedScorer:
+        return self
+
+
+class BatchedScorer:
+    """A scorer for many threads: pairs that are asked for at the same time are scored in one call.
+
+    Args:
+        scorer: scores the gathered pairs.
+        max_size: most callers served by one call.
+        max_wait_seconds: how long the first caller may wait for others.
+    """
+
+    def __init__(self, scorer: Scorer, *, max_size: int = 64, max_wait_seconds: float = 0.005) -> None:
+        self._scorer = scorer
+        self._batcher = Batcher(self._together, max_size=max_size, max_wait_seconds=max_wait_seconds)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
+        """Score (prompt, completion) pairs; one score a pair, in order. Raises what the scorer raises."""
+        return self._batcher(tuple(pairs)) if pairs else []
+
+    def _together(self, calls: Sequence[tuple[tuple[str, str], ...]]) -> list[list[CompletionScore]]:
+        scores = iter(self._scorer.score([pair for call in calls for pair in call]))
+        return [[next(scores) for _ in call] for call in calls]
+
+    def __deepcopy__(self, memo: object) -> BatchedScorer:
+        return self
+
+
+_scorers: dict[str, EmbeddedScorer] = {}
+_lock = threading.Lock()
+
+
+def load_scorer(name: str = "embedded") -> EmbeddedScorer:
+    """The scorer of a local model; one a model and process, so that its memory is shared.
+
+    Args:
+        name: ``embedded``, ``gguf:PATH``, or the directory of a tuned generator.
+
+    Raises:
+        MissingPartError: a package that it needs is not installed.
+        ConfigurationError: the name is not that of a local model.
+    """
+    model = local_model(name)
+    with _lock:
+        return _scorers.setdefault(model.name, EmbeddedScorer(model.path, model.name))
+
+
+def _tokens(pipeline: Pipeline, prompt: str, completion: str) -> _Sequence:
+    if completion and not completion[0].isspace():
+        completion = f" {completion}"
+    first, second = pipeline.encode(prompt), pipeline.encode(completion) if completion.strip() else []
+    if not first:
+        raise InputError("a completion cannot be scored behind an empty prompt")
+    if len(first) + len(second) >= pipeline.context_tokens:
+        raise InputError(
+            f"a prompt with its completion has {len(first) + len(second)} tokens or more, but the model reads "
+            f"{pipeline.context_tokens}",
+            remedy="Cut the prompt",
+        )
+    return _Sequence(first, second)
