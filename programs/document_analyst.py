@@ -16,15 +16,16 @@ from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAna
 
 __all__ = ["DocumentAnalyst"]
 
-_REPLY_TOKENS = 400
+_REPLY_TOKENS = 512
 
 
 class DocumentAnalyst(dspy.Module):
     """Labels documents in closed lists, so that the labels can be counted and routed by.
 
-    The reply is JSON for every model. An engine that can decode along a JSON schema (the embedded one can) cannot write
-    anything else but labels of the lists; how far they are right is another question, which ``docs`` answers with
-    measurements.
+    The reply is JSON for every model. An engine that decodes along a JSON schema, as the embedded one does, can write
+    nothing but labels of the lists. That makes them readable, not right: over 40 documents of four types the embedded
+    model gave 39 readable analyses, and called each a scientific abstract, the first type of the list (10 were). For
+    labels to act on, take a larger model.
 
     Args:
         document_types: the types to choose from, at least one.

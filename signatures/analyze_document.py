@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import dspy
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -34,7 +34,10 @@ class DocumentAnalysis(BaseModel):
 
     doc_type: str = Field(min_length=1, description="the one of the given document types that fits best")
     domain: Domain = Field(description="the field that the document belongs to")
-    topics: list[str] = Field(min_length=1, max_length=5, description="1 to 5 topics, a few words each, main one first")
+    # The length is bounded, because a small model that decodes along the schema may otherwise never close a topic.
+    topics: list[Annotated[str, Field(min_length=2, max_length=60)]] = Field(
+        min_length=1, max_length=5, description="1 to 5 topics, a few words each, main one first"
+    )
     complexity: Complexity = Field(description="how much a reader must know already")
     audience: Audience = Field(description="whom the document is written for")
 

@@ -2,63 +2,48 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import dspy
 import pytest
-from dspy.lm15 import Message, Request, Response, TextPart, Usage
+from dspy.lm15 import Request
+
+from inpars_plus.lms.engine import Draw, EngineLM, Reply
+from inpars_plus.lms.scripted import ScriptedEngine
+
+Make = Callable[..., tuple[EngineLM, "RecordingEngine"]]
 
 
-class Script:
-    """An engine that replies from a script and remembers what it was asked."""
+class RecordingEngine(ScriptedEngine):
+    """A scripted engine that also remembers how it was sampled: (temperature, rollout) of each call."""
 
-    def __init__(self, replies: Sequence[str | Exception] | Callable[[str], str], *, completion: bool) -> None:
-        self.prefers_completion = completion
-        self._replies: Iterator[Any] | None = None if callable(replies) else iter(replies)
-        self._function = replies if callable(replies) else None
-        self._lock = threading.Lock()
-        self.prompts: list[str] = []
-        self.temperatures: list[float | None] = []
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.sampled: list[tuple[float | None, int | None]] = []
 
-    def complete(self, request: Request) -> Response:
-        prompt = "\n\n".join(part.text for message in request.messages for part in message.parts)
-        with self._lock:
-            self.prompts.append(prompt)
-            self.temperatures.append(request.config.temperature)
-            reply = self._function(prompt) if self._function else next(self._replies)  # type: ignore[arg-type]
-        if isinstance(reply, Exception):
-            raise reply
-        return Response(
-            id="scripted",
-            model=request.model,
-            message=Message(role="assistant", parts=(TextPart(text=reply),)),
-            finish_reason="stop",
-            usage=Usage(input_tokens=1, output_tokens=1),
-        )
+    def _generate(self, request: Request, draw: Draw) -> Reply:
+        self.sampled.append((request.config.temperature, draw.rollout))
+        return super()._generate(request, draw)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Script:
-        return self
+
+def _lm(
+    replies: Sequence[str | Exception] | Callable[[str], str], *, name: str, chat: bool, **settings: Any
+) -> tuple[EngineLM, RecordingEngine]:
+    failures: dict[int, Exception] = {}
+    if not callable(replies):
+        failures = {number: reply for number, reply in enumerate(replies) if isinstance(reply, Exception)}
+        replies = [reply for reply in replies if isinstance(reply, str)]
+    engine = RecordingEngine(replies, failures=failures, name=name, chat=chat)
+    return EngineLM(engine, **{"temperature": 0.0, "max_tokens": 64, "num_retries": 0, **settings}), engine
 
 
 @pytest.fixture
-def completion_lm() -> Callable[..., tuple[dspy.LM, Script]]:
-    """A model that is asked through the completion prompt: one query a reply."""
-
-    def make(replies: Any, **settings: Any) -> tuple[dspy.LM, Script]:
-        engine = Script(replies, completion=True)
-        return dspy.LM("embedded@00000000", engine=engine, cache=False, num_retries=0, **settings), engine
-
-    return make
+def completion_lm() -> Make:
+    """Makes a model that is asked through the completion prompt: one query a reply; and its engine."""
+    return lambda replies, **settings: _lm(replies, name="embedded@00000000", chat=False, **settings)
 
 
 @pytest.fixture
-def chat_lm() -> Callable[..., tuple[dspy.LM, Script]]:
-    """A hosted chat model: all queries in one reply."""
-
-    def make(replies: Any, **settings: Any) -> tuple[dspy.LM, Script]:
-        engine = Script(replies, completion=False)
-        return dspy.LM("chat/scripted", engine=engine, cache=False, num_retries=0, **settings), engine
-
-    return make
+def chat_lm() -> Make:
+    """Makes a model that is asked for all queries in one reply; and its engine."""
+    return lambda replies, **settings: _lm(replies, name="chat/scripted", chat=True, **settings)

@@ -14,6 +14,7 @@ from dspy.teleprompt import BootstrapFewShot, LabeledFewShot
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, SpendingCapError
+from inpars_plus.lms.scripted import ScriptedEngine
 from inpars_plus.metrics.checks import REASONS
 from inpars_plus.programs.examples import example_of
 from inpars_plus.programs.key_terms import KeyTerms
@@ -75,19 +76,19 @@ def test_each_attempt_looks_through_another_window_of_key_terms(completion_lm: M
     terms = program.key_terms.of(DOCUMENT, 9)
     for prompt, window in zip(engine.prompts, (terms[:3], terms[3:6], terms[6:]), strict=True):
         assert ", ".join(window) in prompt
-    assert engine.temperatures == [None, None, 0.7]
+    assert engine.sampled == [(0.0, None), (0.0, None), (0.7, 2)]
 
 
 def test_a_document_with_few_terms_is_sampled_instead_of_asked_the_same_again(completion_lm: Make) -> None:
     lm, engine = completion_lm([BAD] * 3)
     _ask(QueryGenerator(), lm, Document(id="s", text="Statins hurt"))
-    assert engine.temperatures == [None, 0.7, 0.7]
+    assert engine.sampled == [(0.0, None), (0.7, 1), (0.7, 2)]
 
 
-def test_a_hotter_model_is_not_cooled_down(completion_lm: Make) -> None:
-    lm, engine = completion_lm([BAD] * 3, temperature=1.0)
+def test_a_hotter_model_is_not_cooled_down_and_its_rollouts_stay_apart(completion_lm: Make) -> None:
+    lm, engine = completion_lm([BAD] * 3, temperature=1.0, rollout_id=4)
     _ask(QueryGenerator(), lm)
-    assert engine.temperatures == [1.0, 1.0, 1.0]
+    assert engine.sampled == [(1.0, 4), (1.0, 4), (1.0, 4002)]
 
 
 def test_the_shortfall_is_reported_when_attempts_run_out(completion_lm: Make) -> None:
@@ -155,10 +156,26 @@ def test_a_dead_model_and_a_reached_cap_pass_through_under_their_own_name(
         _ask(QueryGenerator(), lm)
 
 
-def test_another_failure_of_the_server_passes_through(completion_lm: Make) -> None:
-    lm, _ = completion_lm([dspy.lm15.ServerError("overloaded")])
-    with pytest.raises(dspy.LMServerError, match="overloaded"):
+def test_a_request_that_the_server_failed_is_a_rejected_candidate(completion_lm: Make) -> None:
+    lm, _ = completion_lm([dspy.lm15.ServerError("overloaded"), GOOD])
+    prediction = _ask(QueryGenerator(), lm)
+    assert prediction.queries == [GOOD]
+    (candidate,) = prediction.rejected
+    assert candidate.reason == "unreadable_reply"
+    assert "overloaded" in candidate.text
+
+
+def test_an_error_in_an_engine_is_no_rejected_candidate(completion_lm: Make) -> None:
+    lm, _ = completion_lm([KeyError("a bug")])
+    with pytest.raises(dspy.LMUnexpectedError, match="a bug"):
         _ask(QueryGenerator(), lm)
+
+
+@pytest.mark.parametrize("error", [DeadModelError("the model is gone"), SpendingCapError("the cap is reached")])
+def test_they_pass_through_under_a_plain_dspy_model_too(error: Exception) -> None:
+    engine = ScriptedEngine([], failures={0: error})
+    with pytest.raises(type(error), match=str(error)):
+        _ask(QueryGenerator(), dspy.LM("plain", engine=engine, cache=False))
 
 
 def test_without_a_model_the_error_says_how_to_give_one() -> None:
@@ -269,5 +286,5 @@ def test_the_same_document_is_asked_for_in_the_same_way_again(completion_lm: Mak
     for _ in range(2):
         lm, engine = completion_lm([BAD] * 6)
         _ask(QueryGenerator(key_terms=KeyTerms.fit([DOCUMENT, OTHER])), lm, n=2)
-        prompts.append((engine.prompts, engine.temperatures))
+        prompts.append((engine.prompts, engine.sampled))
     assert prompts[0] == prompts[1]

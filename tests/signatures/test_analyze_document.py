@@ -25,7 +25,14 @@ def test_a_good_analysis_is_accepted() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [{"domain": "astrology"}, {"complexity": "hard"}, {"audience": "cats"}, {"topics": []}, {"topics": list("abcdef")}],
+    [
+        {"domain": "astrology"},
+        {"complexity": "hard"},
+        {"audience": "cats"},
+        {"topics": []},
+        {"topics": ["topic"] * 6},
+        {"topics": ["x" * 61]},
+    ],
 )
 def test_a_label_outside_its_list_is_refused(fault: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
