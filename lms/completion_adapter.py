@@ -62,7 +62,8 @@ class CompletionAdapter(dspy.Adapter):
             ConfigurationError: the signature has not exactly one output field, or a labelled field is unknown to it.
         """
         answer = self._answer_field(signature)
-        blocks = [signature.instructions.strip()] if self.prompt_form.instruction and signature.instructions else []
+        instructions = str(signature.instructions).strip()
+        blocks = [instructions] if self.prompt_form.instruction and instructions else []
         for demo in demos:
             shown = _one_line(demo[answer]) if demo.get(answer) is not None else ""
             if shown and any(demo.get(field) for field, _ in self.prompt_form.labels):
@@ -116,7 +117,7 @@ class CompletionAdapter(dspy.Adapter):
         return await super().acall(lm, {"stop": ["\n"], **lm_kwargs}, signature, demos, inputs)
 
     def _answer_field(self, signature: type[dspy.Signature]) -> str:
-        outputs = list(signature.output_fields)
+        outputs: list[str] = list(signature.output_fields)
         if len(outputs) != 1:
             raise ConfigurationError(
                 f"a completion prompt has one answer, but the signature has {len(outputs)} output fields",

@@ -34,8 +34,16 @@ from dspy.utils.exceptions import (
     LMUnsupportedFeatureError,
 )
 
-from inpars_plus.foundation.errors import ConfigurationError, InParsError, ModelError, ReplyError
+from inpars_plus.foundation.errors import (
+    ConfigurationError,
+    DeadModelError,
+    InParsError,
+    ModelError,
+    ReplyError,
+    SpendingCapError,
+)
 from inpars_plus.foundation.files import digest
+from inpars_plus.foundation.secrets import hide_secrets
 from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.requests import request_fields
 
@@ -43,7 +51,7 @@ if TYPE_CHECKING:
     from inpars_plus.lms.limits import Budget
     from inpars_plus.lms.replies import ReplyStore
 
-__all__ = ["Draw", "Engine", "EngineLM", "Reply", "UNREADABLE", "failure_of", "usage_of"]
+__all__ = ["UNREADABLE", "Draw", "Engine", "EngineLM", "Reply", "failure_of", "sentence", "usage_of"]
 
 UNREADABLE = (AdapterParseError, ReplyError)
 """What a call of a program raises when one reply could not be read or had: data, to be caught and counted."""
@@ -178,14 +186,14 @@ class Engine(ABC):
     def _paid(self, request: Request, draw: Draw) -> Reply:
         if self._failure is not None:
             raise self._failure
-        if self._budget is None:
-            return self._counted(request, draw)
         try:
+            if self._budget is None:
+                return self._counted(request, draw)
             with self._budget.spending(request) as spend:
                 reply = self._counted(request, draw)
                 spend(reply)
                 return reply
-        except ModelError as problem:
+        except (DeadModelError, SpendingCapError) as problem:
             self.give_up(problem)
             raise
 
@@ -235,12 +243,13 @@ class Engine(ABC):
         if isinstance(problem.__cause__, InParsError):
             return problem.__cause__
         if isinstance(problem, LMInvalidRequestError):
-            return ReplyError(f"the model refused the request ({_sentence(problem)})", place=self.name)
+            return ReplyError(f"the model refused the request ({sentence(problem)})", place=self.name)
         if isinstance(problem, LMUnsupportedFeatureError | LMConfigurationError):
-            return ConfigurationError(_sentence(problem), place=self.name)
+            return ConfigurationError(sentence(problem), place=self.name)
         if isinstance(problem, LMUnexpectedError) and problem.__cause__ is not None:
-            return problem  # an error in the engine itself: its traceback says more than a sentence
-        return ReplyError(f"no usable reply came back ({_sentence(problem)})", place=self.name)
+            own_error: Exception = problem  # an error in the engine itself: its traceback says more than a sentence
+            return own_error
+        return ReplyError(f"no usable reply came back ({sentence(problem)})", place=self.name)
 
     @property
     def usage(self) -> LmUsage:
@@ -358,6 +367,7 @@ def _engine_of(lm: dspy.LM) -> Engine:
     return engine
 
 
-def _sentence(problem: Exception) -> str:
+def sentence(problem: Exception) -> str:
+    """The first line of an error's message, without secrets and without a full stop."""
     message = str(getattr(problem, "message", "") or problem).strip() or type(problem).__name__
-    return message.splitlines()[0].rstrip(".")[:300]
+    return str(hide_secrets(message.splitlines()[0].rstrip(".")[:300]))

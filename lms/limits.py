@@ -92,7 +92,8 @@ class Budget:
 
     Before a request, what it could cost at most is set aside (its text, and a reply of the most tokens allowed); after
     it, what it did cost is entered. A request that does not fit while others are under way waits for them to end; one
-    that does not fit when none is ends the run. So a cap is not crossed.
+    that does not fit when none is ends the run. So a cap is crossed at most by the error in estimating the tokens of
+    prompts from their length, which is generous.
 
     Args:
         limits: the caps.
@@ -106,7 +107,7 @@ class Budget:
     def __init__(self, limits: SpendingLimits, *, price: Price | None, label: str) -> None:
         if limits.max_cost_usd is not None and price is None:
             raise ConfigurationError(
-                f"a cap of {limits.max_cost_usd:g} US dollars cannot be kept, because the price of '{label}' is unknown",
+                f"a cap of {limits.max_cost_usd:g} US dollars cannot be kept: the price of '{label}' is unknown",
                 remedy="Give a cap in tokens instead",
             )
         self._limits = limits
@@ -166,7 +167,9 @@ class Budget:
     def _reached(self, share: tuple[int, float]) -> SpendingCapError:
         limits = self._limits
         if limits.max_tokens is not None and self._tokens + share[0] > limits.max_tokens:
-            spent = f"{self._tokens:,} of {limits.max_tokens:,} tokens are spent and the next reply may need {share[0]:,}"
+            spent = (
+                f"{self._tokens:,} of {limits.max_tokens:,} tokens are spent and the next reply may need {share[0]:,}"
+            )
         else:
             spent = (
                 f"{self._cost:.4f} of {limits.max_cost_usd:g} US dollars are spent and the next reply may cost "

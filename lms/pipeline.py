@@ -22,6 +22,7 @@ import numpy as np
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.foundation.parts import require
+from inpars_plus.lms.prefixes import PrefixGuard, Ticket
 
 __all__ = ["Generated", "Pipeline"]
 
@@ -55,6 +56,8 @@ class Pipeline:
     Args:
         path: the GGUF file.
         prefix_caching: keep keys and values of prompts, so that demonstrations shared by prompts are read once.
+            Requests that the cache would mix up (see :mod:`inpars_plus.lms.prefixes`) go to a second pipeline without
+            one, loaded when the first comes.
         one_at_a_time: never batch. Batching changes rounding, and so words; this mode repeats exactly.
 
     Raises:
@@ -82,11 +85,14 @@ class Pipeline:
         self._tokenizer = self._pipeline.get_tokenizer()
         # The tokenizer cuts silently at the model's context; a text that fills it was probably cut.
         self.context_tokens = len(self._encode("a " * 200_000))
+        self._guard = PrefixGuard() if prefix_caching else None
+        self._plain: Pipeline | None = None
         self._limit = 1 if one_at_a_time else 4 * _SEQUENCES
         self._inbox: queue.SimpleQueue[tuple[list[int], Any, Future[Generated]] | None] = queue.SimpleQueue()
         self._failure: DeadModelError | None = None
         self._requests = 0
         self._lock = threading.Lock()
+        self._plain_lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="inpars-plus-model", daemon=True)
         self._thread.start()
         _open.add(self)
@@ -122,12 +128,30 @@ class Pipeline:
         Returns:
             A future that never waits forever: it gets the reply, or DeadModelError when the pipeline fails.
         """
+        ticket = self._guard.enter(tokens) if self._guard is not None else None
+        if self._guard is not None and ticket is None:
+            return self.plain.submit(tokens, config)
         future: Future[Generated] = Future()
+        if ticket is not None:
+            echoed = len(tokens) if config.echo else 0
+            future.add_done_callback(lambda done: self._leave(ticket, done, echoed))
         with self._lock:
-            if self._failure is not None:
-                raise self._failure
-            self._inbox.put((list(tokens), config, future))
+            problem = self._failure
+            if problem is None:
+                self._inbox.put((list(tokens), config, future))
+        if problem is not None:
+            future.set_exception(problem)
         return future
+
+    @property
+    def plain(self) -> Pipeline:
+        """The same model without a prefix cache; loaded at the first use."""
+        if self._guard is None:
+            return self
+        with self._plain_lock:
+            if self._plain is None:
+                self._plain = Pipeline(self.path, prefix_caching=False)
+            return self._plain
 
     def close(self) -> None:
         """End the thread after the step it is in; waiting callers get DeadModelError. Closing twice is harmless."""
@@ -167,6 +191,14 @@ class Pipeline:
                 item = self._inbox.get_nowait()
                 if item is not None:
                     item[2].set_exception(problem)
+
+    def _leave(self, ticket: Ticket, done: Future[Generated], echoed: int) -> None:
+        assert self._guard is not None
+        generated: list[int] = []
+        if done.exception() is None:
+            # When the reply was cut, nothing was computed from its last token, so that one is not in the cache.
+            generated = done.result().tokens[echoed : -1 if done.result().cut else None]
+        self._guard.leave(ticket, generated)
 
     @property
     def _running(self) -> Any:

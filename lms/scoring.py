@@ -12,7 +12,7 @@ long document costs four times the reading. So the prompt is read first without 
 the prefix cache; the second request repeats prompt and completion with echo, and only the tail that is not cached is
 computed. Positions that *are* cached come back without a log-probability, also where an earlier completion began with
 the same words, so log-probabilities are remembered by their tokens. What is neither computed nor remembered (the same
-words were generated before, not scored) is asked of a second pipeline without a prefix cache.
+words were generated before, not scored) is asked of the pipeline without a prefix cache.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.embedded import local_model, shared_pipeline
 from inpars_plus.lms.pipeline import Pipeline
+from inpars_plus.lms.prefixes import BLOCK
 
 __all__ = ["BatchedScorer", "CompletionScore", "EmbeddedScorer", "Scorer", "load_scorer"]
 
@@ -99,7 +100,6 @@ class EmbeddedScorer:
         self.name = name
         self._path = path
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
-        self._uncached: Pipeline | None = None
         self._usage = LmUsage()
         # One call at a time: keys and values that another call has just cached come back without log-probabilities,
         # and that other call would not have remembered them yet.
@@ -130,8 +130,7 @@ class EmbeddedScorer:
             self._echo(pipeline, waiting.values(), known)
             missing = [one for one in waiting.values() if not one.known_in(known)]
             if missing:
-                self._uncached = self._uncached or Pipeline(self._path, prefix_caching=False)
-                self._echo(self._uncached, missing, known)
+                self._echo(pipeline.plain, missing, known)
             self._remember(known)
             self._usage += LmUsage(
                 calls=len(waiting),
@@ -142,9 +141,9 @@ class EmbeddedScorer:
         return [CompletionScore(tuple(known[key] for key in one.keys)) for one in sequences]
 
     def _read_prompts(self, pipeline: Pipeline, sequences: Iterable[_Sequence]) -> None:
-        # The last token of a prompt is left out: what the model says after it is the first log-probability, so it
-        # must not come from the cache.
-        heads = {tuple(one.prompt[:-1]) for one in sequences if len(one.prompt) > 1}
+        # Whole blocks only, since the cache mixes up requests that share a part of one; and without the last token of
+        # the prompt, because what the model says after it is the first log-probability.
+        heads = {tuple(one.prompt[: (len(one.prompt) - 1) // BLOCK * BLOCK]) for one in sequences} - {()}
         config = pipeline.config(max_new_tokens=1, ignore_eos=True, do_sample=False)
         for future in [pipeline.submit(head, config) for head in sorted(heads)]:
             future.result()
