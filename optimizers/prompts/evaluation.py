@@ -80,7 +80,7 @@ def generate_all(
             return None
         try:
             # A plain thread does not inherit DSPy's context.
-            with dspy.context(lm=lm, callbacks=callbacks):
+            with dspy.context(lm=lm, callbacks=callbacks, disable_history=True):
                 return WatchedProgram(program, watch)(**example.inputs())
         except Halt:
             stopped.set()
@@ -95,7 +95,9 @@ def generate_all(
     with ThreadPoolExecutor(max(1, threads)) as pool:
         futures = [pool.submit(one, task) for task in tasks]
         try:
-            return [future.result() for future in futures]
+            predictions = [future.result() for future in futures]
+            watch.raise_if_dead()
+            return predictions
         except Halt as halt:
             raise halt.error from halt.error.__cause__
         finally:

@@ -275,6 +275,7 @@ class _Compile:
         bench.log.stage = "preflight"
         with dspy.context(lm=bench.lm, callbacks=[*dspy.settings.callbacks, bench.watch]):
             predictions = [bench.student(**example.inputs()) for example in examples]
+        bench.watch.raise_if_dead()
         allowed = len(examples) * self._plan.calls_per_document
         if bench.watch.calls > allowed:
             raise ConfigurationError(
@@ -353,7 +354,7 @@ class _Compile:
         try:
             with (
                 bench.watch.ceiling(self._plan.budget - self._plan.final.asks * self._plan.calls_per_document),
-                dspy.context(lm=bench.lm, callbacks=callbacks, adapter=dspy.ChatAdapter()),
+                dspy.context(lm=bench.lm, callbacks=callbacks, adapter=dspy.ChatAdapter(), disable_history=True),
                 quiet(),
             ):
                 return self._policy.search(task)

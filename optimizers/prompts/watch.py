@@ -110,7 +110,7 @@ class Watch(BaseCallback):
 
     Args:
         model: name of the model, for messages.
-        window: how many of the last program calls the error budget looks at.
+        window: how many of the last LM calls the error budget looks at.
         failure_limit: share of them that may fail.
         on_call: called with 1 at each call, to move a progress bar.
     """
@@ -135,6 +135,7 @@ class Watch(BaseCallback):
         self._evaluating = 0
         self._allowance: int | None = None
         self._error: Exception | None = None
+        self._last_failure: Exception | None = None
         self._open: set[str] = set()
         self._lock = threading.Lock()
 
@@ -155,11 +156,34 @@ class Watch(BaseCallback):
             self._on_call(1)
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """DSPy's callback after each LM call: failures of a prompt model are swallowed elsewhere, so count them."""
+        """DSPy's callback after each LM call.
+
+        Failures are counted here and not where the program is called, because a program may turn a failed call into a
+        missing query. A callback cannot stop anything; :meth:`call` does, before and after the program runs.
+        """
         with self._lock:
             if call_id in self._open:
                 self._open.discard(call_id)
                 self.prompt_failures += exception is not None
+                return
+            failed = exception is not None and is_failed_call(exception)
+            self._outcomes.append(not failed)
+            failures, seen = self._outcomes.count(False), len(self._outcomes)
+            if not isinstance(exception, Exception):
+                return
+            self._last_failure = exception if failed else self._last_failure
+        if failed and seen == self._window and failures > self._failure_limit * self._window:
+            self.halt(to_raise(exception, model=self.model, what=f"failed in {failures} of the last {seen} calls"))
+        elif not failed and not is_bad_reply(exception):
+            self.halt(to_raise(exception, model=self.model))
+
+    def raise_if_dead(self) -> None:
+        """Raise if something ended the run already, or if calls were made and not one of the last succeeded."""
+        if self._error is not None:
+            raise Halt(self._error)
+        if self._last_failure is not None and not any(self._outcomes):
+            what = f"answered none of {self.calls} calls"
+            raise self.halt(to_raise(self._last_failure, model=self.model, what=what))
 
     def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """DSPy's callback before an evaluation: from here on calls are not bootstrapping."""
@@ -225,24 +249,17 @@ class Watch(BaseCallback):
         try:
             result = function(**inputs)
         except Exception as error:
-            self._failed(error)
+            if not is_failed_call(error) and not is_bad_reply(error):
+                raise self.halt(to_raise(error, model=self.model)) from error
+            if self._error is not None:
+                raise Halt(self._error) from error
             raise
         finally:
             if bootstrapping and self._allowance is not None:
                 self._allowance -= max(1, self.calls - before)
-        with self._lock:
-            self._outcomes.append(True)
+        if self._error is not None:
+            raise Halt(self._error)
         return result
-
-    def _failed(self, error: Exception) -> None:
-        if not is_failed_call(error) and not is_bad_reply(error):
-            raise self.halt(to_raise(error, model=self.model)) from error
-        with self._lock:
-            self._outcomes.append(False)
-            failures, seen = self._outcomes.count(False), len(self._outcomes)
-        if seen == self._window and failures > self._failure_limit * self._window:
-            what = f"failed in {failures} of the last {seen} calls"
-            raise self.halt(to_raise(error, model=self.model, what=what)) from error
 
 
 class WatchedProgram(dspy.Module):

@@ -11,10 +11,11 @@ from typing import Any
 
 import dspy
 import pytest
-from dspy.lm15 import Message, Request, Response, TextPart, Usage
+from dspy.lm15 import Request
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.files import append_lines
+from inpars_plus.lms import Draw, Engine, EngineLM, Reply, ReplyStore
 from inpars_plus.programs import KeyTerms, QueryGenerator, example_of
 
 GOOD_INSTRUCTION = "Answers from a forum, each followed by the title of the question."
@@ -37,40 +38,40 @@ def toy_documents(count: int, prefix: str) -> list[Document]:
     return found
 
 
-class ToyModel:
+class ToyModel(Engine):
     """Writes a good query with a probability that depends on the prompt alone: instruction and demonstrations.
 
     The draw is a hash of the document and the prompt's setting, so that the same prompt has the same reply.
     """
 
-    def __init__(self, *, log: str | None = None, fault: Callable[[int, str], str | None] | None = None) -> None:
+    prefers_completion = True
+
+    def __init__(
+        self,
+        *,
+        log: str | None = None,
+        fault: Callable[[int, str], str | None] | None = None,
+        store: ReplyStore | None = None,
+    ) -> None:
+        super().__init__(name="embedded@00000000", identity="toy", store=store)
         self.prompts: list[str] = []
         self._log = log
         self._fault = fault
-        self._lock = threading.Lock()
+        self._toy_lock = threading.Lock()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ToyModel:
-        return self
-
-    def complete(self, request: Request) -> Response:
+    def _generate(self, request: Request, draw: Draw) -> Reply:
         prompt = "\n".join(part.text for message in request.messages for part in message.parts)
-        with self._lock:
+        with self._toy_lock:
             self.prompts.append(prompt)
             number = len(self.prompts)
         reply = self._fault(number, prompt) if self._fault else None
         if reply is None:
-            reply = self._reply(prompt, request.config.temperature)
+            reply = self._write(prompt)
         if self._log:
             append_lines(self._log, [{"key": hashlib.sha256(prompt.encode()).hexdigest()}])
-        return Response(
-            id=None,
-            model=request.model,
-            message=Message(role="assistant", parts=(TextPart(text=reply),)),
-            finish_reason="stop",
-            usage=Usage(input_tokens=len(prompt) // 4, output_tokens=8),
-        )
+        return Reply(text=reply, prompt_tokens=len(prompt) // 4, completion_tokens=8)
 
-    def _reply(self, prompt: str, temperature: float | None) -> str:
+    def _write(self, prompt: str) -> str:
         *shown, last = prompt.split("Document:")
         good = sum("seal" in one for one in shown)
         chance = 0.15 + 0.25 * (GOOD_INSTRUCTION in shown[0]) + 0.14 * min(good, 4)
@@ -128,8 +129,8 @@ class Toy:
     engine: ToyModel
 
     @property
-    def lm(self) -> dspy.LM:
-        return dspy.LM("embedded@00000000", engine=self.engine, cache=False, num_retries=0)
+    def lm(self) -> EngineLM:
+        return EngineLM(self.engine, temperature=0.0, num_retries=0)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_a_dead_server_is_noticed_before_anything_is_spent(toy_with: Callable[..
     toy = toy_with(fault=refuse)
     with pytest.raises(DeadModelError, match=r"embedded@00000000.*connection refused"):
         compile_program(**toy.arguments, budget=BUDGET)
-    assert len(toy.engine.prompts) == 1
+    assert len(toy.engine.prompts) == 2
 
 
 @everywhere

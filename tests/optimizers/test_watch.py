@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import dspy
@@ -44,28 +45,45 @@ def test_a_wrong_key_ends_the_compile_at_once() -> None:
     assert "key refused" in str(caught.value.error)
 
 
+def lm_call(watch: Watch, error: Exception | None = None) -> None:
+    """One LM call as DSPy's callbacks tell of it."""
+    watch.on_lm_start("1", SimpleNamespace(model=watch.model), {})
+    watch.on_lm_end("1", None, error)
+
+
 def test_calls_may_fail_now_and_then() -> None:
     watch = Watch(model="m", window=10, failure_limit=0.5)
     for number in range(100):
-        if number % 2:
-            with pytest.raises(LMTransportError):
-                watch.call(failing(LMTransportError("reset")), {})
-        else:
-            watch.call(lambda: "reply", {})
+        lm_call(watch, LMTransportError("reset") if number % 2 else None)
+    assert watch.call(lambda: "reply", {}) == "reply"
 
 
-def test_a_server_that_dies_is_given_up_within_the_window() -> None:
+def test_a_server_that_dies_is_given_up_within_the_window_though_the_program_hides_it() -> None:
     watch = Watch(model="hosted/large", window=10, failure_limit=0.5)
     for _ in range(50):
-        watch.call(lambda: "reply", {})
-    refused = failing(LMTransportError("connection refused"))
+        lm_call(watch)
     for _ in range(5):
-        with pytest.raises(LMTransportError):
-            watch.call(refused, {})
+        watch.call(lambda: lm_call(watch, LMTransportError("connection refused")), {})
     with pytest.raises(Halt) as caught:
-        watch.call(refused, {})
+        watch.call(lambda: lm_call(watch, LMTransportError("connection refused")), {})
     assert "hosted/large" in str(caught.value.error)
     assert "6 of the last 10 calls (connection refused)" in str(caught.value.error)
+
+
+def test_a_model_that_never_answered_is_dead_even_before_the_window_is_full() -> None:
+    watch = Watch(model="m")
+    lm_call(watch, LMTransportError("connection refused"))
+    with pytest.raises(Halt) as caught:
+        watch.raise_if_dead()
+    assert "answered none of 1 calls (connection refused)" in str(caught.value.error)
+
+
+def test_a_cap_that_the_program_hides_ends_the_compile_too() -> None:
+    watch = Watch(model="m")
+    cap = SpendingCapError("the cap is reached")
+    with pytest.raises(Halt) as caught:
+        watch.call(lambda: lm_call(watch, caused(LMUnexpectedError("x"), cap)), {})
+    assert caught.value.error is cap
 
 
 @pytest.mark.parametrize(
