@@ -1,0 +1,80 @@
+"""Programs with the embedded model: what a script cannot show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora.documents import Document
+from inpars_plus.lms.names import load_lm
+from inpars_plus.metrics.checks import REASONS, check_query
+from inpars_plus.programs import (
+    GENERATION_REASONS,
+    DocumentAnalyst,
+    KeyTerms,
+    MetricRecord,
+    OptimizerRecord,
+    ProgramCard,
+    QueryGenerator,
+    load_program,
+    save_program,
+)
+
+pytestmark = pytest.mark.model
+
+DOCUMENTS = [
+    Document(
+        id="1",
+        title="Heat pumps in winter",
+        text="Heat pumps keep homes warm at low outdoor temperatures when the radiators are sized well. Below -10 "
+        "degrees an electric heater helps out, which costs more.",
+    ),
+    Document(
+        id="2",
+        title="Statins and muscle pain",
+        text="Many patients who take statins against cholesterol report muscle pain. In a blinded trial most of the "
+        "complaints also came up under placebo.",
+    ),
+]
+DEMONSTRATION = {
+    "document": "Sourdough bread rises by wild yeast. A starter that is fed daily keeps for years in the fridge.",
+    "key_terms": ["sourdough", "starter", "yeast"],
+    "document_type": "article",
+    "number_of_queries": 1,
+    "queries": [{"text": "how long does a sourdough starter keep in the fridge"}],
+}
+
+
+def test_a_saved_program_runs_on_the_model_by_its_name_alone(tmp_path: Path) -> None:
+    program = QueryGenerator(key_terms=KeyTerms.fit(DOCUMENTS))
+    program.generate.demos = [DEMONSTRATION]
+    card = ProgramCard(
+        document_type="article",
+        lm=load_lm("embedded").model,
+        optimizer=OptimizerRecord(name="none"),
+        seed=0,
+        metric=MetricRecord(name="query"),
+        data_hash="",
+    )
+    save_program(program, tmp_path / "article.json", card)
+    loaded = load_program(tmp_path / "article.json", lm="embedded")  # another model would be a warning, and so an error
+    written = 0
+    for document in DOCUMENTS:
+        prediction = loaded(source=document, number_of_queries=2)
+        assert len(prediction.queries) + prediction.shortfall == 2
+        assert all(check_query(query, document) is None for query in prediction.queries)
+        assert all(candidate.reason in {**REASONS, **GENERATION_REASONS} for candidate in prediction.rejected)
+        written += len(prediction.queries)
+    assert written > 0
+
+
+def test_an_analysis_keeps_to_the_lists_even_from_a_small_model() -> None:
+    types = ("manual", "medical news")
+    analyst = DocumentAnalyst(types)
+    analyst.set_lm(load_lm("embedded"))
+    for document in DOCUMENTS:
+        prediction = analyst(source=document)
+        assert prediction.reason is None
+        assert prediction.analysis.doc_type in types
+        assert 1 <= len(prediction.analysis.topics) <= 5
