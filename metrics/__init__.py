@@ -1,1 +1,54 @@
+"""What good means: query checks, the compile metric, cheats, ranking measures and significance."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inpars_plus.metrics.cheats import CHEATS, cheat_queries
+    from inpars_plus.metrics.checks import REASONS, check_query, copied_share
+    from inpars_plus.metrics.measures import evaluate_rankings
+    from inpars_plus.metrics.query_metric import Judged, QueryMetric, summarize
+    from inpars_plus.metrics.significance import Difference, paired_bootstrap, paired_randomization
+
+__all__ = [
+    "CHEATS",
+    "REASONS",
+    "Difference",
+    "Judged",
+    "QueryMetric",
+    "cheat_queries",
+    "check_query",
+    "copied_share",
+    "evaluate_rankings",
+    "paired_bootstrap",
+    "paired_randomization",
+    "summarize",
+]
+
+# Imported when first asked for: programs need the checks, not the retrievers that the metric brings.
+_HOMES = {
+    "CHEATS": "cheats",
+    "REASONS": "checks",
+    "Difference": "significance",
+    "Judged": "query_metric",
+    "QueryMetric": "query_metric",
+    "cheat_queries": "cheats",
+    "check_query": "checks",
+    "copied_share": "checks",
+    "evaluate_rankings": "measures",
+    "paired_bootstrap": "significance",
+    "paired_randomization": "significance",
+    "summarize": "query_metric",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,7 +11,7 @@ from inpars_plus.metrics.words import FUNCTION_WORDS, words
 
 __all__ = ["is_other_language"]
 
-_SURE = 0.9
+_SURE = 0.5
 _KNOWN_SHARE = 0.5
 _lock = threading.Lock()
 
@@ -21,7 +21,7 @@ def is_other_language(query: str, document: Document) -> bool:
 
     Language identification errs on short technical queries ("python lambda filter" looks Romanian to it), so it is
     believed only where at most half of the query's words are English function words or words of the document, and
-    only when it is sure.
+    only when it is more sure than not.
     """
     tokens = words(query)
     if not tokens:
