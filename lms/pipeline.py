@@ -228,7 +228,11 @@ class Pipeline:
                 DeadModelError("the local language model ran out of cache memory", place=str(self.path))
             )
             return
-        output = handle.read_all()[0]
+        outputs = handle.read_all()
+        if not outputs:  # the first token already completed a stop string
+            future.set_result(Generated([], [], False))
+            return
+        output = outputs[0]
         cut = output.finish_reason == self._genai.GenerationFinishReason.LENGTH
         future.set_result(Generated(list(output.generated_ids), list(output.generated_log_probs), cut))
 
