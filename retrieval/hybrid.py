@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,17 +32,11 @@ class _HybridRetriever(IndexedRetriever):
     def _search(self, queries: Sequence[str], width: int) -> Hits:
         lexical = self.lexical.search_positions(queries, DEPTH)
         dense = self.dense.search_positions(queries, DEPTH)
-        return _merge(
-            (lexical.positions, dense.positions),
-            (self._lexical_values(lexical), self._dense_values(dense)),
-            width,
-        )
+        return _merge((lexical.positions, dense.positions), self._values(lexical, dense), width)
 
-    def _lexical_values(self, hits: Hits) -> npt.NDArray[np.float64]:
-        raise NotImplementedError
-
-    def _dense_values(self, hits: Hits) -> npt.NDArray[np.float64]:
-        raise NotImplementedError
+    @abstractmethod
+    def _values(self, lexical: Hits, dense: Hits) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """What each of the two adds to the documents that it found."""
 
 
 class ConvexRetriever(_HybridRetriever):
@@ -63,26 +58,40 @@ class ConvexRetriever(_HybridRetriever):
         super().__init__(lexical, dense)
         self.weight = weight
 
-    def _lexical_values(self, hits: Hits) -> npt.NDArray[np.float64]:
-        return (1.0 - self.weight) * _scaled(hits, lowest=0.0)
-
-    def _dense_values(self, hits: Hits) -> npt.NDArray[np.float64]:
-        return self.weight * _scaled(hits)
+    def _values(self, lexical: Hits, dense: Hits) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return (1.0 - self.weight) * _scaled(lexical, lowest=0.0), self.weight * _scaled(dense)
 
 
 class RrfRetriever(_HybridRetriever):
-    """Sum of ``1 / (60 + rank)`` over the top 100 of both (Cormack et al. 2009, "Reciprocal Rank Fusion")."""
+    """Sum of ``1 / (60 + rank)`` over the top 100 of both (Cormack et al. 2009, "Reciprocal Rank Fusion").
 
-    def _lexical_values(self, hits: Hits) -> npt.NDArray[np.float64]:
-        return _reciprocal_ranks(hits)
+    When fewer than 100 documents share a term with the query, the others have ranks too: they all score 0 in BM25, and
+    so follow in the order of the corpus. That adds to what the dense retriever found, and finds nothing by itself; a
+    query of which no document has a term is left to the dense retriever alone.
+    """
 
-    def _dense_values(self, hits: Hits) -> npt.NDArray[np.float64]:
-        return _reciprocal_ranks(hits)
+    def _values(self, lexical: Hits, dense: Hits) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return _reciprocal_ranks(lexical), _reciprocal_ranks(dense) + _beyond_the_terms(lexical, dense)
 
 
 def _reciprocal_ranks(hits: Hits) -> npt.NDArray[np.float64]:
     ranks = np.arange(1, hits.positions.shape[1] + 1)
     return np.where(hits.positions >= 0, 1.0 / (RRF_K + ranks), 0.0)
+
+
+def _beyond_the_terms(lexical: Hits, dense: Hits) -> npt.NDArray[np.float64]:
+    """What BM25 adds to dense finds that share no term, where it ranks them within its top at all."""
+    values = np.zeros(dense.positions.shape)
+    depth = lexical.positions.shape[1]
+    counts = (lexical.positions >= 0).sum(axis=1)
+    for row in np.flatnonzero((counts > 0) & (counts < depth)):
+        sharing = np.sort(lexical.positions[row, : counts[row]])
+        found = dense.positions[row]
+        # Before a document stand those that share a term, and those that share none and come earlier in the corpus.
+        ranks = counts[row] + 1 + found - np.searchsorted(sharing, found)
+        counted = (found >= 0) & ~np.isin(found, sharing) & (ranks <= depth)
+        values[row, counted] = 1.0 / (RRF_K + ranks[counted])
+    return values
 
 
 def _scaled(hits: Hits, *, lowest: float | None = None) -> npt.NDArray[np.float64]:

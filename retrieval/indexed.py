@@ -106,10 +106,10 @@ def best_positions(scores: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
         scores: ``[documents]``; 0 means that a document was not found.
         k: how many at most.
     """
-    if k < len(scores):
-        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+    candidates = np.flatnonzero(scores > 0)
+    found = scores[candidates]
+    if k < len(found):
         # Every score that equals the last one taken is a candidate: which of them is taken decides the position.
-        candidates = np.flatnonzero(scores >= threshold) if threshold > 0 else np.flatnonzero(scores > 0)
-    else:
-        candidates = np.flatnonzero(scores > 0)
-    return candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
+        kept = found >= np.partition(found, len(found) - k)[len(found) - k]
+        candidates, found = candidates[kept], found[kept]
+    return candidates[np.argsort(-found, kind="stable")[:k]]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +81,30 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="No space left on device") as caught:
         save_arrays(path, ARRAYS)
     assert str(path) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+_WRITE = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from inpars_plus.foundation.errors import RunError
+from inpars_plus.retrieval.cache import save_arrays
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    save_arrays(Path(sys.argv[1]), {"vectors": np.ones(100_000)})
+except RunError as problem:
+    print(problem)
+"""
+
+
+def test_a_file_that_cannot_grow_is_named_and_leaves_nothing_behind(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    path = tmp_path / "file"
+    done = subprocess.run([sys.executable, "-c", _WRITE, str(path)], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{path}: ")
+    assert "run the same command again" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

@@ -74,14 +74,31 @@ def test_a_weight_outside_of_zero_to_one_is_refused(weight):
 
 
 def test_reciprocal_ranks_are_added():
-    pair = both("abcd", {"a": 9.0, "b": 2.0, "c": 1.0}, {"d": 0.5, "b": 0.4})
-    assert search(RrfRetriever(*pair)) == {"b": 2 / 62, "a": 1 / 61, "d": 1 / 61, "c": 1 / 63}
+    pair = both("abc", {"a": 9.0, "b": 2.0, "c": 1.0}, {"b": 0.5, "c": 0.4})
+    assert search(RrfRetriever(*pair)) == {"b": 1 / 61 + 1 / 62, "c": 1 / 62 + 1 / 63, "a": 1 / 61}
+
+
+def test_documents_without_a_shared_term_have_the_next_ranks_in_the_order_of_the_corpus():
+    pair = both("abcdef", {"c": 9.0, "e": 2.0}, {"f": 0.5, "c": 0.4, "b": 0.3})
+    assert search(RrfRetriever(*pair)) == {  # BM25 ranks c e a b d f; a and d are found by neither
+        "c": 1 / 61 + 1 / 62,
+        "f": 1 / 66 + 1 / 61,
+        "b": 1 / 64 + 1 / 63,
+        "e": 1 / 62,
+    }
+
+
+def test_ranks_beyond_a_hundred_count_for_nothing():
+    names = [f"d{number:03}" for number in range(150)]
+    pair = both(names, {"d149": 1.0}, {"d098": 0.9, "d099": 0.8})
+    assert search(RrfRetriever(*pair)) == {"d098": 1 / 61 + 1 / 160, "d149": 1 / 61, "d099": 1 / 62}
 
 
 def test_ties_are_in_the_order_of_the_corpus():
     pair = both("zyx", {"x": 1.0}, {"y": 1.0})
-    assert list(search(RrfRetriever(*pair))) == ["y", "x"]
     assert list(search(ConvexRetriever(*pair))) == ["y", "x"]
+    pair = both("zyx", {"x": 3.0, "y": 2.0, "z": 1.0}, {"z": 3.0, "y": 2.0, "x": 1.0})
+    assert list(search(RrfRetriever(*pair))) == ["z", "x", "y"]
 
 
 def test_a_larger_k_makes_a_ranking_longer_and_changes_nothing_else(ids, texts, letters):
