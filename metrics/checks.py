@@ -11,9 +11,12 @@ The bounds were set on human queries (SciFact training claims, CoSQA development
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+
+import Stemmer
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.metrics.languages import is_other_language
@@ -26,6 +29,7 @@ __all__ = [
     "check_query",
     "copied_share",
     "is_near_duplicate",
+    "own_words_share",
 ]
 
 WORD_COUNT_LIMITS = (3, 20)
@@ -81,7 +85,13 @@ _OPEN_WORDS = frozenset(
 )
 # A question may end on these ("which folder is it in"), a statement may not.
 _STRANDED_WORDS = frozenset("to in on for with by from at as that about through under over".split())
+# What a question about anything may say.
+_FRAME_WORDS = frozenset(
+    "role effect effects affect affects impact important importance difference differences best explained related "
+    "relationship mean meaning purpose way ways main example examples define definition".split()
+)
 _OPEN_END = re.compile(r"(?:[,;:\-–—(\[{/&+=]|\.\.\.|…)\s*$")
+_per_thread = threading.local()
 _BRACKETS = (("(", ")"), ("[", "]"), ("“", "”"))
 
 
@@ -102,6 +112,36 @@ def copied_share(query: str, document: Document) -> float:
 @lru_cache(maxsize=4096)
 def _document_ngrams(text: str, n: int) -> frozenset[tuple[str, ...]]:
     return frozenset(ngrams(words(text), n))
+
+
+def own_words_share(query: str, document: Document) -> float:
+    """The share of a query's content words that are the searcher's own: words whose stem the document lacks.
+
+    Words that frame any question ("role", "difference", "explained") do not count. A query without content words
+    gives 0.
+    """
+    content = [word for word in content_words(query) if word not in _FRAME_WORDS]
+    if not content:
+        return 0.0
+    known = _document_stems(document.full_text)
+    return sum(_stem(word) not in known for word in content) / len(content)
+
+
+@lru_cache(maxsize=1 << 16)
+def _stem(word: str) -> str:
+    return str(_stemmer().stemWord(word))
+
+
+def _stemmer() -> Stemmer.Stemmer:
+    # A stemmer keeps scratch state, so each thread has its own.
+    if not hasattr(_per_thread, "stemmer"):
+        _per_thread.stemmer = Stemmer.Stemmer("english")
+    return _per_thread.stemmer
+
+
+@lru_cache(maxsize=4096)
+def _document_stems(text: str) -> frozenset[str]:
+    return frozenset(_stemmer().stemWords(words(text)))
 
 
 @lru_cache(maxsize=4096)

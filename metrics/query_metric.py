@@ -2,9 +2,9 @@
 
 ``score = gate · retrieval · likeness``, in [0, 1]:
 
-* *gate* is 1 if every check passes; 0 if the query is no query of a person at all (empty, copied, talk about the
-  text, ...); 0.25 for a slip (too long, a word too often, unfinished, not natural ...), so that an optimizer sees which
-  failure is nearer;
+* *gate* is 1 if every check passes; 0 if the query is no query of a person at all (empty, talk about the text, a
+  stretch of the document, ...); 0.5 for a slip (too long, a word too often, unfinished, not natural ...), so that an
+  optimizer sees which failure is nearer; and a copy keeps half of what it did not copy, whatever else is wrong with it;
 * *retrieval* is ``0.9 + 0.1 / rank`` in the top 10, and falls from 0.25 to 0 between rank 10 and rank 100;
 * *likeness* is how much it reads like a person's (:func:`inpars_plus.metrics.naturalness.likeness`).
 
@@ -24,7 +24,7 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.batching import Batcher
-from inpars_plus.metrics.checks import REASONS, check_query, copied_share
+from inpars_plus.metrics.checks import COPIED_SHARE_LIMIT, REASONS, check_query, copied_share, own_words_share
 from inpars_plus.metrics.naturalness import NATURALNESS_FLOOR, CompletionScorer, likeness, naturalness_pairs
 from inpars_plus.metrics.words import words
 from inpars_plus.retrieval.protocol import Retriever
@@ -34,7 +34,7 @@ __all__ = ["HIT_DEPTH", "Judged", "QueryMetric", "summarize"]
 
 HIT_DEPTH = 10
 _SEARCH_DEPTH = 100
-_SLIP_GATE = 0.25
+_SLIP_GATE = 0.5
 _SLIPS = frozenset(
     {"too_short", "too_long", "unfinished", "repeated_word", "not_self_contained", "duplicate", "not_natural"}
 )
@@ -170,16 +170,17 @@ class QueryMetric:
         reason = check_query(query, document)
         if reason is None and mean < self._floor:
             reason = "not_natural"
-        gate = 1.0 if reason is None else _gate(reason)
+        copied = copied_share(query, document)
+        gate = 1.0 if reason is None else _gate(reason, copied)
         if reason is None and (rank is None or rank > HIT_DEPTH):
             reason = "not_retrieved"
         return Judged(
             query=query,
             accepted=reason is None,
             reason=reason,
-            score=gate * _retrieval(rank) * likeness(log_probabilities),
+            score=gate * _retrieval(rank) * likeness(log_probabilities, own_words_share(query, document)),
             rank=rank,
-            copy4=copied_share(query, document),
+            copy4=copied,
             naturalness=mean,
         )
 
@@ -197,7 +198,7 @@ class QueryMetric:
             others = earlier.setdefault(document.id, [])
             if one.accepted and others and check_query(query, document, others=others) == "duplicate":
                 one = Judged(
-                    query, False, "duplicate", one.score * _gate("duplicate"), one.rank, one.copy4, one.naturalness
+                    query, False, "duplicate", one.score * _SLIP_GATE, one.rank, one.copy4, one.naturalness
                 )
             if one.accepted:
                 others.append(query)
@@ -225,7 +226,9 @@ def summarize(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _gate(reason: str) -> float:
+def _gate(reason: str, copied: float) -> float:
+    if copied >= COPIED_SHARE_LIMIT:
+        return _SLIP_GATE * (1.0 - copied)
     return _SLIP_GATE if reason in _SLIPS else 0.0
 
 
