@@ -13,6 +13,7 @@ from pathlib import Path
 
 from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.secrets import hide_secrets
+from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.engine import Reply
 
 __all__ = ["ReplyStore"]
@@ -89,6 +90,21 @@ class ReplyStore:
                     del self._asked[key]
                 else:
                     self._asked[key] = (lock, waiting - 1)
+
+    def usage(self) -> LmUsage:
+        """What all the replies kept here came to, whichever process paid for them; ``seconds`` is not known."""
+        with self._lock, self._explained():
+            rows = self._connection.execute("SELECT reply FROM replies").fetchall()
+        total = LmUsage()
+        for (text,) in rows:
+            reply = Reply(**json.loads(text))
+            total += LmUsage(
+                calls=1,
+                prompt_tokens=reply.prompt_tokens,
+                completion_tokens=reply.completion_tokens,
+                cost_usd=reply.cost_usd,
+            )
+        return total
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""

@@ -65,6 +65,7 @@ class _Outcome:
 
     wanted: int
     queries: list[str] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
     rejected: list[RejectedCandidate] = field(default_factory=list)
     # The asks as an optimizer may learn from them: inputs, and the queries that came of them.
     fruitful: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
@@ -80,6 +81,7 @@ class _Outcome:
             reason = check_query(text, source, others=self.queries) if self.missing else "surplus"
             if reason is None:
                 self.queries.append(text)
+                self.attempts.append(attempt)
             else:
                 self.rejected.append(RejectedCandidate(text=text, reason=reason, attempt=attempt))
         good = self.queries[before:]
@@ -123,8 +125,9 @@ class QueryGenerator(dspy.Module):
             number_of_queries: N, at least 1.
 
         Returns:
-            A prediction with ``queries`` (list of str: at most N, distinct, each past every query check),
-            ``rejected`` (list of :class:`RejectedCandidate`, in order) and ``shortfall`` (N less the queries).
+            A prediction with ``queries`` (list of str: at most N, distinct, each past every query check), ``attempts``
+            (in which attempt each query came), ``rejected`` (list of :class:`RejectedCandidate`, in order) and
+            ``shortfall`` (N less the queries).
 
         Raises:
             ConfigurationError: if N is below 1 or there is no language model.
@@ -138,7 +141,9 @@ class QueryGenerator(dspy.Module):
         else:
             self._ask_until_done(source, outcome)
             self._record(outcome)
-        return dspy.Prediction(queries=outcome.queries, rejected=outcome.rejected, shortfall=outcome.missing)
+        return dspy.Prediction(
+            queries=outcome.queries, attempts=outcome.attempts, rejected=outcome.rejected, shortfall=outcome.missing
+        )
 
     def _ask_until_done(self, source: Document, outcome: _Outcome) -> None:
         lm = current_lm(self.generate)

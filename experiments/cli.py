@@ -1,0 +1,121 @@
+"""The console command ``inpars-plus <job>``, and what its jobs share: one sentence an error, Ctrl-C that can go on."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from inpars_plus.foundation import InParsError, hide_secrets, log_to_stderr, say
+
+__all__ = ["JOBS", "main", "run_job"]
+
+JOBS: Mapping[str, tuple[str, str]] = {
+    "quickstart": (
+        "inpars_plus.experiments.quickstart",
+        "from the documents that every machine has to compiled programs, queries and a report",
+    ),
+    "compile-programs": (
+        "inpars_plus.experiments.compile_programs",
+        "compile a query-generation program for each type of your documents",
+    ),
+    "generate-queries": (
+        "inpars_plus.experiments.generate_queries",
+        "let compiled programs write queries for your documents, and keep the good ones",
+    ),
+    "list-programs": (
+        "inpars_plus.experiments.list_programs",
+        "show the compiled programs in a directory",
+    ),
+}
+"""Job → the module whose ``run`` does it, and what it does in one line."""
+
+_ERROR = 2
+_STOPPED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job that the first argument names.
+
+    Returns:
+        The exit code: 0, 2 after an error that a person can do something about, 130 after Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["--version"], ["-V"]):
+        print(f"inpars-plus {importlib.metadata.version('inpars-plus')}")
+        return 0
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if given[0] not in JOBS:
+        print(f"inpars-plus: there is no job '{given[0]}'. The jobs are {', '.join(JOBS)}", file=sys.stderr)
+        return _ERROR
+    return run_job(given[0], given[1:])
+
+
+def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one job.
+
+    Args:
+        name: a key of :data:`JOBS`.
+        arguments: its flags; by default those of the process.
+
+    Returns:
+        The exit code, as for :func:`main`.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    log_to_stderr()
+    try:
+        with _readable_warnings():
+            job: Callable[[Sequence[str]], None] = importlib.import_module(JOBS[name][0]).run
+            job(given)
+    except InParsError as error:
+        if "--debug" in given:
+            print(hide_secrets(traceback.format_exc()), file=sys.stderr)
+        print(f"inpars-plus {name}: {' '.join(hide_secrets(str(error)).split())}", file=sys.stderr)
+        return _ERROR
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        return _STOPPED
+    return 0
+
+
+@contextmanager
+def _readable_warnings() -> Iterator[None]:
+    """Our own warnings as one line each; those of libraries only for those who asked Python for warnings."""
+    if sys.warnoptions:
+        yield
+        return
+    from inpars_plus.programs import ProgramFileWarning
+
+    def show(message: Warning | str, *rest: object, **named: object) -> None:
+        say(f"Note: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ProgramFileWarning)
+        warnings.showwarning = show
+        # Libraries announce what concerns nobody here, such as the tensors of a model that they left out.
+        for noisy in ("transformers", "sentence_transformers", "httpx", "LiteLLM", "dspy"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        yield
+
+
+def _overview() -> str:
+    width = max(map(len, JOBS))
+    jobs = "\n".join(f"  {name:<{width}}  {about}" for name, (_, about) in JOBS.items())
+    return (
+        "usage: inpars-plus <job> [flags]\n\n"
+        "From an unlabelled corpus to synthetic queries that search can be trained and tested on.\n\n"
+        f"jobs:\n{jobs}\n\n"
+        "inpars-plus <job> --help explains a job. Begin with: inpars-plus quickstart"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

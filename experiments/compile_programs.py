@@ -1,0 +1,225 @@
+"""Compile a query-generation program for each type of your documents: ``inpars-plus compile-programs --help``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from inpars_plus.corpora import Corpus
+from inpars_plus.experiments.compiling import ROWS, TypeCompile
+from inpars_plus.experiments.previews import preview
+from inpars_plus.experiments.reports.compile_report import compile_report
+from inpars_plus.experiments.selection import choose_types, documents_by_type
+from inpars_plus.experiments.settings import JobText, option, parse_settings
+from inpars_plus.experiments.tables import interval, quality_table
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
+from inpars_plus.foundation import Run, Summary, digest_file, say, write_summary, write_text
+from inpars_plus.lms.scoring import Scorer
+from inpars_plus.programs import KeyTerms
+
+__all__ = ["TEXT", "CompileSettings", "compile_programs", "main", "run", "tell"]
+
+TEXT = JobText(
+    name="compile-programs",
+    about=(
+        "Compile a program that writes search queries, for each type of your documents. No labels, no key and no GPU\n"
+        "are needed. Prompts are searched on train and validation documents; the program found is then scored on test\n"
+        "documents that it never saw, beside the uncompiled one, the best single prompt and cheats without a model."
+    ),
+    examples=(
+        ("The documents that every machine has", "inpars-plus compile-programs --corpus python-docs --out runs/docs"),
+        (
+            "A folder of your own; what it would take",
+            "inpars-plus compile-programs --corpus notes/ --out runs/notes --dry-run",
+        ),
+        (
+            "Two types, a program each",
+            "inpars-plus compile-programs --corpus faq=faq.csv:faq-answer --corpus news=news.jsonl:news \\\n"
+            "      --by-type --out runs/both",
+        ),
+        (
+            "With a model on a server of your own",
+            "inpars-plus compile-programs --corpus notes/ --out runs/notes --lm openai/my-model \\\n"
+            "      --api-base http://localhost:8000/v1 --max-tokens-spent 2000000",
+        ),
+    ),
+)
+
+
+class CompileSettings(BenchSettings):
+    """Settings of ``compile-programs``."""
+
+    doc_type: tuple[str, ...] = option("compile for this type of document only; repeatable", metavar="TYPE")
+    by_type: bool = option("compile a program for each type of document")
+    cross_types: bool = option("with several types, also score each program on the other types")
+    optimizer: Literal["miprov2", "bootstrap", "bootstrap-random-search", "gepa"] = option("how prompts are searched")
+    budget: int = option("language model calls for compiling, a type", metavar="N", gt=0)
+    prompt_lm: str | None = option(
+        "a model that writes instructions, instead of the pool", metavar="NAME", default=None
+    )
+    prompt_api_base: str | None = option("its address, if it is not --api-base", metavar="URL", default=None)
+    train_documents: int = option("prompts learn from so many documents at most, a type", metavar="N", ge=4)
+    validation_documents: int = option("prompts are chosen on so many at most, a type", metavar="N", ge=4)
+    test_documents: int = option("programs are scored on so many at most, a type", metavar="N", ge=4)
+    queries_per_document: int = option("queries asked for", metavar="N", ge=1, le=10)
+    dry_run: bool = option("only tell calls, tokens, minutes and cost; no model is called, nothing is written")
+
+    @field_validator("doc_type", mode="before")
+    @classmethod
+    def _one_type_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+def compile_programs(
+    settings: CompileSettings, *, make_lm: MakeLm | None = None, scorer: Scorer | None = None
+) -> Summary | None:
+    """Compile, score, and write programs, summary and report.
+
+    Args:
+        settings: of the job.
+        make_lm: makes the language models instead of their names.
+        scorer: of naturalness, instead of the embedded model.
+
+    Returns:
+        The summary that was written; ``None`` after a dry run.
+
+    Raises:
+        InParsError: see its kinds. What is finished is kept; the same settings go on from there.
+    """
+    if settings.dry_run:
+        with contextlib.closing(Workbench(settings, directory=None, make_lm=make_lm, scorer=scorer)) as bench:
+            print(preview(settings, bench, bench.corpus, _documents(settings, bench.corpus)))
+        return None
+    with (
+        Run(settings.out) as run,
+        contextlib.closing(Workbench(settings, directory=run.directory, make_lm=make_lm, scorer=scorer)) as bench,
+    ):
+        return _Job(settings, bench, Steps(run)).do()
+
+
+class _Job:
+    def __init__(self, settings: CompileSettings, bench: Workbench, steps: Steps) -> None:
+        self.settings = settings
+        self.bench = bench
+        self.steps = steps
+
+    def do(self) -> Summary:
+        corpus = self.bench.corpus
+        say(f"{len(corpus):,} documents: {', '.join(f'{name} {count:,}' for name, count in corpus.types().items())}")
+        documents = _documents(self.settings, corpus)
+        key_terms = self._key_terms(corpus)
+        jobs = [
+            TypeCompile(name, drawn, key_terms, self.settings, self.bench, self.steps)
+            for name, drawn in documents.items()
+        ]
+        results = {job.doc_type: self._one_type(job) for job in jobs}
+        if self.settings.cross_types and len(jobs) > 1:
+            for job in jobs:
+                results[job.doc_type]["test"]["other_programs"] = self._other_programs(job, jobs)
+        summary = Summary(
+            settings=self.bench.redacted(),
+            seed=self.settings.seed,
+            hashes={
+                "corpus": corpus.digest(),
+                **{job.file: digest_file(self.settings.out / job.file) for job in jobs},
+            },
+            seconds=round(self.steps.seconds, 1),
+            peak_memory_mb=self.steps.peak_memory_mb,
+            lm=self.bench.usage(),
+            results=results,
+        )
+        write_summary(self.settings.out, summary)
+        write_text(self.settings.out / "report.html", compile_report(summary, jobs))
+        return summary
+
+    def _key_terms(self, corpus: Corpus) -> KeyTerms:
+        inputs = {"corpus": corpus.digest()}
+        return KeyTerms.from_state(self.steps.do("key terms", inputs, lambda: KeyTerms.fit(corpus.documents()).state()))
+
+    def _one_type(self, job: TypeCompile) -> dict[str, Any]:
+        say(f"Compiling for '{job.doc_type}'")
+        found = job.compile()
+        rows = {row: job.score(row, job.program(row)) for row in ROWS}
+        cheats = job.cheats()
+        job.save(found, rows)
+        drawn = job.documents
+        return {
+            "program": job.file,
+            "documents": {
+                "train": len(drawn.train),
+                "validation": len(drawn.validation),
+                "test": len(drawn.test),
+            },
+            **found,
+            "test": {
+                **rows,
+                "difference": job.difference("before", "after"),
+                "difference_best_pool": job.difference("best_pool_prompt", "after"),
+                "cheats": cheats,
+            },
+        }
+
+    @staticmethod
+    def _other_programs(job: TypeCompile, jobs: Sequence[TypeCompile]) -> dict[str, Any]:
+        """The programs of the other types on this type's test documents; the difference is own less other."""
+        found = {}
+        for other in jobs:
+            if other is not job:
+                row = f"program-of-{other.name}"
+                scored = job.score(row, other.program("after"))
+                found[other.doc_type] = {**scored, "difference": job.difference(row, "after")}
+        return found
+
+
+def _documents(settings: CompileSettings, corpus: Corpus) -> Any:
+    types = choose_types(corpus, settings.doc_type, by_type=settings.by_type)
+    counts = {
+        "train": settings.train_documents,
+        "validation": settings.validation_documents,
+        "test": settings.test_documents,
+    }
+    skip_small = settings.by_type and not settings.doc_type
+    return documents_by_type(corpus, types, counts=counts, seed=settings.seed, skip_small=skip_small)
+
+
+def tell(settings: CompileSettings, summary: Summary) -> str:
+    """Tables of what a compile gave, for a terminal."""
+    parts = []
+    for doc_type, result in summary.results.items():
+        test = result["test"]
+        rows = {"before": test["before"], "best pool prompt": test["best_pool_prompt"], "after": test["after"]}
+        cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
+        others = {f"program of {name}": row for name, row in test.get("other_programs", {}).items()}
+        parts.append(
+            f"\n{doc_type}: {result['documents']['test']} test documents\n\n"
+            f"{quality_table({**rows, **others, **cheats})}\n\n"
+            f"score, after less before:           {interval(test['difference'])}\n"
+            f"score, after less best pool prompt: {interval(test['difference_best_pool'])}"
+        )
+    out = settings.out
+    files = "\n".join(f"  {out / result['program']}" for result in summary.results.values())
+    parts.append(f"\ncompiled programs:\n{files}\nreport:   {out / 'report.html'}\nsummary:  {out / 'summary.json'}")
+    return "\n".join(parts)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(CompileSettings, TEXT, arguments)
+    summary = compile_programs(settings)
+    if summary is not None:
+        print(tell(settings, summary))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

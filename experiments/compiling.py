@@ -1,0 +1,271 @@
+"""Compiling for one document type: the program, its scores on test documents, and its file.
+
+Everything is a step of the run (see :mod:`inpars_plus.foundation.runs`): done once, recorded, and skipped afterwards.
+
+::
+
+    <run>/work/<type>/compiled.json, best_pool_prompt.json    what the optimizer found, without test scores
+    <run>/trials/<type>.jsonl                                 every trial
+    <run>/scores/<type>/<row>.jsonl                           each query for each test document, judged
+    <run>/compiled/<type>.json                                the program with its whole description
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import dspy
+
+from inpars_plus.corpora import Document
+from inpars_plus.experiments.selection import TypeDocuments, safe_name
+from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
+from inpars_plus.foundation import JSON, digest, read_lines, write_text
+from inpars_plus.foundation.files import append_lines
+from inpars_plus.lms import adapter_for
+from inpars_plus.metrics.cheats import CHEATS, cheat_queries
+from inpars_plus.metrics.query_metric import Judged, summarize
+from inpars_plus.metrics.significance import paired_bootstrap
+from inpars_plus.optimizers.prompts import Candidate, compile_program, evaluate_program
+from inpars_plus.programs import (
+    KeyTerms,
+    MetricRecord,
+    OptimizerRecord,
+    ProgramCard,
+    QueryGenerator,
+    Scores,
+    example_of,
+    load_program,
+    save_program,
+)
+
+if TYPE_CHECKING:
+    from inpars_plus.experiments.compile_programs import CompileSettings
+
+__all__ = ["ROWS", "TypeCompile"]
+
+ROWS = ("before", "best_pool_prompt", "after")
+"""The programs that are scored on test documents: uncompiled, the best single prompt of the pool, compiled."""
+
+_METRIC = "query_metric"
+
+
+class TypeCompile:
+    """The steps for one document type.
+
+    Args:
+        doc_type: the type.
+        documents: of this type, drawn and split.
+        key_terms: of the whole corpus.
+        settings: of the job.
+        bench: corpus, model and metric.
+        steps: of the run.
+    """
+
+    def __init__(
+        self,
+        doc_type: str,
+        documents: TypeDocuments,
+        key_terms: KeyTerms,
+        settings: CompileSettings,
+        bench: Workbench,
+        steps: Steps,
+    ) -> None:
+        self.doc_type = doc_type
+        self.documents = documents
+        self.name = safe_name(doc_type)
+        self.file = f"compiled/{self.name}.json"
+        self.out = steps.directory
+        self._key_terms = key_terms
+        self._settings = settings
+        self._bench = bench
+        self._steps = steps
+        self._work = f"work/{self.name}"
+
+    def examples(self, documents: Sequence[Document]) -> list[dspy.Example]:
+        """What programs and optimizers take."""
+        count = self._settings.queries_per_document
+        return [example_of(one, number_of_queries=count, key_terms=self._key_terms) for one in documents]
+
+    def compile(self) -> dict[str, Any]:
+        """Compile, or find that it was done.
+
+        Returns:
+            What the optimizer found: scores on validation documents, prompts, notes.
+        """
+        settings = self._settings
+        inputs: dict[str, JSON] = {
+            **self._measured_with(),
+            "train": documents_digest(self.documents.train),
+            "validation": documents_digest(self.documents.validation),
+            "prompt_lm": settings.prompt_lm,
+            "prompt_api_base": settings.prompt_api_base,
+            "optimizer": settings.optimizer,
+            "budget": settings.budget,
+        }
+        files = [f"{self._work}/compiled.json", f"{self._work}/best_pool_prompt.json", f"trials/{self.name}.jsonl"]
+        result: dict[str, Any] = self._steps.do(f"compile {self.doc_type}", inputs, self._compile, files=files)
+        return result
+
+    def program(self, row: str) -> Any:
+        """The program of a row of the quality table."""
+        if row == "before":
+            return QueryGenerator(key_terms=self._key_terms)
+        stem = "compiled" if row == "after" else row
+        return load_program(self._steps.directory / self._work / f"{stem}.json")
+
+    def score(self, row: str, program: Any) -> dict[str, Any]:
+        """Score a program on this type's test documents; returns the row of the table."""
+        card = getattr(program, "card", None)
+        inputs: dict[str, JSON] = {
+            **self._measured_with(),
+            "program": "uncompiled" if card is None else card.digest,
+            "test": documents_digest(self.documents.test),
+        }
+        file = f"scores/{self.name}/{row}.jsonl"
+        label = f"Scoring {self.doc_type}, {row.replace('_', ' ')}"
+
+        def work() -> dict[str, Any]:
+            examples = self.examples(self.documents.test)
+            judged = cast(
+                list[Judged],
+                evaluate_program(
+                    program, examples, self._bench.metric, self._bench.lm, self._settings.threads, label=label
+                ),
+            )
+            self._write(file, self._each_query(), judged)
+            return summarize(judged)
+
+        result: dict[str, Any] = self._steps.do(f"score {self.doc_type}, {row}", inputs, work, files=[file])
+        return result
+
+    def cheats(self) -> dict[str, Any]:
+        """Score what works without a language model on the same test documents; returns a row each."""
+        documents = self.documents.test
+        lent = [row["query"] for row in self.rows("after")][:: self._settings.queries_per_document]
+        inputs: dict[str, JSON] = {
+            **self._measured_with(),
+            "test": documents_digest(documents),
+            "queries": digest(lent),
+        }
+
+        def work() -> dict[str, Any]:
+            terms = [self._key_terms.of(document) for document in documents]
+            queries = {name: cheat_queries(name, documents, terms, lent) for name in CHEATS}
+            pairs = [(document, query) for texts in queries.values() for document, query in _zip(documents, texts)]
+            judged = self._bench.metric.judge(pairs)
+            count = len(documents)
+            return {name: summarize(judged[at * count : (at + 1) * count]) for at, name in enumerate(queries)}
+
+        result: dict[str, Any] = self._steps.do(f"cheats {self.doc_type}", inputs, work)
+        return result
+
+    def rows(self, row: str) -> list[dict[str, Any]]:
+        """Each judged query of a row, in the order of the test documents."""
+        path = self._steps.directory / "scores" / self.name / f"{row}.jsonl"
+        return [line for _, line in read_lines(path)]
+
+    def difference(self, before: str, after: str) -> dict[str, float]:
+        """Mean score of ``after`` less that of ``before``, with its interval, paired by document."""
+        pairs = [self._by_document(row) for row in (before, after)]
+        return paired_bootstrap(*pairs, seed=self._settings.seed).as_dict()
+
+    def save(self, found: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> ProgramCard:
+        """Write the compiled program with its whole description."""
+        validation = found["validation"]
+        card = self._card(
+            OptimizerRecord(name=self._settings.optimizer, settings=found["settings"]),
+            MetricRecord(
+                name=_METRIC,
+                validation=Scores(before=validation["before"], after=validation["after"]),
+                test=Scores(before=rows["before"]["score"], after=rows["after"]["score"]),
+            ),
+        )
+        return save_program(self.program("after"), self._steps.directory / self.file, card)
+
+    def _compile(self) -> dict[str, Any]:
+        settings, bench = self._settings, self._bench
+        directory = self._steps.directory / self._work
+        directory.mkdir(parents=True, exist_ok=True)
+        compiled = compile_program(
+            QueryGenerator(key_terms=self._key_terms),
+            trainset=self.examples(self.documents.train),
+            valset=self.examples(self.documents.validation),
+            metric=bench.metric,
+            lm=bench.lm,
+            prompt_lm=bench.prompt_lm(settings),
+            optimizer=settings.optimizer,
+            budget=settings.budget,
+            seed=settings.seed,
+            directory=directory,
+            document_type=self.doc_type,
+            threads=settings.threads,
+        )
+        optimizer = OptimizerRecord(name=settings.optimizer, settings=compiled.settings)
+        card = self._card(optimizer, MetricRecord(name=_METRIC))
+        save_program(compiled.program, directory / "compiled.json", card)
+        save_program(compiled.best_pool_program, directory / "best_pool_prompt.json", card)
+        trials = (directory / "trials.jsonl").read_text(encoding="utf-8")
+        write_text(self._steps.directory / "trials" / f"{self.name}.jsonl", trials)
+        (directory / "trials.jsonl").unlink()
+        return {
+            "validation": dict(compiled.validation),
+            "validation_documents": compiled.validation_documents,
+            "settings": dict(compiled.settings),
+            "labels": compiled.labels,
+            "calls": compiled.calls,
+            "chosen": _described(compiled.chosen),
+            "best_pool_prompt": _described(compiled.best_pool_prompt),
+            "notes": list(compiled.notes),
+        }
+
+    def _measured_with(self) -> dict[str, JSON]:
+        """What every score depends on."""
+        settings = self._settings
+        return {
+            # Everything is searched for among all documents, and key terms are those of all documents.
+            "corpus": self._bench.corpus.digest(),
+            "lm": str(self._bench.lm.model),
+            "api_base": settings.api_base,
+            "retriever": settings.retriever,
+            "queries_per_document": settings.queries_per_document,
+            "seed": settings.seed,
+        }
+
+    def _card(self, optimizer: OptimizerRecord, metric: MetricRecord) -> ProgramCard:
+        used = [*self.documents.train, *self.documents.validation]
+        return ProgramCard(
+            document_type=self.doc_type,
+            lm=str(self._bench.lm.model),
+            adapter=type(adapter_for(self._bench.lm, None)).__name__,
+            optimizer=optimizer,
+            seed=self._settings.seed,
+            metric=metric,
+            data_hash=documents_digest(used),
+        )
+
+    def _each_query(self) -> list[Document]:
+        return [one for one in self.documents.test for _ in range(self._settings.queries_per_document)]
+
+    def _write(self, file: str, documents: Sequence[Document], judged: Sequence[Judged]) -> None:
+        path = self._steps.directory / file
+        path.unlink(missing_ok=True)
+        append_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
+
+    def _by_document(self, row: str) -> list[float]:
+        count = self._settings.queries_per_document
+        scores = [float(line["score"]) for line in self.rows(row)]
+        return [sum(scores[at : at + count]) / count for at in range(0, len(scores), count)]
+
+
+def _described(candidate: Candidate) -> dict[str, JSON]:
+    return {
+        "instruction": candidate.instruction,
+        "form": candidate.form,
+        "demonstrations": len(candidate.demonstrations),
+        "origin": candidate.origin,
+    }
+
+
+def _zip(documents: Sequence[Document], queries: Sequence[str]) -> list[tuple[Document, str | None]]:
+    return list(zip(documents, queries, strict=True))

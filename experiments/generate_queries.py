@@ -1,0 +1,255 @@
+"""Let compiled programs write queries for your documents, and keep the good ones: ``inpars-plus generate-queries``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.corpora import Document, Ledger, sample
+from inpars_plus.corpora.judgments import REFERENCE_FILE
+from inpars_plus.experiments.generating import Outcome, generate, write_outcome
+from inpars_plus.experiments.reports.generation_report import generation_report
+from inpars_plus.experiments.settings import JobText, option, parse_settings
+from inpars_plus.experiments.tables import text_table
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Workbench
+from inpars_plus.foundation import (
+    ConfigurationError,
+    ProgramFileError,
+    Run,
+    RunError,
+    Summary,
+    digest_file,
+    peak_memory_mb,
+    read_json,
+    say,
+    write_json,
+    write_summary,
+    write_text,
+)
+from inpars_plus.lms.scoring import Scorer
+from inpars_plus.programs import list_programs, load_program
+
+__all__ = ["RECORD", "TEXT", "GenerateSettings", "generate_queries", "main", "run", "tell"]
+
+TEXT = JobText(
+    name="generate-queries",
+    about=(
+        "Let compiled programs write search queries for your documents. Every candidate is checked, searched with and\n"
+        "entered into a ledger with the reason why it was kept or dropped; the kept ones become a BEIR directory that\n"
+        "other tools train on. Run it again on a grown corpus, and it generates for the new documents only."
+    ),
+    examples=(
+        (
+            "With the programs of compile-programs",
+            "inpars-plus generate-queries --corpus python-docs --programs runs/docs/compiled --out runs/docs-queries",
+        ),
+        (
+            "Three queries each for 500 documents",
+            "inpars-plus generate-queries --corpus notes/ --programs runs/notes/compiled --out runs/notes-queries \\\n"
+            "      --queries-per-document 3 --limit 500",
+        ),
+    ),
+)
+
+RECORD = "generation.json"
+"""Says with what a directory was generated, so that a ledger never mixes two ways."""
+
+_ANOTHER_DIRECTORY = "Give another directory with --out"
+
+
+class GenerateSettings(BenchSettings):
+    """Settings of ``generate-queries``."""
+
+    programs: Path = option("a directory of compiled programs, or the file of one for all types", metavar="PATH")
+    queries_per_document: int = option("queries asked for", metavar="N", ge=1, le=10)
+    limit: int | None = option("generate for so many documents only, drawn by --seed", metavar="N", default=None, gt=0)
+
+
+def generate_queries(
+    settings: GenerateSettings, *, make_lm: MakeLm | None = None, scorer: Scorer | None = None
+) -> Summary:
+    """Generate, and write ledger, queries, judgments, summary and report.
+
+    Args:
+        settings: of the job.
+        make_lm: makes the language model instead of its name.
+        scorer: of naturalness, instead of the embedded model.
+
+    Returns:
+        The summary that was written.
+
+    Raises:
+        InParsError: see its kinds. What is finished is kept and its files are written; the same settings go on.
+    """
+    with (
+        Run(settings.out) as run,
+        contextlib.closing(Workbench(settings, directory=run.directory, make_lm=make_lm, scorer=scorer)) as bench,
+    ):
+        return _Job(settings, bench).do()
+
+
+class _Job:
+    def __init__(self, settings: GenerateSettings, bench: Workbench) -> None:
+        self.settings = settings
+        self.bench = bench
+        self.ledger = Ledger(settings.out / "ledger.jsonl")
+        self.record = settings.out / RECORD
+
+    def do(self) -> Summary:
+        started = time.monotonic()
+        settings, corpus = self.settings, self.bench.corpus
+        programs = _programs(settings.programs, corpus.types(), self.bench)
+        record = self._record({name: program.card.digest for name, program in programs.items()})
+        write_json(self.record, record)
+        done = self.ledger.documents_done()
+        documents = [document for document in self._wanted() if document.id not in done]
+        known = f", {len(done):,} in the ledger already" if done else ""
+        say(f"{len(corpus):,} documents{known}, {len(documents):,} to generate for")
+        failed = 0
+        try:
+            if documents:
+                failed = generate(settings, self.bench, programs, documents, self.ledger)
+        finally:
+            # Also when a cap or a dead model ends the run: what was finished is there to be used.
+            outcome = write_outcome(settings.out, corpus, self.ledger)
+            record["seconds"] = round(record["seconds"] + time.monotonic() - started, 1)
+            record["peak_memory_mb"] = max(record["peak_memory_mb"], peak_memory_mb())
+            write_json(self.record, record)
+        if failed:
+            say(f"The model failed for {failed:,} documents; run the same command again to ask for them")
+        return self._finish(outcome, programs, record, failed)
+
+    def _finish(self, outcome: Outcome, programs: Mapping[str, Any], record: Mapping[str, Any], failed: int) -> Summary:
+        settings, corpus = self.settings, self.bench.corpus
+        results = {**outcome.results(settings.queries_per_document), "documents_failed": failed}
+        written = ("ledger.jsonl", "queries.jsonl", "qrels/train.tsv", REFERENCE_FILE)
+        summary = Summary(
+            settings=self.bench.redacted(),
+            seed=settings.seed,
+            hashes={
+                "corpus": corpus.digest(),
+                **{f"program {name}": program.card.digest for name, program in programs.items()},
+                **{name: digest_file(settings.out / name) for name in written if (settings.out / name).exists()},
+            },
+            seconds=record["seconds"],
+            peak_memory_mb=record["peak_memory_mb"],
+            lm=self.bench.usage(),
+            results=results,
+        )
+        write_summary(settings.out, summary)
+        write_text(settings.out / "report.html", generation_report(summary, outcome, corpus))
+        return summary
+
+    def _wanted(self) -> list[Document]:
+        corpus, limit = self.bench.corpus, self.settings.limit
+        return list(corpus.documents()) if limit is None else sample(corpus.documents(), limit, self.settings.seed)
+
+    def _record(self, programs: Mapping[str, str]) -> dict[str, Any]:
+        """What this directory is generated with; refuses to mix two ways of generating in one ledger."""
+        made_with: dict[str, Any] = {
+            "language model": str(self.bench.lm.model),
+            "retriever": self.settings.retriever,
+            "queries_per_document": self.settings.queries_per_document,
+        }
+        new: dict[str, Any] = {
+            "format_version": 1,
+            "made_with": made_with,
+            "programs": dict(programs),
+            "seconds": 0.0,
+            "peak_memory_mb": 0,
+        }
+        if not self.record.exists():
+            return new
+        old = read_json(self.record, kind="record of a generation")
+        if not isinstance(old, dict) or old.get("format_version") != 1:
+            raise RunError(
+                "the record of the generation is of another version", place=str(self.record), remedy=_ANOTHER_DIRECTORY
+            )
+        now = {**made_with, **{f"program for '{name}'": one for name, one in programs.items()}}
+        then = {**old["made_with"], **{f"program for '{name}'": one for name, one in old["programs"].items()}}
+        other = next((name for name in now if name in then and then[name] != now[name]), None)
+        if other is not None:
+            raise ConfigurationError(
+                f"these queries were generated with another {other}: {_brief(then[other])}, not {_brief(now[other])}",
+                place=str(self.settings.out),
+                remedy=_ANOTHER_DIRECTORY,
+            )
+        return {**old, "programs": {**old["programs"], **programs}}
+
+
+def _programs(path: Path, types: Mapping[str, int], bench: Workbench) -> dict[str, Any]:
+    """A program for each document type."""
+    if not path.is_dir():
+        program = load_program(path, lm=bench.lm)
+        return dict.fromkeys(types, program)
+    # A run directory of compile-programs is what people remember; its programs are one folder down.
+    directory = path / "compiled" if (path / "compiled").is_dir() else path
+    cards = list_programs(directory)
+    if not cards:
+        raise ProgramFileError(
+            "there are no compiled programs here", place=str(path), remedy="Make some with inpars-plus compile-programs"
+        )
+    names = [card.document_type for card in cards]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ProgramFileError(
+            f"two programs are for the document type '{twice}'", place=str(path), remedy="Move one of them away"
+        )
+    if len(cards) == 1:
+        program = load_program(str(cards[0].path), lm=bench.lm)
+        if set(types) != set(names):
+            say(f"The program for '{names[0]}' is used for all documents: {', '.join(types)}")
+        return dict.fromkeys(types, program)
+    missing = next((name for name in types if name not in names), None)
+    if missing is not None:
+        raise ProgramFileError(
+            f"none of the {len(cards)} programs is for the document type '{missing}'",
+            place=str(path),
+            remedy=f"There are programs for {', '.join(names)}: compile one, or name the file of one for all",
+        )
+    return {
+        str(card.document_type): load_program(str(card.path), lm=bench.lm)
+        for card in cards
+        if card.document_type in types
+    }
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text[:12] if len(text) == 64 else text
+
+
+def tell(settings: GenerateSettings, summary: Summary) -> str:
+    """What a generation gave, for a terminal."""
+    results = summary.results
+    rows = [["accepted", f"{results['accepted']:,}"]]
+    rows += [[reason.replace("_", " "), f"{count:,}"] for reason, count in results["reasons"].items()]
+    table = text_table(["candidates", "number"], rows, numbers={1})
+    out = settings.out
+    return (
+        f"\n{results['accepted']:,} queries accepted of {results['asked']:,} asked for "
+        f"({results['accepted_share']:.0%}), {results['documents']:,} documents\n\n{table}\n\n"
+        f"queries:   {out / 'queries.jsonl'}\njudgments: {out / 'qrels' / 'train.tsv'}\n"
+        f"ledger:    {out / 'ledger.jsonl'}\nreport:    {out / 'report.html'}\nsummary:   {out / 'summary.json'}"
+    )
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(GenerateSettings, TEXT, arguments)
+    print(tell(settings, generate_queries(settings)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

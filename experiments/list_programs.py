@@ -1,0 +1,68 @@
+"""Show the compiled programs in a directory: ``inpars-plus list-programs runs/quickstart/compile/compiled``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from inpars_plus.experiments.tables import number, text_table
+from inpars_plus.foundation import ConfigurationError
+from inpars_plus.programs import list_programs
+
+__all__ = ["main", "run"]
+
+_HELP = "See inpars-plus list-programs --help"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(message, remedy=_HELP)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Print a table of the programs.
+
+    Raises:
+        InParsError: there is no such directory.
+    """
+    parser = _Parser(
+        prog="inpars-plus list-programs",
+        description="Show the compiled programs in a directory, with their scores on test documents.",
+        epilog="example:\n  inpars-plus list-programs runs/quickstart/compile/compiled",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("directory", metavar="DIR", type=Path, help="where compile-programs wrote: its folder compiled")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    directory: Path = parser.parse_args(list(arguments)).directory
+    # A run directory is what people remember; its programs are one folder down.
+    inner = directory / "compiled"
+    cards = list_programs(inner if inner.is_dir() else directory)
+    if not cards:
+        print(f"There are no compiled programs in {directory}")
+        return
+    rows = [
+        [
+            card.document_type,
+            card.lm,
+            card.optimizer.name,
+            number(card.metric.test.before),
+            number(card.metric.test.after),
+            str(card.path),
+        ]
+        for card in cards
+    ]
+    print(text_table(["document type", "language model", "optimizer", "before", "after", "file"], rows, numbers={3, 4}))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job("list-programs", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Pictures as inline SVG: dots with whiskers, the history of trials, bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from inpars_plus.experiments.reports.page import Html
+from inpars_plus.optimizers.prompts import Trial
+
+__all__ = ["Dot", "bars", "dots", "history"]
+
+_WIDTH = 480
+_LABEL_CHARACTERS = 24
+_COLOURS = 5
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value with its interval.
+
+    Attributes:
+        label: what it is of.
+        value: the mean.
+        low: lower end of the interval.
+        high: upper end.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+
+
+def dots(rows: Sequence[Dot], *, title: str) -> Html:
+    """One line a row: a dot at the value, a whisker over its interval, on a common scale from 0."""
+    left, right, row_height = 150, 52, 30
+    top = _nice(max((row.high for row in rows), default=1.0))
+    height = row_height * len(rows) + 26
+
+    def x(value: float) -> float:
+        return left + max(0.0, min(1.0, value / top)) * (_WIDTH - left - right)
+
+    parts = []
+    for step in range(5):
+        value = top * step / 4
+        parts.append(
+            f'<line class="rule" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="4" y2="{height - 22}"/>'
+            f'<text class="soft" x="{x(value):.1f}" y="{height - 6}" text-anchor="middle">{value:.2f}</text>'
+        )
+    for at, row in enumerate(rows):
+        y = row_height * at + 20
+        low, high = f"{x(row.low):.1f}", f"{x(row.high):.1f}"
+        whisker = f"M{low} {y}H{high}M{low} {y - 5}V{y + 5}M{high} {y - 5}V{y + 5}"
+        parts.append(
+            f'<g class="k{at % _COLOURS}"><text x="0" y="{y + 4}">{_short(row.label)}</text>'
+            f'<path d="{whisker}" stroke="currentColor" stroke-width="2"/>'
+            f'<circle cx="{x(row.value):.1f}" cy="{y}" r="5" fill="currentColor"/>'
+            f'<text x="{_WIDTH}" y="{y + 4}" text-anchor="end">{row.value:.3f}</text></g>'
+        )
+    return _svg(height, parts, title)
+
+
+def history(trials: Sequence[Trial], *, title: str) -> Html:
+    """A dot a trial, coloured by stage and larger for more documents, and a line for the best so far."""
+    if not trials:
+        return Html("")
+    left, right, height, bottom = 34, 8, 220, 30
+    top = _nice(max(max(trial.score, trial.best) for trial in trials))
+    stages = list(dict.fromkeys(trial.stage for trial in trials))
+    most = max(trial.documents for trial in trials)
+    last = max(len(trials) - 1, 1)
+
+    def x(at: int) -> float:
+        return left + 6 + at / last * (_WIDTH - left - right - 12)
+
+    def y(value: float) -> float:
+        return 8 + (1 - min(1.0, value / top)) * (height - bottom - 8)
+
+    parts = [
+        f'<line class="rule" x1="{left}" x2="{_WIDTH - right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        f'<text class="soft" x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>'
+        for value in (top * step / 4 for step in range(5))
+    ]
+    best, path = 0.0, ""
+    for at, trial in enumerate(trials):
+        # A mean over few documents is high by luck now and then: the line follows comparisons of equal weight.
+        best = trial.best if at else trial.score
+        path += f"{'M' if not at else 'L'}{x(at):.1f} {y(best):.1f}"
+    parts.append(f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity=".45" stroke-width="1.5"/>')
+    for at, trial in enumerate(trials):
+        radius = 2 + 3.5 * (trial.documents / most) ** 0.5
+        hint = escape(f"trial {trial.number}, {trial.stage}: {trial.score:.3f} on {trial.documents} documents")
+        parts.append(
+            f'<circle class="k{stages.index(trial.stage) % _COLOURS}" cx="{x(at):.1f}" cy="{y(trial.score):.1f}" '
+            f'r="{radius:.1f}" fill="currentColor" fill-opacity=".8"><title>{hint}</title></circle>'
+        )
+    parts.append(f'<text class="soft" x="{left}" y="{height - 8}">trial 1</text>')
+    parts.append(f'<text class="soft" x="{_WIDTH - right}" y="{height - 8}" text-anchor="end">{len(trials)}</text>')
+    legend = "".join(f'<span class="k{at % _COLOURS}">● {escape(stage)}</span>' for at, stage in enumerate(stages))
+    return Html(f'{_svg(height, parts, title)}<div class="legend">{legend}<span>— best so far</span></div>')
+
+
+def bars(counts: Mapping[str, int], *, title: str, whole: int | None = None) -> Html:
+    """One bar a name, with its count and its share of the whole."""
+    if not counts:
+        return Html("")
+    left, right, row_height = 150, 84, 24
+    most = max(1, *counts.values())
+    whole = whole or sum(counts.values()) or 1
+    parts = []
+    for at, (name, count) in enumerate(counts.items()):
+        y = row_height * at + 4
+        width = count / most * (_WIDTH - left - right)
+        text = f"{count:,} ({count / whole:.0%})"
+        parts.append(
+            f'<text x="0" y="{y + 13}">{_short(name.replace("_", " "))}</text>'
+            f'<rect class="k{2 if name == "accepted" else 1}" x="{left}" y="{y}" width="{width:.1f}" height="16" '
+            f'rx="2" fill="currentColor"/><text x="{left + width + 6:.1f}" y="{y + 13}">{text}</text>'
+        )
+    return _svg(row_height * len(counts) + 6, parts, title)
+
+
+def _svg(height: int, parts: Sequence[str], title: str) -> Html:
+    return Html(
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _short(label: str) -> str:
+    cut = label if len(label) <= _LABEL_CHARACTERS else f"{label[: _LABEL_CHARACTERS - 1]}…"
+    return escape(cut)
+
+
+def _nice(value: float) -> float:
+    """The end of a scale a little above a share."""
+    return next((top for top in (0.04, 0.08, 0.2, 0.4, 0.6, 0.8, 1.0) if value <= top), 1.0)

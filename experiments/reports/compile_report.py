@@ -1,0 +1,188 @@
+"""The report of ``compile-programs``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from inpars_plus.experiments.compiling import ROWS, TypeCompile
+from inpars_plus.experiments.reports.charts import Dot, bars, dots, history
+from inpars_plus.experiments.reports.page import (
+    Html,
+    cards,
+    details,
+    facts,
+    join,
+    page,
+    paragraph,
+    section,
+    table,
+)
+from inpars_plus.experiments.tables import MEASURES, interval, number
+from inpars_plus.foundation import Summary, read_lines
+from inpars_plus.metrics.checks import REASONS
+from inpars_plus.metrics.significance import paired_bootstrap
+from inpars_plus.optimizers.prompts import Trial
+from inpars_plus.programs import GENERATION_REASONS
+
+__all__ = ["compile_report", "excerpt", "reason_text"]
+
+_SAMPLES = 8
+_EXCERPT = 260
+_NAMES = {"before": "uncompiled", "best_pool_prompt": "best single prompt", "after": "compiled"}
+
+
+def compile_report(summary: Summary, jobs: Sequence[TypeCompile]) -> str:
+    """The whole report as HTML.
+
+    Args:
+        summary: of the run.
+        jobs: one a document type, with all their files written.
+    """
+    sections = [_type_section(job, summary.results[job.doc_type], summary) for job in jobs]
+    how = section(
+        "How it was made",
+        [facts(summary.settings, summary.hashes, summary.lm, summary.seconds, summary.peak_memory_mb)],
+    )
+    types = "one document type" if len(jobs) == 1 else f"{len(jobs)} document types"
+    lead = (
+        f"Programs for {types}, scored on test documents that took no part in compiling. The score of a query is "
+        "from 0 to 1: 0 for one that fails a check, else how well it finds its own document and how natural it reads."
+    )
+    return page("Compiled query-generation programs", lead, [*sections, how])
+
+
+def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary) -> Html:
+    test = result["test"]
+    low = test["difference"]["low"]
+    verdict = (
+        "The compiled program is better than the uncompiled one: the whole interval of the difference is above 0."
+        if low > 0
+        else "The difference from the uncompiled program may be chance: its interval reaches 0."
+    )
+    body = [
+        cards(
+            [
+                (
+                    f"{test['before']['accepted']:.0%} → {test['after']['accepted']:.0%}",
+                    "queries accepted, before → after",
+                ),
+                (f"{test['before']['score']:.3f} → {test['after']['score']:.3f}", "score, before → after"),
+                (interval(test["difference"]), "difference, with 95 % interval"),
+                (str(result["documents"]["test"]), "test documents"),
+            ]
+        ),
+        paragraph(verdict),
+        dots(_dots(job, summary.seed), title="Mean score on test documents, with 95 % intervals"),
+        _quality(test),
+        paragraph(
+            f"Compiled less best single prompt of the pool: {interval(test['difference_best_pool'])}. Cheats work "
+            "without a language model; a metric that they win is worthless.",
+            soft=True,
+        ),
+        *_cross_types(test),
+        *_notes(result),
+        section("The search", [*_history(job), _chosen(result)], level=3),
+        section("Why queries were rejected", _reasons(job), level=3),
+        section("Samples to read", _samples(job), level=3),
+    ]
+    return section(job.doc_type, body)
+
+
+def _dots(job: TypeCompile, seed: int) -> list[Dot]:
+    found = []
+    for row in ROWS:
+        scores = [float(line["score"]) for line in job.rows(row)]
+        mean = paired_bootstrap([0.0] * len(scores), scores, seed=seed)
+        found.append(Dot(_NAMES[row], mean.score, mean.low, mean.high))
+    return found
+
+
+def _quality(test: Mapping[str, Any]) -> Html:
+    labelled = [(_NAMES[row], test[row]) for row in ROWS]
+    labelled += [(f"program of {name}", row) for name, row in test.get("other_programs", {}).items()]
+    own = len(labelled)
+    labelled += [(f"cheat: {name.replace('_', ' ')}", row) for name, row in test["cheats"].items()]
+    rows = [[label, *(number(row[measure]) for measure in MEASURES)] for label, row in labelled]
+    head = ["", "score", "accepted", "hit@10", "copied 4-grams", "top opening"]
+    return table(head, rows, numbers=set(range(1, 6)), strong={2}, weak=set(range(own, len(rows))))
+
+
+def _cross_types(test: Mapping[str, Any]) -> list[Html]:
+    others = test.get("other_programs", {})
+    rows = [[name, interval(row["difference"])] for name, row in others.items()]
+    if not rows:
+        return []
+    return [table(["program of another type", "own program's score less that of the other"], rows, numbers={1})]
+
+
+def _notes(result: Mapping[str, Any]) -> list[Html]:
+    return [paragraph(note) for note in result["notes"]]
+
+
+def _history(job: TypeCompile) -> list[Html]:
+    path = job.out / "trials" / f"{job.name}.jsonl"
+    trials = [Trial.model_validate(line) for _, line in read_lines(path)]
+    about = paragraph("Mean score of each trial on validation documents; larger dots saw more of them.", soft=True)
+    return [history(trials, title="Score per trial and best so far"), about]
+
+
+def _chosen(result: Mapping[str, Any]) -> Html:
+    chosen = result["chosen"]
+    return join(
+        [
+            paragraph(
+                f"{result['labels']} queries that the model wrote for train documents passed every check and could "
+                f"serve as demonstrations; the chosen prompt shows {chosen['demonstrations']}. On the "
+                f"validation documents of the last comparison it scored {result['validation']['after']:.3f}, the "
+                f"uncompiled program {result['validation']['before']:.3f}."
+            ),
+            details("The instruction that was chosen", chosen["instruction"]),
+        ]
+    )
+
+
+def _reasons(job: TypeCompile) -> list[Html]:
+    pictures = []
+    for row in ("before", "after"):
+        lines = job.rows(row)
+        counts = Counter(line["reason"] or "accepted" for line in lines)
+        ordered = {name: counts[name] for name, _ in counts.most_common()}
+        pictures.append(paragraph(f"{_NAMES[row].capitalize()}, of {len(lines)} queries asked for:", soft=True))
+        pictures.append(bars(ordered, title=f"Verdicts, {_NAMES[row]}", whole=len(lines)))
+    return pictures
+
+
+def _samples(job: TypeCompile) -> list[Html]:
+    rows = {row: job.rows(row) for row in ("before", "after")}
+    count = max(1, len(rows["after"]) // max(1, len(job.documents.test)))
+    found = [paragraph("Drawn at random, not chosen.", soft=True)]
+    for at, document in enumerate(job.documents.test[:_SAMPLES]):
+        queries = [
+            Html(f"<p><b>{_NAMES[row].capitalize()}:</b> {_verdict(rows[row][at * count])}</p>")
+            for row in ("before", "after")
+        ]
+        found.append(
+            Html(f'<div class="sample">{paragraph(excerpt(document.full_text), soft=True)}{join(queries)}</div>')
+        )
+    return found
+
+
+def _verdict(line: Mapping[str, Any]) -> Html:
+    query = escape(line["query"]) if line["query"] else "–"
+    if line["accepted"]:
+        return Html(f'“{query}” <span class="good">accepted, rank {line["rank"]}, score {line["score"]:.2f}</span>')
+    return Html(f'“{query}” <span class="bad">{escape(reason_text(line["reason"]))}</span>')
+
+
+def reason_text(reason: str) -> str:
+    """The sentence that explains a reason."""
+    return REASONS.get(reason) or GENERATION_REASONS.get(reason) or reason.replace("_", " ")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"

@@ -1,0 +1,84 @@
+"""The report of ``generate-queries``."""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from inpars_plus.corpora import Corpus, Document, sample
+from inpars_plus.experiments.reports.charts import bars
+from inpars_plus.experiments.reports.compile_report import excerpt, reason_text
+from inpars_plus.experiments.reports.page import Html, cards, facts, join, page, paragraph, section, table
+from inpars_plus.foundation import Summary
+
+if TYPE_CHECKING:
+    from inpars_plus.experiments.generating import Outcome
+
+__all__ = ["generation_report"]
+
+_SAMPLES = 10
+
+
+def generation_report(summary: Summary, outcome: Outcome, corpus: Corpus) -> str:
+    """The whole report as HTML.
+
+    Args:
+        summary: of the run.
+        outcome: what the ledger says.
+        corpus: for the documents of the samples.
+    """
+    results = summary.results
+    counts = {"accepted": outcome.queries, **dict(outcome.reasons.most_common())}
+    types = [[name, f"{row['documents']:,}", f"{row['accepted']:,}"] for name, row in results["by_type"].items()]
+    meanings = [[reason.replace("_", " "), reason_text(reason)] for reason in outcome.reasons]
+    shortfalls = results["documents_short_of_queries"]
+    short = ", ".join(f"{count:,} by {missing}" for missing, count in shortfalls.items()) or "none"
+    body = [
+        cards(
+            [
+                (f"{results['accepted']:,}", "queries accepted"),
+                (f"{results['accepted_share']:.0%}", "of those asked for"),
+                (f"{results['documents']:,}", "documents asked about"),
+                (f"{results['candidates']:,}", "candidates in the ledger"),
+            ]
+        ),
+        section(
+            "What became of the candidates",
+            [
+                bars(counts, title="Candidates by verdict", whole=results["candidates"]),
+                table(["reason", "meaning"], meanings) if meanings else Html(""),
+                paragraph(
+                    f"Documents with fewer accepted queries than asked for: {short}. Documents with nothing in them, "
+                    f"never asked about: {results['empty_documents']:,}.",
+                    soft=True,
+                ),
+            ],
+        ),
+        section("Document types", [table(["type", "documents", "accepted queries"], types, numbers={1, 2})]),
+        section("Samples to read", _samples(summary, outcome, corpus)),
+        section(
+            "How it was made",
+            [facts(summary.settings, summary.hashes, summary.lm, summary.seconds, summary.peak_memory_mb)],
+        ),
+    ]
+    lead = "Every query was checked and finds its own document in the top 10 of the whole corpus."
+    return page("Generated queries", lead, body)
+
+
+def _samples(summary: Summary, outcome: Outcome, corpus: Corpus) -> list[Html]:
+    drawn = sample((one for one in corpus.documents() if one.id in outcome.accepted), _SAMPLES, summary.seed)
+    found = [paragraph("Accepted queries, drawn at random.", soft=True)]
+    found += [_sample(document, outcome) for document in islice(drawn, _SAMPLES)]
+    return found
+
+
+def _sample(document: Document, outcome: Outcome) -> Html:
+    queries = [
+        Html(
+            f"<p><b>{escape(entry.candidate)}</b> "
+            f'<span class="good">rank {entry.scores["rank"]}, score {float(entry.scores["score"] or 0):.2f}</span></p>'
+        )
+        for entry in outcome.accepted[document.id]
+    ]
+    return Html(f'<div class="sample">{paragraph(excerpt(document.full_text), soft=True)}{join(queries)}</div>')

@@ -1,0 +1,195 @@
+"""What jobs work with: corpus, language models, search engine and metric, each made when it is first needed.
+
+A job that finds all its steps done makes none of them, so running a finished command again takes seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import dspy
+
+from inpars_plus.corpora import Corpus, Document, open_corpus
+from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings
+from inpars_plus.foundation import JSON, LmUsage, Run, digest, peak_memory_mb, redact, register_secret
+from inpars_plus.lms import ReplyStore, SpendingLimits, load_lm, load_scorer
+from inpars_plus.lms.scoring import Scorer
+from inpars_plus.metrics.query_metric import Judged, QueryMetric
+from inpars_plus.retrieval import Retriever, build_retriever
+
+__all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "documents_digest", "judged_row"]
+
+MakeLm = Callable[[str, ReplyStore | None], dspy.LM]
+"""Makes a language model of a name that keeps its replies in a store; for engines that have no name."""
+
+
+class BenchSettings(JobSettings, CorpusSettings, ModelSettings):
+    """The settings that a workbench is made from."""
+
+
+class _WithPromptModel(Protocol):
+    prompt_lm: str | None
+    prompt_api_base: str | None
+
+
+class Steps:
+    """The steps of a run, with the time and memory that they took when they were done.
+
+    Args:
+        run: a run directory that is held.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.directory = run.directory
+        self.seconds = 0.0
+        self.peak_memory_mb = 0
+        self._run = run
+
+    def do(
+        self,
+        name: str,
+        inputs: Mapping[str, JSON],
+        work: Callable[[], Any],
+        *,
+        files: Sequence[str | PathLike[str]] = (),
+    ) -> Any:
+        """As :meth:`inpars_plus.foundation.runs.Run.step`; time and memory of a step done before count too."""
+
+        def timed() -> dict[str, Any]:
+            started = time.monotonic()
+            value = work()
+            return {
+                "value": value,
+                "seconds": round(time.monotonic() - started, 2),
+                "peak_memory_mb": peak_memory_mb(),
+            }
+
+        result = self._run.step(name, inputs, timed, files=files)
+        self.seconds += result["seconds"]
+        self.peak_memory_mb = max(self.peak_memory_mb, result["peak_memory_mb"])
+        return result["value"]
+
+
+class Workbench:
+    """The parts of a job.
+
+    Args:
+        settings: of the job.
+        directory: where finished replies are kept; ``None`` keeps none, for a dry run.
+        make_lm: makes the language models instead of :func:`inpars_plus.lms.load_lm`.
+        scorer: scores how natural queries are, instead of the embedded model.
+    """
+
+    def __init__(
+        self,
+        settings: BenchSettings,
+        *,
+        directory: Path | None,
+        make_lm: MakeLm | None = None,
+        scorer: Scorer | None = None,
+    ) -> None:
+        self.settings = settings
+        self._directory = directory
+        self._make_lm = make_lm
+        self._scorer = scorer
+        for address in (settings.api_base, getattr(settings, "prompt_api_base", None)):
+            if address:
+                register_secret(urlsplit(address).password)
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """All documents, checked."""
+        settings = self.settings
+        return open_corpus(
+            settings.corpus,
+            fields=settings.field_map,
+            max_characters=settings.max_characters,
+            language=settings.language,
+            encoding=settings.encoding,
+        )
+
+    @cached_property
+    def store(self) -> ReplyStore | None:
+        """Finished replies of this run."""
+        return None if self._directory is None else ReplyStore(self._directory / "replies.sqlite")
+
+    @cached_property
+    def lm(self) -> dspy.LM:
+        """Writes queries."""
+        return self._model(self.settings.lm, self.settings.api_base)
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """Searches the whole corpus."""
+        return build_retriever(self.settings.retriever, self.corpus)
+
+    @cached_property
+    def metric(self) -> QueryMetric:
+        """Judges queries."""
+        retriever = self.retriever
+        return QueryMetric(retriever, self._scorer or load_scorer())
+
+    def prompt_lm(self, settings: _WithPromptModel) -> dspy.LM | None:
+        """Writes instructions; ``None`` for the pool."""
+        if settings.prompt_lm is None:
+            return None
+        address = settings.prompt_api_base or self.settings.api_base
+        return self._model(settings.prompt_lm, address, max_tokens=1024)
+
+    def usage(self) -> LmUsage:
+        """What all replies of the run came to, also those of calls of the command before this one."""
+        return LmUsage() if self.store is None else self.store.usage()
+
+    def redacted(self) -> dict[str, Any]:
+        """The settings without secrets, for files."""
+        settings: dict[str, Any] = redact(self.settings.model_dump(mode="json"))
+        return settings
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.__dict__.get("store") is not None:
+            self.__dict__["store"].close()
+
+    def _model(self, name: str, api_base: str | None, **settings: Any) -> dspy.LM:
+        if self._make_lm is not None:
+            return self._make_lm(name, self.store)
+        given = self.settings
+        limits = SpendingLimits(
+            max_tokens=given.max_tokens_spent,
+            max_cost_usd=given.max_cost,
+            requests_per_minute=given.requests_per_minute,
+        )
+        return load_lm(
+            name,
+            limits=None if limits == SpendingLimits() else limits,
+            store=self.store,
+            api_base=api_base,
+            seed=given.seed,
+            single_stream=given.single_stream,
+            **settings,
+        )
+
+
+def documents_digest(documents: Sequence[Document]) -> str:
+    """The content of some documents, in order."""
+    return digest([[one.id, one.title, one.text, one.doc_type, one.language] for one in documents])
+
+
+def judged_row(document: Document, judged: Judged) -> dict[str, JSON]:
+    """A judged query as a line of a file."""
+    return {
+        "document_id": document.id,
+        "query": judged.query,
+        "accepted": judged.accepted,
+        "reason": judged.reason,
+        "score": round(judged.score, 6),
+        "rank": judged.rank,
+        "copy4": round(judged.copy4, 6),
+        "naturalness": None if judged.naturalness is None else round(judged.naturalness, 6),
+    }
