@@ -20,7 +20,7 @@ import Stemmer
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.metrics.languages import is_other_language
-from inpars_plus.metrics.words import QUESTION_WORDS, content_words, is_span, ngrams, words
+from inpars_plus.metrics.words import AUXILIARY_VERBS, QUESTION_WORDS, content_words, is_span, ngrams, words
 
 __all__ = [
     "COPIED_SHARE_LIMIT",
@@ -202,7 +202,7 @@ def _is_unfinished(text: str, tokens: Sequence[str]) -> bool:
     last = tokens[-1]
     if text[-1] in "?!":  # whoever wrote the mark had come to the end
         return last in {"a", "an", "the", "and", "or"}
-    asks = any(token in QUESTION_WORDS for token in tokens[:3])
+    asks = tokens[0] in AUXILIARY_VERBS or any(token in QUESTION_WORDS for token in tokens[:3])
     return last in _OPEN_WORDS or (last in _STRANDED_WORDS and not asks)
 
 

@@ -197,9 +197,7 @@ class QueryMetric:
                 continue
             others = earlier.setdefault(document.id, [])
             if one.accepted and others and check_query(query, document, others=others) == "duplicate":
-                one = Judged(
-                    query, False, "duplicate", one.score * _SLIP_GATE, one.rank, one.copy4, one.naturalness
-                )
+                one = Judged(query, False, "duplicate", one.score * _SLIP_GATE, one.rank, one.copy4, one.naturalness)
             if one.accepted:
                 others.append(query)
             judged.append(one)

@@ -59,9 +59,7 @@ def paired_bootstrap(
     return Difference(float(differences.mean()), float(low), float(high))
 
 
-def paired_randomization(
-    before: Sequence[float], after: Sequence[float], *, seed: int, samples: int = 10_000
-) -> float:
+def paired_randomization(before: Sequence[float], after: Sequence[float], *, seed: int, samples: int = 10_000) -> float:
     """The two-sided p-value of a paired randomisation (sign-flip) test of the mean difference (Fisher, 1935).
 
     Args:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["FUNCTION_WORDS", "QUESTION_WORDS", "content_words", "is_span", "ngrams", "words"]
+__all__ = ["AUXILIARY_VERBS", "FUNCTION_WORDS", "QUESTION_WORDS", "content_words", "is_span", "ngrams", "words"]
 
 # Letters and digits of any script, joined by apostrophes or hyphens: "don't", "meta-analysis", "gpt2".
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
-QUESTION_WORDS = frozenset(
-    "what which who whom whose when where why how is are was were do does did can could should would will has have had may might must".split()
+QUESTION_WORDS = frozenset("what which who whom whose when where why how".split())
+AUXILIARY_VERBS = frozenset(
+    "is are was were do does did can could should would will has have had may might must".split()
 )
 
 # Words that carry grammar, not subject. Kept short on purpose: a word that can name a thing ("may", "will") is

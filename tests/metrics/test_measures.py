@@ -1,0 +1,35 @@
+"""Tests of the measures against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from inpars_plus.corpora.documents import Judgment
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.metrics.measures import evaluate_rankings
+from inpars_plus.retrieval.protocol import Ranking
+
+JUDGMENTS = [Judgment(query_id="q1", document_id="a"), Judgment(query_id="q2", document_id="b")]
+
+
+def test_the_values_are_those_of_the_formulas() -> None:
+    found = {"q1": Ranking(("x", "a"), (2.0, 1.0)), "q2": Ranking(("b",), (1.0,))}
+    values = evaluate_rankings(JUDGMENTS, found, ("nDCG@10", "RR@10"))
+    assert values["nDCG@10"] == pytest.approx({"q1": 1 / math.log2(3), "q2": 1.0})
+    assert values["RR@10"] == {"q1": 0.5, "q2": 1.0}
+
+
+def test_a_judged_query_without_a_ranking_counts_nothing() -> None:
+    assert evaluate_rankings(JUDGMENTS, {}, ("R@10",)) == {"R@10": {"q1": 0.0, "q2": 0.0}}
+
+
+def test_equal_scores_keep_the_order_of_the_ranking() -> None:
+    values = evaluate_rankings(JUDGMENTS[:1], {"q1": Ranking(("a", "z"), (1.0, 1.0))}, ("RR@10",))
+    assert values["RR@10"]["q1"] == 1.0
+
+
+def test_an_unknown_measure_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="nDGC@10"):
+        evaluate_rankings(JUDGMENTS, {}, ("nDGC@10",))

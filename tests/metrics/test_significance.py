@@ -1,0 +1,52 @@
+"""Tests of the paired tests against what is known of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inpars_plus.foundation.errors import InputError
+from inpars_plus.metrics.significance import paired_bootstrap, paired_randomization
+
+
+def values(shift: float, *, noise: float = 1.0, count: int = 200) -> tuple[list[float], list[float]]:
+    generator = np.random.default_rng(1)
+    before = generator.normal(0, 1, count)
+    return before.tolist(), (before + shift + generator.normal(0, noise, count)).tolist()
+
+
+def test_the_interval_holds_the_difference_and_narrows_as_the_normal_one_does() -> None:
+    before, after = values(0.5)
+    difference = paired_bootstrap(before, after, seed=0)
+    deltas = np.asarray(after) - np.asarray(before)
+    half = 1.96 * deltas.std(ddof=1) / np.sqrt(len(deltas))
+    assert difference.score == pytest.approx(deltas.mean())
+    assert difference.low == pytest.approx(deltas.mean() - half, abs=0.02)
+    assert difference.high == pytest.approx(deltas.mean() + half, abs=0.02)
+
+
+def test_the_pairing_is_used() -> None:
+    before, after = values(0.2, noise=0.01)
+    assert paired_bootstrap(before, after, seed=0).low > 0.19
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    before, after = values(0.1)
+    assert paired_bootstrap(before, after, seed=3) == paired_bootstrap(before, after, seed=3)
+    assert paired_bootstrap(before, after, seed=3) != paired_bootstrap(before, after, seed=4)
+
+
+def test_the_randomisation_test_of_all_sign_flips_of_three_equal_gains() -> None:
+    assert paired_randomization([0, 0, 0], [1, 1, 1], seed=0) == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_real_difference_is_found_and_none_is_not() -> None:
+    assert paired_randomization(*values(0.5), seed=0) < 0.001
+    assert paired_randomization([1.0, 2.0], [1.0, 2.0], seed=0) == 1.0
+
+
+def test_lists_of_different_length_are_refused() -> None:
+    with pytest.raises(InputError, match="1 and 2"):
+        paired_bootstrap([1.0], [1.0, 2.0], seed=0)
+    with pytest.raises(InputError):
+        paired_randomization([], [], seed=0)
