@@ -87,9 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/metric"), help="directory for summary.json")
-    parser.add_argument(
-        "--pairs", type=int, default=1000, help="human pairs a collection at most (default %(default)s)"
-    )
+    parser.add_argument("--pairs", type=int, default=1000, help="human pairs at most (default %(default)s)")
     parser.add_argument("--documents", type=int, default=200, help="documents against cheats (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws the pairs (default %(default)s)")
     given = parser.parse_args(arguments)

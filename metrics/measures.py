@@ -45,7 +45,7 @@ def evaluate_rankings(
     values: dict[str, dict[str, float]] = {
         name: dict.fromkeys({one.query_id for one in judgments}, 0.0) for name in measures
     }
-    names = {measure: name for measure, name in zip(parsed, measures, strict=True)}
+    names = dict(zip(parsed, measures, strict=True))
     for value in ir_measures.iter_calc(parsed, judged, run):
         values[names[value.measure]][value.query_id] = float(value.value)
     return values

@@ -27,7 +27,9 @@ def example(document: Document, number: int = 1) -> dspy.Example:
 
 def test_a_good_query_that_finds_its_document_first_is_accepted(metric_of: Make, document: Document) -> None:
     judged = metric_of({GOOD: 1}).judge([(document, GOOD)])[0]
-    assert judged.accepted and judged.reason is None and judged.rank == 1
+    assert judged.accepted
+    assert judged.reason is None
+    assert judged.rank == 1
     assert 0.9 < judged.score <= 1.0
 
 
@@ -105,7 +107,8 @@ def test_gepa_gets_feedback_that_says_why(metric_of: Make, document: Document) -
     feedback = metric_of({COPY: 3})(example(document), dspy.Prediction(queries=[COPY]), None, "generate", None)
     assert isinstance(feedback, dspy.Prediction)
     assert feedback.score == 0.0
-    assert "stand in the document" in feedback.feedback and "rank 3" in feedback.feedback
+    assert "stand in the document" in feedback.feedback
+    assert "rank 3" in feedback.feedback
 
 
 def test_many_threads_get_what_one_gets(told_retriever: Told, told_scorer: Told, document: Document) -> None:
