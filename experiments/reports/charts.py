@@ -13,7 +13,7 @@ __all__ = ["Dot", "bars", "dots", "history"]
 
 _WIDTH = 480
 _LABEL_CHARACTERS = 24
-_COLOURS = 5
+_COLOURS = 6
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def dots(rows: Sequence[Dot], *, title: str) -> Html:
 
 
 def history(trials: Sequence[Trial], *, title: str) -> Html:
-    """A dot a trial, coloured by stage and larger for more documents, and a line for the best so far."""
+    """A dot a trial, coloured by stage and larger for more documents, and a line for the best of each stage so far."""
     if not trials:
         return Html("")
-    left, right, height, bottom = 34, 8, 220, 30
-    top = _nice(max(max(trial.score, trial.best) for trial in trials))
+    left, right, height, bottom = 44, 8, 220, 30
+    top = _nice(max(trial.score for trial in trials))
     stages = list(dict.fromkeys(trial.stage for trial in trials))
     most = max(trial.documents for trial in trials)
     last = max(len(trials) - 1, 1)
@@ -85,9 +85,10 @@ def history(trials: Sequence[Trial], *, title: str) -> Html:
     ]
     best, path = 0.0, ""
     for at, trial in enumerate(trials):
-        # A mean over few documents is high by luck now and then: the line follows comparisons of equal weight.
-        best = trial.best if at else trial.score
-        path += f"{'M' if not at else 'L'}{x(at):.1f} {y(best):.1f}"
+        # Stages see different numbers of documents, and a mean over few is high by luck: the line begins anew in each.
+        begins = at == 0 or trials[at - 1].stage != trial.stage
+        best = trial.score if begins else max(best, trial.score)
+        path += f"M{x(at):.1f} {y(best):.1f}" if begins else f"H{x(at):.1f}V{y(best):.1f}"
     parts.append(f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity=".45" stroke-width="1.5"/>')
     for at, trial in enumerate(trials):
         radius = 2 + 3.5 * (trial.documents / most) ** 0.5
@@ -99,7 +100,9 @@ def history(trials: Sequence[Trial], *, title: str) -> Html:
     parts.append(f'<text class="soft" x="{left}" y="{height - 8}">trial 1</text>')
     parts.append(f'<text class="soft" x="{_WIDTH - right}" y="{height - 8}" text-anchor="end">{len(trials)}</text>')
     legend = "".join(f'<span class="k{at % _COLOURS}">● {escape(stage)}</span>' for at, stage in enumerate(stages))
-    return Html(f'{_svg(height, parts, title)}<div class="legend">{legend}<span>— best so far</span></div>')
+    return Html(
+        f'{_svg(height, parts, title)}<div class="legend">{legend}<span>— best of the stage so far</span></div>'
+    )
 
 
 def bars(counts: Mapping[str, int], *, title: str, whole: int | None = None) -> Html:

@@ -70,7 +70,7 @@ def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary)
                     "queries accepted, before → after",
                 ),
                 (f"{test['before']['score']:.3f} → {test['after']['score']:.3f}", "score, before → after"),
-                (interval(test["difference"]), "difference, with 95 % interval"),
+                (f"{test['difference']['score']:+.3f}", f"difference, 95 % interval {_bounds(test['difference'])}"),
                 (str(result["documents"]["test"]), "test documents"),
             ]
         ),
@@ -89,6 +89,10 @@ def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary)
         section("Samples to read", _samples(job), level=3),
     ]
     return section(job.doc_type, body)
+
+
+def _bounds(difference: Mapping[str, float]) -> str:
+    return f"{difference['low']:+.3f} to {difference['high']:+.3f}"
 
 
 def _dots(job: TypeCompile, seed: int) -> list[Dot]:

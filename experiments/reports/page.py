@@ -20,25 +20,25 @@ class Html(str):
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2433;--soft:#5b6577;--line:#d9dee7;--paper:#fff;--panel:#f5f7fa;
---a:#1f5fbf;--b:#b3541e;--c:#2b8a57;--d:#7b4bb3;--e:#8a7a1f;--bad:#b02a37;--good:#1e7d45}
+--a:#1f5fbf;--b:#b3541e;--c:#2b8a57;--d:#7b4bb3;--e:#8a7a1f;--f:#a3316f;--bad:#b02a37;--good:#1e7d45}
 @media(prefers-color-scheme:dark){:root{--ink:#e4e8f0;--soft:#9aa5b8;--line:#343c4b;--paper:#141821;--panel:#1c222d;
---a:#7db0ff;--b:#f0a070;--c:#6fd09c;--d:#c3a0f0;--e:#d9c76a;--bad:#ff8a94;--good:#6fd09c}}
+--a:#7db0ff;--b:#f0a070;--c:#6fd09c;--d:#c3a0f0;--e:#d9c76a;--f:#f08cc0;--bad:#ff8a94;--good:#6fd09c}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:54rem;margin:0 auto;padding:1.2rem 1rem 4rem}
 h1{font-size:1.5rem;line-height:1.25;margin:.4rem 0}h2{font-size:1.25rem;margin:2.6rem 0 .4rem;
 border-top:1px solid var(--line);padding-top:1.2rem}h3{font-size:1rem;margin:1.6rem 0 .3rem}
 p{margin:.4rem 0 .8rem}.soft{color:var(--soft);font-size:.9rem}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.6rem;margin:1rem 0}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.6rem;margin:1rem 0}
 .card{background:var(--panel);border-radius:.5rem;padding:.6rem .8rem}.card b{display:block;font-size:1.35rem;
 font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:.82rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem;margin:.4rem 0 1rem}
 th,td{text-align:left;padding:.3rem .55rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tr.strong td{font-weight:600}tr.weak td{color:var(--soft)}
-svg{display:block;width:100%;max-width:44rem;height:auto;margin:.4rem 0}svg text{font:12px system-ui,sans-serif;
-fill:var(--ink)}svg .soft{fill:var(--soft)}svg .rule{stroke:var(--line)}
-.k0{color:var(--a)}.k1{color:var(--b)}.k2{color:var(--c)}.k3{color:var(--d)}.k4{color:var(--e)}.k5{color:var(--soft)}
+svg{display:block;width:100%;max-width:38rem;height:auto;margin:.4rem 0}svg text{font:12px system-ui,sans-serif;
+fill:var(--ink)}svg .soft{fill:var(--soft);font-size:12px}svg .rule{stroke:var(--line)}
+.k0{color:var(--a)}.k1{color:var(--b)}.k2{color:var(--c)}.k3{color:var(--d)}.k4{color:var(--e)}.k5{color:var(--f)}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.82rem;margin:0 0 .8rem}
 .sample{background:var(--panel);border-radius:.5rem;padding:.7rem .9rem;margin:.7rem 0}
 .sample p{margin:.25rem 0;overflow-wrap:anywhere}.sample .soft{font-size:.85rem}

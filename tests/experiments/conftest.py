@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dspy
@@ -19,8 +20,6 @@ from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation import append_lines
 from inpars_plus.lms import CompletionScore, ReplyStore, scripted_lm
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "lms"))
 
 MACHINES = ("pump", "valve", "turbine", "boiler", "compressor", "gearbox", "furnace", "crane")
 TROUBLES = ("leaks", "overheats", "rattles", "stalls", "corrodes", "vibrates", "freezes", "jams")
@@ -117,6 +116,24 @@ def generate_settings(corpus: Path, programs: Path, out: Path, **values: Any) ->
     return make_settings(
         GenerateSettings, "generate-queries", corpus=str(corpus), programs=programs, out=out, **{**small, **values}
     )
+
+
+@pytest.fixture(scope="session")
+def small() -> Any:
+    """Everything of this file, for test modules, which cannot import it."""
+    return SimpleNamespace(**globals())
+
+
+@pytest.fixture(scope="session")
+def loopback() -> Any:
+    """The module of the server on loopback."""
+    path = Path(__file__).resolve().parent.parent / "lms" / "loopback.py"
+    specification = importlib.util.spec_from_file_location("loopback", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.experiments.compile_programs import compile_programs, tell
+from inpars_plus.foundation import ConfigurationError, Summary, digest_file
+from inpars_plus.programs import load_program
+
+MEASURES = {"score", "accepted", "hit@10", "copy4", "top_opening", "documents"}
+
+
+def test_a_compile_writes_a_program_that_beats_the_uncompiled_one(corpus: Path, tmp_path: Path, small: Any) -> None:
+    world, out = small.World(), tmp_path / "run"
+    settings = small.compile_settings(corpus, out)
+    summary = compile_programs(settings, **world.parts)
+    assert summary is not None
+    written = json.loads((out / "summary.json").read_text())
+    assert Summary.model_validate(written).results == summary.results
+
+    test = written["results"]["manual"]["test"]
+    for row in ("before", "best_pool_prompt", "after"):
+        assert MEASURES <= set(test[row])
+        assert test[row]["documents"] == 24
+    assert set(test["difference"]) == set(test["difference_best_pool"]) == {"score", "low", "high"}
+    assert test["difference"]["score"] == pytest.approx(test["after"]["score"] - test["before"]["score"], abs=1e-5)
+    assert test["difference"]["low"] > 0
+    assert MEASURES <= set(test["cheats"]["title"])
+    assert "other_programs" not in test
+
+    program = load_program(out / "compiled" / "manual.json")
+    card = program.card
+    assert (card.document_type, card.lm, card.seed, card.optimizer.name) == ("manual", "scripted", 0, "miprov2")
+    assert card.adapter == "CompletionAdapter"
+    assert card.metric.test.before == test["before"]["score"]
+    assert card.metric.test.after == test["after"]["score"]
+    assert card.metric.validation.after is not None
+    assert program.generate.demos
+    assert written["hashes"]["compiled/manual.json"] == digest_file(out / "compiled" / "manual.json")
+    assert written["lm"]["calls"] == world.calls > 0
+
+    trials = (out / "trials" / "manual.jsonl").read_text().splitlines()
+    assert len(trials) > 5
+    after = [json.loads(line) for line in (out / "scores" / "manual" / "after.jsonl").read_text().splitlines()]
+    assert sum(line["score"] for line in after) / 24 == pytest.approx(test["after"]["score"], abs=1e-5)
+    told = tell(settings, summary)
+    assert "before" in told
+    assert str(out / "report.html") in told
+
+
+def test_a_finished_compile_runs_again_without_a_call_and_tells_the_same(
+    corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "run"
+    settings = small.compile_settings(corpus, out)
+    compile_programs(settings, **small.World().parts)
+    before = {path: path.read_bytes() for path in out.rglob("*.*") if path.suffix in (".json", ".jsonl", ".html")}
+    world = small.World()
+    compile_programs(settings, **world.parts)
+    assert world.calls == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Path, small: Any) -> None:
+    out = tmp_path / "run"
+    settings = small.compile_settings(corpus, out)
+    compile_programs(settings, **small.World().parts)
+    program = (out / "compiled" / "manual.json").read_bytes()
+    (out / "work" / "manual" / "compiled.json").unlink()
+    (out / "scores" / "manual" / "before.jsonl").unlink()
+    world = small.World()
+    compile_programs(settings, **world.parts)
+    assert world.calls == 0
+    assert (out / "compiled" / "manual.json").read_bytes() == program
+
+
+def test_by_type_compiles_each_and_compares_it_with_the_programs_of_the_others(tmp_path: Path, small: Any) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 70, "manual", "../faq")
+    settings = small.compile_settings(corpus, tmp_path / "run", by_type=True, test_documents=8)
+    summary = compile_programs(settings, **small.World().parts)
+    assert summary is not None
+    assert set(summary.results) == {"manual", "../faq"}
+    other = summary.results["manual"]["test"]["other_programs"]
+    assert set(other) == {"../faq"}
+    assert MEASURES | {"difference"} <= set(other["../faq"])
+    files = sorted((tmp_path / "run" / "compiled").iterdir())
+    assert len(files) == 2
+    assert {load_program(file).card.document_type for file in files} == {"manual", "../faq"}
+
+    alone = small.compile_settings(corpus, tmp_path / "run", by_type=True, test_documents=8, cross_types=False)
+    world = small.World()
+    summary = compile_programs(alone, **world.parts)
+    assert summary is not None
+    assert "other_programs" not in summary.results["manual"]["test"]
+    assert world.calls == 0
+
+
+def test_several_queries_a_document_are_scored_by_document(corpus: Path, tmp_path: Path, small: Any) -> None:
+    settings = small.compile_settings(corpus, tmp_path / "run", queries_per_document=2, budget=300, test_documents=10)
+    summary = compile_programs(settings, **small.World().parts)
+    assert summary is not None
+    result = summary.results["manual"]
+    assert result["documents"]["test"] == 10
+    assert result["test"]["after"]["documents"] == 20
+    assert result["test"]["cheats"]["title"]["documents"] == 10
+
+
+def test_a_dry_run_calls_no_model_and_writes_nothing(
+    corpus: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, out = small.World(), tmp_path / "run"
+    assert compile_programs(small.compile_settings(corpus, out, dry_run=True), **world.parts) is None
+    assert world.calls == 0
+    assert not out.exists()
+    told = capsys.readouterr().out
+    for word in ("calls", "prompt tokens", "minutes", "cost", "compile manual", "score manual", "No model was called"):
+        assert word in told
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(corpus: Path, tmp_path: Path, small: Any) -> None:
+    settings = small.compile_settings(corpus, tmp_path / "run", dry_run=True, budget=20)
+    with pytest.raises(ConfigurationError, match="budget"):
+        compile_programs(settings, **small.World().parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["bootstrap", "bootstrap-random-search", "gepa"])
+def test_every_optimizer_runs_from_end_to_end(corpus: Path, tmp_path: Path, small: Any, optimizer: str) -> None:
+    settings = small.compile_settings(corpus, tmp_path / "run", optimizer=optimizer, test_documents=8)
+    summary = compile_programs(settings, **small.World().parts)
+    assert summary is not None
+    assert load_program(tmp_path / "run" / "compiled" / "manual.json").card.optimizer.name == optimizer

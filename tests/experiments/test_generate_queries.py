@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.corpora import Ledger, read_judgments, read_queries
+from inpars_plus.experiments.generate_queries import generate_queries, tell
+from inpars_plus.foundation import ConfigurationError, ProgramFileError
+
+
+def test_generation_writes_a_directory_to_train_on_and_a_ledger_that_explains_it(
+    compiled: Path, corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    world, out = small.World(), tmp_path / "queries"
+    settings = small.generate_settings(corpus, compiled, out, queries_per_document=2)
+    summary = generate_queries(settings, **world.parts)
+
+    entries = list(Ledger(out / "ledger.jsonl").entries())
+    assert {entry.document_id for entry in entries} == {f"manual-{number}" for number in range(120)}
+    kept = [entry for entry in entries if entry.accepted]
+    assert 0 < len(kept) < len(entries)
+    assert all(entry.scores["rank"] <= 10 for entry in kept)
+    assert all(entry.program == kept[0].program for entry in entries)
+    assert {entry.attempt for entry in entries} > {1}
+
+    queries = {query.id: query for query in read_queries(out / "queries.jsonl")}
+    judgments = read_judgments(out / "qrels" / "train.tsv")
+    assert len(queries) == len(judgments) == len(kept)
+    pairs = {(queries[one.query_id].text, one.document_id) for one in judgments}
+    assert pairs == {(entry.candidate, entry.document_id) for entry in kept}
+    reference = json.loads((out / "corpus-reference.json").read_text())
+    assert reference["corpora"][0]["location"] == str(corpus.resolve())
+
+    results = json.loads((out / "summary.json").read_text())["results"]
+    assert results == json.loads(json.dumps(summary.results))
+    assert results["asked"] == 240
+    assert results["accepted"] == len(kept)
+    assert results["accepted_share"] == pytest.approx(len(kept) / 240)
+    assert results["reasons"] == dict(Counter(entry.reason for entry in entries if entry.reason))
+    short = {int(missing): count for missing, count in results["documents_short_of_queries"].items()}
+    assert sum(missing * count for missing, count in short.items()) == 240 - len(kept)
+    assert f"{len(kept):,} queries accepted of 240" in tell(settings, summary)
+
+
+def test_a_grown_corpus_gets_queries_for_its_new_documents_only(
+    compiled: Path, corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "queries"
+    settings = small.generate_settings(corpus, compiled, out)
+    generate_queries(settings, **small.World().parts)
+    ledger = (out / "ledger.jsonl").read_text()
+    queries = {query.id for query in read_queries(out / "queries.jsonl")}
+
+    with corpus.open("a") as file:
+        file.writelines(json.dumps(small.row(number)) + "\n" for number in range(120, 130))
+    world = small.World()
+    generate_queries(settings, **world.parts)
+    grown = (out / "ledger.jsonl").read_text()
+    assert grown.startswith(ledger)
+    new = [json.loads(line)["document_id"] for line in grown[len(ledger) :].splitlines()]
+    assert set(new) == {f"manual-{number}" for number in range(120, 130)}
+    assert 10 <= world.calls <= 30
+    assert queries <= {query.id for query in read_queries(out / "queries.jsonl")}
+
+
+def test_a_finished_generation_runs_again_without_a_call(
+    compiled: Path, corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = small.generate_settings(corpus, compiled, tmp_path / "queries")
+    generate_queries(settings, **small.World().parts)
+    files = {path: path.read_bytes() for path in (tmp_path / "queries").rglob("*.jsonl")}
+    world = small.World()
+    generate_queries(settings, **world.parts)
+    assert world.calls == 0
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_documents_that_left_the_corpus_leave_the_files_too(
+    compiled: Path, corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = small.generate_settings(corpus, compiled, tmp_path / "queries")
+    generate_queries(settings, **small.World().parts)
+    corpus.write_text("".join(f"{line}\n" for line in corpus.read_text().splitlines()[:60]))
+    summary = generate_queries(settings, **small.World().parts)
+    assert summary.results["documents"] == 60
+    judged = {judgment.document_id for judgment in read_judgments(tmp_path / "queries" / "qrels" / "train.tsv")}
+    assert judged <= {f"manual-{number}" for number in range(60)}
+
+
+def test_a_limit_draws_by_seed_and_can_be_raised(compiled: Path, corpus: Path, tmp_path: Path, small: Any) -> None:
+    out = tmp_path / "queries"
+    generate_queries(small.generate_settings(corpus, compiled, out, limit=10), **small.World().parts)
+    first = Ledger(out / "ledger.jsonl").documents_done()
+    assert len(first) == 10
+    generate_queries(small.generate_settings(corpus, compiled, out, limit=25), **small.World().parts)
+    assert len(Ledger(out / "ledger.jsonl").documents_done()) == 25
+    other = tmp_path / "other"
+    generate_queries(small.generate_settings(corpus, compiled, other, limit=10, seed=1), **small.World().parts)
+    assert Ledger(other / "ledger.jsonl").documents_done() != first
+
+
+def test_an_empty_document_is_entered_and_never_sent(compiled: Path, tmp_path: Path, small: Any) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 5)
+    with corpus.open("a") as file:
+        file.write('{"id": "empty", "text": "", "doc_type": "manual"}\n')
+    world = small.World()
+    summary = generate_queries(small.generate_settings(corpus, compiled, tmp_path / "queries"), **world.parts)
+    assert summary.results["documents"] == 5
+    assert summary.results["empty_documents"] == 1
+    assert summary.results["asked"] == 5
+    assert all("Document:" in prompt and "unit" in prompt for prompt in world.models[0].engine.prompts)
+
+
+def test_a_directory_does_not_mix_two_ways_of_generating(
+    compiled: Path, corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "queries"
+    generate_queries(small.generate_settings(corpus, compiled, out, limit=5), **small.World().parts)
+    with pytest.raises(ConfigurationError, match="another queries_per_document: 1, not 2"):
+        generate_queries(small.generate_settings(corpus, compiled, out, queries_per_document=2), **small.World().parts)
+    other = tmp_path / "other.json"
+    text = (compiled / "work" / "manual" / "best_pool_prompt.json").read_text()
+    other.write_text(text)
+    with pytest.raises(ConfigurationError, match="another program for 'manual'"):
+        generate_queries(small.generate_settings(corpus, other, out), **small.World().parts)
+
+
+def test_one_program_serves_every_type_and_several_must_cover_all(compiled: Path, tmp_path: Path, small: Any) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 5, "manual", "poem")
+    summary = generate_queries(
+        small.generate_settings(corpus, compiled / "compiled" / "manual.json", tmp_path / "a"), **small.World().parts
+    )
+    assert set(summary.results["by_type"]) == {"manual", "poem"}
+
+    several = tmp_path / "programs"
+    several.mkdir()
+    shutil.copy(compiled / "compiled" / "manual.json", several / "a.json")
+    shutil.copy(compiled / "compiled" / "manual.json", several / "b.json")
+    with pytest.raises(ProgramFileError, match="two programs are for the document type 'manual'"):
+        generate_queries(small.generate_settings(corpus, several, tmp_path / "b"), **small.World().parts)
+
+
+def test_a_type_without_a_program_is_named(tmp_path: Path, small: Any) -> None:
+    from inpars_plus.experiments.compile_programs import compile_programs
+
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 60, "manual", "faq")
+    settings = small.compile_settings(corpus, tmp_path / "run", by_type=True, test_documents=4, cross_types=False)
+    compile_programs(settings, **small.World().parts)
+    wider = small.write_corpus(tmp_path / "d.jsonl", 5, "manual", "faq", "poem")
+    with pytest.raises(ProgramFileError, match="none of the 2 programs is for the document type 'poem'"):
+        generate_queries(small.generate_settings(wider, tmp_path / "run", tmp_path / "q"), **small.World().parts)
+
+
+def test_a_directory_without_programs_is_named(corpus: Path, tmp_path: Path, small: Any) -> None:
+    (tmp_path / "nothing").mkdir()
+    settings = small.generate_settings(corpus, tmp_path / "nothing", tmp_path / "q")
+    with pytest.raises(ProgramFileError, match="no compiled programs"):
+        generate_queries(settings, **small.World().parts)
