@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -368,6 +369,7 @@ def _engine_of(lm: dspy.LM) -> Engine:
 
 
 def sentence(problem: Exception) -> str:
-    """The first line of an error's message, without secrets and without a full stop."""
+    """The first sentence of an error's message, printable, without secrets and without a full stop."""
     message = str(getattr(problem, "message", "") or problem).strip() or type(problem).__name__
-    return str(hide_secrets(message.splitlines()[0].rstrip(".")[:300]))
+    message = re.split(r"[.;] |\n", message, maxsplit=1)[0].rstrip(".")
+    return str(hide_secrets("".join(character if character.isprintable() else " " for character in message)))[:200]

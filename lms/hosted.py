@@ -178,7 +178,7 @@ class HostedEngine(Engine):
             silent = self._last_answer < started
             hopeless = self._failures_in_a_row >= _FAILURES_IN_A_ROW
             never = self._answers == 0 and self._garbled == 0
-        if isinstance(problem, _FINAL):
+        if isinstance(problem, _FINAL) or getattr(problem, "status", None) == 404:
             dead = f"{self.host} refuses the model '{self.name}' ({sentence(problem)})"
         elif isinstance(problem, _SILENT) and silent:
             dead = f"{self.host} does not answer ({sentence(problem)})"
