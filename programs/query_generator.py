@@ -5,7 +5,9 @@ missing; a chat model is asked for all missing ones at once. Up to ``attempts`` 
 ``attempts`` × N calls. Every ask for one document differs from the one before, or a model at temperature 0 would give
 the same rejected reply again: it gets the next window of the document's key terms, and from the third attempt on, or
 once the windows begin anew, it is sampled at temperature 0.7 or the model's own, whichever is higher, under a
-``rollout_id`` of its own. All of this follows from the document and the model's settings alone, so it repeats exactly.
+``rollout_id`` of its own. A small model also drifts to other subjects: where a completion model's query names none of
+the document's foremost key terms, it is kept in reserve, and another is asked for while attempts are left. All of this
+follows from the document and the model's settings alone, so it repeats exactly.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.metrics.checks import check_query
+from inpars_plus.metrics.words import words
 from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.examples import prompt_inputs, terms_per_ask
 from inpars_plus.programs.key_terms import KeyTerms
@@ -30,6 +33,7 @@ from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQu
 __all__ = ["GENERATION_REASONS", "QueryGenerator", "RejectedCandidate"]
 
 GENERATION_REASONS: Mapping[str, str] = {
+    "drifted": "the query names none of the document's foremost key terms, and a later one does",
     "empty_document": "the document is empty, so nothing was asked",
     "surplus": "the reply had more queries than asked for",
     "unreadable_reply": "no reply came back that could be read as queries",
@@ -39,6 +43,7 @@ GENERATION_REASONS: Mapping[str, str] = {
 _SAMPLE_FROM_ATTEMPT = 3
 _SAMPLING_TEMPERATURE = 0.7
 _MAX_WINDOWS = 6
+_FOREMOST_TERMS = 6
 # Keeps the rollouts of one forward apart from those of the next rollout_id that an optimizer gives the model.
 _ROLLOUTS_APART = 1000
 
@@ -70,16 +75,22 @@ class _Outcome:
     # The asks as an optimizer may learn from them: inputs, and the queries that came of them.
     fruitful: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
     last_failed: tuple[dict[str, Any], list[str]] | None = None
+    reserve: list[tuple[dict[str, Any], str, int]] = field(default_factory=list)
 
     @property
     def missing(self) -> int:
         return self.wanted - len(self.queries)
 
-    def take(self, source: Document, inputs: dict[str, Any], texts: Sequence[str], attempt: int) -> None:
+    def take(
+        self, source: Document, inputs: dict[str, Any], texts: Sequence[str], attempt: int, *, naming: frozenset[str]
+    ) -> None:
+        """Sort what came back; with ``naming`` not empty, queries with none of these words go into the reserve."""
         before = len(self.queries)
         for text in texts:
             reason = check_query(text, source, others=self.queries) if self.missing else "surplus"
-            if reason is None:
+            if reason is None and naming and naming.isdisjoint(_stems(text)):
+                self.reserve.append((inputs, text, attempt))
+            elif reason is None:
                 self.queries.append(text)
                 self.attempts.append(attempt)
             else:
@@ -89,6 +100,14 @@ class _Outcome:
             self.fruitful.append(({**inputs, "number_of_queries": len(good)}, good))
         else:
             self.last_failed = (inputs, list(texts))
+
+    def draw_on_reserve(self, source: Document) -> None:
+        """Fill what is still missing from the reserve, in order; the rest of it is rejected."""
+        for inputs, text, attempt in self.reserve:
+            if self.missing:
+                self.take(source, inputs, [text], attempt, naming=frozenset())
+            else:
+                self.rejected.append(RejectedCandidate(text=text, reason="drifted", attempt=attempt))
 
 
 class QueryGenerator(dspy.Module):
@@ -150,6 +169,8 @@ class QueryGenerator(dspy.Module):
         adapter = adapter_for(lm, self.prompt_form)
         per_ask = 1 if isinstance(adapter, CompletionAdapter) else outcome.wanted
         windows = self._windows(source, per_ask)
+        foremost = self.key_terms.of(source, _FOREMOST_TERMS) if per_ask == 1 and len(self.key_terms) else []
+        naming = _stems(" ".join(foremost))
         asks = 0
         for attempt in range(1, self.attempts + 1):
             for _ in range(outcome.missing if per_ask == 1 else min(1, outcome.missing)):
@@ -160,8 +181,9 @@ class QueryGenerator(dspy.Module):
                     outcome.rejected.append(
                         RejectedCandidate(text=unreadable, reason="unreadable_reply", attempt=attempt)
                     )
-                outcome.take(source, inputs, texts, attempt)
+                outcome.take(source, inputs, texts, attempt, naming=naming if attempt < self.attempts else frozenset())
                 asks += 1
+        outcome.draw_on_reserve(source)
 
     def _windows(self, source: Document, per_ask: int) -> list[list[str]]:
         size = terms_per_ask(per_ask)
@@ -210,6 +232,11 @@ class QueryGenerator(dspy.Module):
             prompt_form=settings["prompt_form"],
             attempts=settings["attempts"],
         )
+
+
+def _stems(text: str) -> frozenset[str]:
+    # Plurals are all that key terms and queries differ in often enough to matter.
+    return frozenset(part.rstrip("s") for word in words(text) for part in (word, *word.split("-")))
 
 
 def _sampling(lm: dspy.BaseLM, ask: int) -> dict[str, Any]:

@@ -109,6 +109,27 @@ def test_a_completion_model_is_asked_once_for_each_query(completion_lm: Make) ->
     assert len(engine.prompts) == 4
 
 
+def _fitted() -> KeyTerms:
+    return KeyTerms.fit([DOCUMENT, Document(id="x", text="bread"), Document(id="y", text="yeast bread")] * 2)
+
+
+def test_a_query_that_drifts_from_the_document_gives_way_to_one_that_does_not(completion_lm: Make) -> None:
+    drifted = "how do whales find their way home"
+    lm, engine = completion_lm([drifted, GOOD])
+    prediction = _ask(QueryGenerator(key_terms=_fitted()), lm)
+    assert prediction.queries == [GOOD]
+    assert [(one.text, one.reason) for one in prediction.rejected] == [(drifted, "drifted")]
+    assert len(engine.prompts) == 2
+
+
+def test_a_query_that_drifts_is_better_than_none(completion_lm: Make) -> None:
+    drifted = "how do whales find their way home"
+    lm, engine = completion_lm([drifted, BAD, BAD])
+    prediction = _ask(QueryGenerator(key_terms=_fitted()), lm)
+    assert prediction.queries == [drifted]
+    assert prediction.shortfall == 0
+
+
 def test_a_chat_model_is_asked_for_all_at_once_and_then_for_what_is_missing(chat_lm: Make) -> None:
     lm, engine = chat_lm([_chat(GOOD, BAD, GOOD), _chat(GOOD_TOO, GOOD_THREE, "why do statins cause trouble")])
     prediction = _ask(QueryGenerator(), lm, n=3)
