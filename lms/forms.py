@@ -38,7 +38,7 @@ class PromptForm(BaseModel):
     list_separator: str = ", "
 
 
-_WORDS = {"document": 150}
+_WORDS = {"document": 90}
 
 
 def _form(name: str, *labels: tuple[str, str], answer: str = "Query", **settings: object) -> PromptForm:
