@@ -5,8 +5,10 @@ Run as a script, it prints its address and serves until its standard input close
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import socket
 import sys
 import threading
 import time
@@ -23,7 +25,8 @@ class LoopbackServer:
     Args:
         reply: makes the text of a reply from the texts of all turns, joined by line breaks.
         misbehave: called with the number of the request (from 0); gives ``None`` for a good reply, or one of
-            ``500``, ``503``, ``401``, ``404``, ``429``, ``"garbage"``, ``"half"``, ``"empty"``, ``"hang"``, ``"close"``.
+            a status such as ``500``, ``429`` or ``401``, ``"garbage"``, ``"half"``, ``"empty"``, ``"hang"``,
+            ``"close"``.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class LoopbackServer:
         self.authorizations: list[str | None] = []
         self.times: list[float] = []
         self.stopping = threading.Event()
+        self.connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -59,6 +63,10 @@ class LoopbackServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        with self._lock:
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> LoopbackServer:
         return self
@@ -72,7 +80,7 @@ class LoopbackServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802 - the name that http.server asks for
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with server._lock:
                     number = len(server.bodies)
@@ -110,16 +118,17 @@ class LoopbackServer:
                 self.wfile.write(data)
 
             def handle(self) -> None:
-                try:
+                with server._lock:
+                    server.connections.add(self.connection)
+                # The client gave up, or a fault closed the socket.
+                with contextlib.suppress(ValueError, OSError):
                     super().handle()
-                except (ConnectionError, ValueError, OSError):
-                    self.close_connection = True  # the client gave up, or a fault closed the socket
 
             def finish(self) -> None:
-                try:
+                with server._lock:
+                    server.connections.discard(self.connection)
+                with contextlib.suppress(ValueError, OSError):
                     super().finish()
-                except (ConnectionError, ValueError, OSError):
-                    self.close_connection = True
 
             def log_message(self, format: str, *args: Any) -> None:
                 return

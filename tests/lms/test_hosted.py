@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dspy
+import pytest
+
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ReplyError, SpendingCapError
+from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, adapter_for, failure_of, load_lm, usage_of
+
+SECRET = "sk-loopback-0123456789"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits between attempts are noted instead of slept."""
+    waits: list[float] = []
+    monkeypatch.setattr("dspy.clients.execution.time.sleep", waits.append)
+    return waits
+
+
+def lm_of(server: Any, **settings: Any) -> EngineLM:
+    return load_lm("openai/test-model", api_base=server.address, api_key=SECRET, **settings)
+
+
+def test_a_real_server_answers_and_tokens_are_those_it_reports(loopback: ModuleType) -> None:
+    with loopback.LoopbackServer(lambda text: f"four words for {text}") as server:
+        lm = lm_of(server, temperature=0.3, max_tokens=50)
+        assert lm("water") == ["four words for water"]
+        assert server.authorizations == [f"Bearer {SECRET}"]
+        assert server.bodies[0]["model"] == "test-model"
+        assert server.bodies[0]["temperature"] == 0.3
+    usage = usage_of(lm)
+    assert (usage.calls, usage.prompt_tokens, usage.completion_tokens, usage.cost_usd) == (1, 1, 4, None)
+
+
+def test_a_known_price_gives_a_cost(loopback: ModuleType) -> None:
+    with loopback.LoopbackServer() as server:
+        lm = load_lm("openai/gpt-4o-mini", api_base=server.address, api_key=SECRET)
+        lm("water")
+    assert usage_of(lm).cost_usd == pytest.approx(1 * 0.15e-6 + 2 * 0.6e-6)
+
+
+def test_typed_output_comes_through_the_chat_adapter(loopback: ModuleType, write_query: type[dspy.Signature]) -> None:
+    with loopback.LoopbackServer(lambda text: "[[ ## query ## ]]\nboiling point\n\n[[ ## completed ## ]]") as server:
+        lm = lm_of(server)
+        with dspy.context(lm=lm, adapter=adapter_for(lm)):
+            assert dspy.Predict(write_query)(document="d", key_terms=["k"]).query == "boiling point"
+
+
+def test_one_line_says_where_documents_go_before_the_first_one(
+    loopback: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    with loopback.LoopbackServer() as server, caplog.at_level(logging.INFO, logger="inpars_plus"):
+        lm = lm_of(server)
+        assert not caplog.messages
+        lm("a")
+        lm("b")
+        assert [server.address in message for message in caplog.messages] == [True]
+
+
+def test_replies_are_kept_by_server_and_used_again_without_a_request(loopback: ModuleType, tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    with loopback.LoopbackServer(lambda text: "one") as one, loopback.LoopbackServer(lambda text: "two") as two:
+        assert lm_of(one, store=store)("x") == ["one"]
+        assert lm_of(two, store=store)("x") == ["two"]
+        assert lm_of(one, store=store)("x") == ["one"]
+        assert (one.requests, two.requests) == (1, 1)
+
+
+def test_a_dead_server_is_given_up_early_and_named(loopback: ModuleType, quick: list[float]) -> None:
+    with loopback.LoopbackServer() as server:
+        lm = lm_of(server)
+    with pytest.raises(DeadModelError) as caught:
+        lm("x")
+    assert len(quick) == 3
+    assert server.address in str(caught.value)
+    assert "does not answer" in str(caught.value)
+    started = time.monotonic()
+    with pytest.raises(DeadModelError):
+        lm("y")
+    assert time.monotonic() - started < 0.5
+    assert failure_of(lm) is caught.value
+
+
+def test_a_server_that_dies_under_way_is_given_up_and_finished_replies_are_kept(
+    loopback: ModuleType, tmp_path: Path, quick: list[float]
+) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    with loopback.LoopbackServer() as server:
+        lm = lm_of(server, store=store)
+        for number in range(5):
+            lm(f"{number}")
+    with pytest.raises(DeadModelError):
+        lm("5")
+    assert lm("4") == ["a reply"]
+    assert len(store) == 5
+
+
+def test_garbage_in_three_of_ten_answers_is_asked_again_and_counted(loopback: ModuleType, quick: list[float]) -> None:
+    with loopback.LoopbackServer(misbehave=loopback.mostly("garbage", 0.3)) as server:
+        lm = lm_of(server)
+
+        def ask(number: int) -> str | None:
+            try:
+                return str(lm(f"{number}")[0])
+            except ReplyError:
+                return None
+
+        with ThreadPoolExecutor(8) as threads:
+            replies = list(threads.map(ask, range(100)))
+        assert replies.count("a reply") >= 95
+        assert failure_of(lm) is None
+        assert 20 < lm.engine.garbled == server.requests - usage_of(lm).calls
+
+
+@pytest.mark.parametrize("fault", ["garbage", "half"])
+def test_nothing_but_garbage_costs_replies_first_and_ends_the_model_then(
+    loopback: ModuleType, quick: list[float], fault: str
+) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: fault) as server:
+        lm = lm_of(server)
+        with pytest.raises(ReplyError, match="something that is no reply"):
+            lm("x")
+        with pytest.raises(ReplyError):
+            lm("x")
+        with pytest.raises(DeadModelError, match="not usably"):
+            lm("x")
+        assert server.requests == 12
+
+
+@pytest.mark.parametrize("fault", [401, 404])
+def test_a_refusal_for_good_ends_the_model_at_once(loopback: ModuleType, quick: list[float], fault: int) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: fault) as server:
+        with pytest.raises(DeadModelError, match="refuses the model 'openai/test-model'"):
+            lm_of(server)("x")
+        assert server.requests == 1
+        assert quick == []
+
+
+def test_a_refused_request_is_one_missing_reply(loopback: ModuleType, quick: list[float]) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 400 if number == 0 else None) as server:
+        lm = lm_of(server)
+        with pytest.raises(ReplyError, match="refused the request"):
+            lm("x")
+        assert lm("x") == ["a reply"]
+
+
+def test_errors_now_and_then_are_tried_again(loopback: ModuleType, quick: list[float]) -> None:
+    faults = {0: 500, 1: 503, 3: "close", 5: "close"}
+    with loopback.LoopbackServer(misbehave=faults.get) as server:
+        lm = lm_of(server)
+        assert [lm(f"{number}") for number in range(4)] == [["a reply"]] * 4
+
+
+def test_a_server_that_only_fails_is_given_up_after_one_call(loopback: ModuleType, quick: list[float]) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 500) as server:
+        with pytest.raises(DeadModelError, match="not usably"):
+            lm_of(server)("x")
+        assert server.requests == 4
+
+
+def test_too_many_requests_are_asked_again_after_the_time_that_the_server_names(
+    loopback: ModuleType, quick: list[float]
+) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 429 if number < 2 else None) as server:
+        assert lm_of(server)("x") == ["a reply"]
+    assert quick == [0.2, 0.2]
+
+
+def test_a_server_that_hangs_is_given_up(loopback: ModuleType, quick: list[float]) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: "hang") as server:
+        started = time.monotonic()
+        with pytest.raises(DeadModelError, match="does not answer"):
+            lm_of(server, timeout=0.2, num_retries=1)("x")
+        assert time.monotonic() - started < 5
+
+
+def test_a_cap_in_tokens_is_not_crossed_and_all_that_was_paid_for_is_kept(loopback: ModuleType, tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    with loopback.LoopbackServer(lambda text: "one two three") as server:
+        lm = lm_of(server, store=store, max_tokens=10, limits=SpendingLimits(max_tokens=60))
+
+        def ask(number: int) -> int:
+            try:
+                lm(f"document {number}")
+            except SpendingCapError:
+                return 0
+            return 1
+
+        with ThreadPoolExecutor(8) as threads:
+            served = sum(threads.map(ask, range(40)))
+        assert served == server.requests == len(store) == usage_of(lm).calls
+        assert isinstance(failure_of(lm), SpendingCapError)
+    usage = usage_of(lm)
+    assert 40 < usage.prompt_tokens + usage.completion_tokens <= 60
+
+
+def test_a_cap_in_currency_needs_a_price() -> None:
+    with pytest.raises(ConfigurationError, match="price of 'openai/nobody-knows-me' is unknown"):
+        load_lm("openai/nobody-knows-me", limits=SpendingLimits(max_cost_usd=1.0))
+
+
+def test_requests_per_minute_are_kept_at_the_server(loopback: ModuleType) -> None:
+    with loopback.LoopbackServer() as server:
+        lm = lm_of(server, limits=SpendingLimits(requests_per_minute=1200))
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda i: lm(f"{i}"), range(8)))
+        assert server.times[-1] - server.times[0] >= 0.3
+
+
+def test_a_setting_that_a_reasoning_model_forbids_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be set up"):
+        load_lm("openai/gpt-5", temperature=0.5, api_key=SECRET)
+
+
+def test_a_secret_is_in_no_file_and_no_message(
+    loopback: ModuleType, tmp_path: Path, quick: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    messages: list[str] = []
+    told = [None, 500, 401]
+    with loopback.LoopbackServer(lambda text: f"your key is {SECRET}", misbehave=told.__getitem__) as server:
+        lm = lm_of(server, store=ReplyStore(tmp_path / "r.sqlite"))
+        program = dspy.Predict("question -> answer")
+        program.set_lm(lm)
+        with dspy.context(adapter=dspy.JSONAdapter()), pytest.raises(dspy.utils.exceptions.AdapterParseError):
+            program(question="q")
+        with pytest.raises(DeadModelError) as caught:
+            lm("x")
+        messages.append(str(caught.value))
+    (tmp_path / "state.json").write_text(repr(lm.kwargs) + repr(vars(lm.engine)))
+    for file in tmp_path.rglob("*"):
+        assert SECRET.encode() not in file.read_bytes(), file
+    assert all(SECRET not in message for message in [*messages, *caplog.messages])
+
+
+_RESUMED = """
+import os, sys, time
+from inpars_plus.lms import ReplyStore, load_lm, usage_of
+lm = load_lm("openai/test-model", api_base=sys.argv[1], api_key="sk-loopback-0123456789",
+             store=ReplyStore(sys.argv[2]))
+for number in range(20):
+    lm(f"document {number}")
+    print(number, flush=True)
+"""
+
+
+def test_a_process_killed_and_started_again_pays_for_nothing_twice(loopback: ModuleType, tmp_path: Path) -> None:
+    def slow(text: str) -> str:
+        time.sleep(0.05)
+        return text
+
+    def start(server: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", _RESUMED, server.address, str(tmp_path / "r.sqlite")]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy())
+
+    with loopback.LoopbackServer(slow) as server:
+        first = start(server)
+        assert first.stdout is not None
+        finished = [first.stdout.readline() for _ in range(8)]
+        first.kill()
+        first.wait(30)
+        first.stdout.close()
+        second = start(server)
+        output, _ = second.communicate(timeout=60)
+        assert second.returncode == 0
+        asked = [body["messages"][0]["content"] for body in server.bodies]
+    assert len(finished) == 8
+    assert len(output.split()) == 20
+    # The one request that was under way when the process was killed may be asked again; no finished one is.
+    assert len(asked) - len(set(asked)) <= 1
+    assert set(asked) == {f"document {number}" for number in range(20)}

