@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.lms.embedded import TUNED_FILE, EmbeddedEngine, local_model
-from inpars_plus.lms.engine import EngineLM
+from inpars_plus.lms.engine import EngineLM, sentence
 from inpars_plus.lms.limits import Budget, SpendingLimits
 from inpars_plus.lms.replies import ReplyStore
 
@@ -58,14 +59,21 @@ def load_lm(
         ConfigurationError: the name or a setting is wrong, or a cap in currency has no known price.
     """
     if is_local(name):
+        if api_base or api_key:
+            raise ConfigurationError(
+                f"'{name}' runs on this machine and takes no address and no key",
+                remedy="Leave them out, or name the model of the server, such as openai/its-name",
+            )
         model = local_model(name)
         budget = Budget(limits, price=None, label=model.name) if limits is not None else None
         engine = EmbeddedEngine(
             name=model.name, path=model.path, seed=seed, single_stream=single_stream, store=store, budget=budget
         )
-        return EngineLM(
-            engine, temperature=temperature, max_tokens=max_tokens or _LOCAL_TOKENS, num_retries=0, **settings
-        )
+        tokens = max_tokens or _LOCAL_TOKENS
+        try:
+            return EngineLM(engine, temperature=temperature, max_tokens=tokens, **{"num_retries": 0, **settings})
+        except (TypeError, ValueError) as problem:
+            raise ConfigurationError(f"the language model '{name}' cannot be set up ({sentence(problem)})") from problem
     from inpars_plus.lms.hosted import hosted_lm
 
     return hosted_lm(

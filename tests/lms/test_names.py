@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_name_that_means_nothing_lists_what_there_is(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"names no language model.*embedded, gguf:PATH"):
         load_lm(name)
+
+
+@pytest.mark.parametrize("setting", [{"api_base": "http://localhost:1/v1"}, {"api_key": "k"}, {"timeout": 3.0}])
+def test_a_local_model_takes_no_settings_of_a_server(tmp_path: Path, setting: dict[str, Any]) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"abc")
+    with pytest.raises(ConfigurationError, match=r"takes no address and no key|cannot be set up .*timeout"):
+        load_lm(str(tmp_path), **setting)
 
 
 def test_only_models_of_this_machine_are_local() -> None:
