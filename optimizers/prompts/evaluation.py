@@ -11,6 +11,7 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.progress import bar
+from inpars_plus.optimizers.prompts.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram, to_raise
 
 __all__ = ["CompileMetric", "GuardedMetric", "JudgedQuery", "evaluate_program", "generate_all", "judge_all", "query_of"]
@@ -149,7 +150,7 @@ def evaluate_program(
     """
     watch = Watch(model=str(lm.model))
     tasks = [(program, example) for example in examples]
-    with bar(label, len(tasks)) as progress:
+    with bar(label, len(tasks)) as progress, quiet_logs():
         predictions = generate_all(tasks, lm, threads=threads, watch=watch, on_done=progress.update)
     return [judged for judgments in judge_all(metric, examples, predictions) for judged in judgments]
 

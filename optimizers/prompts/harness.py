@@ -37,7 +37,7 @@ from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstra
 from inpars_plus.optimizers.prompts.policy import Policy, SearchTask, policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
 from inpars_plus.optimizers.prompts.pool_search import pool_prompts, rank_pool
-from inpars_plus.optimizers.prompts.quiet import quiet
+from inpars_plus.optimizers.prompts.quiet import quiet, quiet_logs
 from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
 from inpars_plus.optimizers.prompts.watch import BudgetSpent, Halt, Watch, WatchedProgram, to_raise
 
@@ -170,7 +170,7 @@ def compile_program(
         guarded = GuardedMetric(metric, watch)
         bench = Bench(one_ask(student), metric, guarded, lm, threads, watch, log)
         compile_ = _Compile(bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
-        with _surfaced(str(lm.model)):
+        with _surfaced(str(lm.model)), quiet_logs():
             result = compile_.run(train, validation)
     return Compiled(
         program=result.chosen.apply(student),

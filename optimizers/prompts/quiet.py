@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from types import SimpleNamespace
 from typing import Any
 
-__all__ = ["quiet"]
+__all__ = ["quiet", "quiet_logs"]
 
 _LOGGERS = ("dspy", "gepa", "optuna")
 
@@ -46,7 +46,6 @@ def quiet() -> Iterator[None]:
     Standard output is the process's, so other threads should not print meanwhile; our own progress goes to
     standard error, which stays as it is.
     """
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(_Discard()))
         stack.enter_context(warnings.catch_warnings())
@@ -54,13 +53,21 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*multivariate.*")
         stack.enter_context(_replaced("dspy.teleprompt.bootstrap", "tqdm", SimpleNamespace(tqdm=_NoBar)))
         stack.enter_context(_replaced("gepa.core.engine", "tqdm", _NoBar))
-        try:
-            for name in _LOGGERS:
-                logging.getLogger(name).setLevel(logging.CRITICAL)
-            yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+        stack.enter_context(quiet_logs())
+        yield
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Inside, DSPy, GEPA and Optuna log nothing below CRITICAL: a reply cut at its limit is one of many candidates."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    try:
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextmanager
