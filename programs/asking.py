@@ -38,8 +38,11 @@ def own_errors() -> Iterator[None]:
         yield
     except LMError as error:
         cause = error.__cause__
-        while cause is not None and not isinstance(cause, InParsError):
+        seen = {id(error)}
+        # DSPy raises some errors from themselves: a chain of causes may be a ring.
+        while cause is not None and not isinstance(cause, InParsError) and id(cause) not in seen:
+            seen.add(id(cause))
             cause = cause.__cause__
-        if cause is None:
+        if not isinstance(cause, InParsError):
             raise
         raise cause from cause.__cause__

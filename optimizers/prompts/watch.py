@@ -68,9 +68,12 @@ class BudgetSpent(Exception):  # noqa: N818 - a condition, not a fault
 def own_cause(error: BaseException) -> InParsError | None:
     """The first of our own errors in the chain of causes: DSPy wraps what an engine raises."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, InParsError):
+    seen: set[int] = set()
+    # DSPy raises some errors from themselves: a chain of causes may be a ring.
+    while cause is not None and not isinstance(cause, InParsError) and id(cause) not in seen:
+        seen.add(id(cause))
         cause = cause.__cause__
-    return cause
+    return cause if isinstance(cause, InParsError) else None
 
 
 def is_failed_call(error: BaseException) -> bool:
