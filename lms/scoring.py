@@ -21,8 +21,8 @@ import hashlib
 import math
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -140,10 +140,14 @@ class EmbeddedScorer:
             )
         return [CompletionScore(tuple(known[key] for key in one.keys)) for one in sequences]
 
-    def _read_prompts(self, pipeline: Pipeline, sequences: Iterable[_Sequence]) -> None:
-        # Whole blocks only, since the cache mixes up requests that share a part of one; and without the last token of
-        # the prompt, because what the model says after it is the first log-probability.
-        heads = {tuple(one.prompt[: (len(one.prompt) - 1) // BLOCK * BLOCK]) for one in sequences} - {()}
+    def _read_prompts(self, pipeline: Pipeline, sequences: Collection[_Sequence]) -> None:
+        # Without the last token of the prompt, because what the model says after it is the first log-probability. A
+        # prompt of several completions is read in whole blocks only: the cache mixes up requests that share a part.
+        together = Counter(tuple(one.prompt) for one in sequences)
+        lengths = {
+            prompt: (len(prompt) - 1) // BLOCK * BLOCK if n > 1 else len(prompt) - 1 for prompt, n in together.items()
+        }
+        heads = {prompt[:length] for prompt, length in lengths.items() if length}
         config = pipeline.config(max_new_tokens=1, ignore_eos=True, do_sample=False)
         for future in [pipeline.submit(head, config) for head in sorted(heads)]:
             future.result()
