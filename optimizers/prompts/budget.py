@@ -1,15 +1,15 @@
 """How the LM calls of a compile are divided over its stages. Pure arithmetic, so that a dry run can tell.
 
-============  ======  ==============================================================================================
-stage         share   what it buys
-============  ======  ==============================================================================================
-preflight     2       two documents, uncaught: a dead model or a broken metric shows before anything is spent
-pool          .18     prompts of the pool, without demonstrations, by successive halving on validation documents
-harvest       .25     self-written labels: the best pool prompts on train documents, then prompts with demonstrations
-forms         .07     every prompt form with demonstrations on the same validation documents
-optimizer     .25     MIPROv2, bootstrapping, random search or GEPA
-final         .25     the few best candidates, the best pool prompt and the uncompiled program on the same documents
-============  ======  ==============================================================================================
+==============  ======  ============================================================================================
+stage           share   what it buys
+==============  ======  ============================================================================================
+preflight       2       two documents, uncaught: a dead model or a broken metric shows before anything is spent
+pool            .18     prompts of the pool, without demonstrations, by successive halving on validation documents
+harvest         .20     self-written labels: the best pool prompts on train documents, later those with demonstrations
+demonstrations  .22     sets of demonstrations in several prompt forms, by successive halving
+optimizer       .18     MIPROv2, bootstrapping, random search or GEPA
+final           .22     the few best candidates, the best pool prompt and the uncompiled program on the same documents
+==============  ======  ============================================================================================
 
 All documents are asked for once in each trial, so a plan is an upper bound and not a guess.
 """
@@ -30,11 +30,12 @@ DEFAULT_BUDGET = 1800
 MINIMUM_BUDGET = 120
 
 _PREFLIGHT = 2
-_SHARES = {"pool": 0.18, "harvest": 0.25, "forms": 0.07, "optimizer": 0.25, "final": 0.25}
+_SHARES = {"pool": 0.18, "harvest": 0.20, "demonstrations": 0.22, "optimizer": 0.18, "final": 0.22}
 _HALVING = 3
 _FIRST_RUNG_DOCUMENTS = 6
 _HARVEST_PROMPTS = (3, 2)
-_FIRST_HARVEST_SHARE = 0.45
+_FIRST_HARVEST_SHARE = 0.6
+_DEMONSTRATION_SETS = 24
 _FINAL_CANDIDATES = 5
 
 
@@ -66,7 +67,7 @@ class BudgetPlan(BaseModel):
         preflight: documents.
         pool: the rungs of successive halving; each sees new documents.
         harvest: the two rounds, on train documents.
-        forms: prompt forms with demonstrations; no prompts where the model has no forms.
+        demonstrations: the rungs of successive halving over prompts with demonstrations.
         optimizer: program calls for the optimizer proper.
         final: candidates and documents of the last comparison.
     """
@@ -78,14 +79,14 @@ class BudgetPlan(BaseModel):
     preflight: int
     pool: tuple[Rung, ...]
     harvest: tuple[Rung, Rung]
-    forms: Rung
+    demonstrations: tuple[Rung, ...]
     optimizer: int
     final: Rung
 
     @property
     def asks(self) -> int:
         """Program calls of all stages together, at most."""
-        rungs = (*self.pool, *self.harvest, self.forms, self.final)
+        rungs = (*self.pool, *self.harvest, *self.demonstrations, self.final)
         return self.preflight + sum(rung.asks for rung in rungs) + self.optimizer
 
     @property
@@ -133,11 +134,8 @@ def plan_budget(
         )
     asks = budget // calls_per_document - _PREFLIGHT
     shares = {stage: int(asks * share) for stage, share in _SHARES.items()}
-    tried = max(1, forms)
-    if tried == 1:
-        shares["harvest"] += shares["forms"]
-    pool = _halving(shares["pool"], prompts=instructions * min(tried, 2), validation=validation)
-    form_documents = min(shares["forms"] // tried, validation)
+    pool = _halving(shares["pool"], prompts=instructions * min(max(1, forms), 2), validation=validation)
+    demonstrations = _halving(shares["demonstrations"], prompts=_DEMONSTRATION_SETS, validation=validation)
     final = Rung(prompts=_FINAL_CANDIDATES, documents=min(shares["final"] // _FINAL_CANDIDATES, validation))
     harvest = _harvest(shares["harvest"], train=train)
     return BudgetPlan(
@@ -146,7 +144,7 @@ def plan_budget(
         preflight=_PREFLIGHT,
         pool=pool,
         harvest=harvest,
-        forms=Rung(prompts=tried, documents=form_documents) if tried > 1 else Rung(prompts=0, documents=0),
+        demonstrations=demonstrations,
         optimizer=shares["optimizer"],
         final=final,
     )

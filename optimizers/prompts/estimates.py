@@ -22,6 +22,7 @@ _CHARACTERS_PER_TOKEN = 4.0
 _COMPLETION_TOKENS = 16
 _INSTRUCTION_TOKENS = 40
 _CHAT_FORMAT_TOKENS = 350
+_SHOWN_TOKENS = 60
 _LOCAL_PREFIXES = ("embedded", "gguf", "tuned", "inpars-plus", "scripted")
 
 
@@ -81,7 +82,7 @@ def estimate(
     """
     document = sum(len(example.document) for example in examples) / max(1, len(examples)) / _CHARACTERS_PER_TOKEN
     bare = document + _INSTRUCTION_TOKENS + (_CHAT_FORMAT_TOKENS if chat else 0)
-    shown = bare + demonstrations * (document + _COMPLETION_TOKENS)
+    shown = bare + demonstrations * (min(document, _SHOWN_TOKENS) + _COMPLETION_TOKENS)
     without = plan.preflight + sum(rung.asks for rung in plan.pool) + plan.harvest[0].asks + _baselines(plan.final)
     with_demonstrations = plan.asks - without
     prompt_tokens = round((without * bare + with_demonstrations * shown) * plan.calls_per_document)

@@ -75,14 +75,22 @@ def generate_all(
     callbacks = [*dspy.settings.callbacks, watch]
     stopped = threading.Event()
 
-    def one(task: tuple[dspy.Module, dspy.Example]) -> dspy.Prediction | None:
-        program, example = task
+    watched = {id(program): WatchedProgram(program, watch) for program, _ in tasks}
+    seen: set[int] = set()
+    first: list[int] = []
+    rest: list[int] = []
+    for position, (program, _) in enumerate(tasks):
+        (rest if id(program) in seen else first).append(position)
+        seen.add(id(program))
+
+    def one(position: int) -> dspy.Prediction | None:
+        program, example = tasks[position]
         if stopped.is_set():
             return None
         try:
             # A plain thread does not inherit DSPy's context.
             with dspy.context(lm=lm, callbacks=callbacks, disable_history=True):
-                return WatchedProgram(program, watch)(**example.inputs())
+                return watched[id(program)](**example.inputs())
         except Halt:
             stopped.set()
             raise
@@ -94,9 +102,10 @@ def generate_all(
                 on_done()
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        futures = [pool.submit(one, task) for task in tasks]
+        # The first call of each program comes first, because the others of that program wait for it.
+        futures = {position: pool.submit(one, position) for position in (*first, *rest)}
         try:
-            predictions = [future.result() for future in futures]
+            predictions = [futures[position].result() for position in range(len(tasks))]
             watch.raise_if_dead()
             return predictions
         except Halt as halt:

@@ -72,8 +72,7 @@ class GEPAPolicy:
 
 def _reflected_on(task: SearchTask) -> list[dspy.Example]:
     """Train documents that are not shown in the prompt, where the answer would stand above the question."""
-    shown = {demo.document for demo in Candidate.of(task.student.program).demonstrations}
-    return [example for example in task.train if example.document not in shown]
+    return [example for example in task.train if example.source.id not in task.shown]
 
 
 def _size(calls: int, validation: int) -> tuple[int, int]:

@@ -4,12 +4,13 @@ The steps, all inside one budget of LM calls (see :mod:`inpars_plus.optimizers.p
 
 1. **preflight**: program and metric on two documents, with nothing swallowed;
 2. **pool**: the prompts of the pool, without demonstrations, by successive halving;
-3. **harvest**: the best prompts write for train documents; what passes every check becomes self-written labels; the
-   best of these are demonstrations for a second round on other documents; between the rounds the prompt **forms** are
-   compared with demonstrations;
-4. **optimizer**: one of DSPy's, on the labelled train examples and the validation documents;
-5. **final**: the best few candidates, the best pool prompt and the uncompiled program on the same validation documents,
-   because the best of many noisy scores is too good to be true. Test documents are never seen here.
+3. **harvest**: the best prompts write for train documents; what passes every check becomes self-written labels;
+4. **demonstrations**: sets of labels, in several prompt forms, by successive halving; then the two best settings write
+   for other train documents, for more and better labels;
+5. **optimizer**: one of DSPy's, on the labelled train examples and the validation documents;
+6. **final**: the best few candidates, the best pool prompt and the uncompiled program on the same validation documents,
+   other ones than before where there are enough, because the best of many noisy scores is too good to be true. Test
+   documents are never seen here.
 
 Going on after a kill: run the same command with the same seed and the same store of replies. Everything here is
 determined by the seed and the replies, so the finished calls come from the store and cost nothing.
@@ -33,10 +34,10 @@ from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric, judge_all
+from inpars_plus.optimizers.prompts.halving import pool_prompts, rank_prompts
 from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest
 from inpars_plus.optimizers.prompts.policy import Policy, SearchTask, policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
-from inpars_plus.optimizers.prompts.pool_search import pool_prompts, rank_pool
 from inpars_plus.optimizers.prompts.quiet import quiet, quiet_logs
 from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
 from inpars_plus.optimizers.prompts.watch import BudgetSpent, Halt, Watch, WatchedProgram, to_raise
@@ -230,9 +231,9 @@ class _Compile:
         log = self._bench.log
         self._preflight(train[: self._plan.preflight])
         log.stage = "pool"
-        ranked = rank_pool(self._bench, pool_prompts(self._pool, self._forms), validation, self._plan.pool)
+        ranked = rank_prompts(self._bench, pool_prompts(self._pool, self._forms), validation, self._plan.pool)
         best_pool_prompt = ranked[0]
-        labels, start, shown = self._harvest(ranked, train, validation)
+        labels, start = self._harvest(ranked, train, validation)
         accepted = [label for label in labels if label.accepted]
         if len(accepted) < 2:
             self._note(
@@ -245,9 +246,9 @@ class _Compile:
         found = self._search(task)
         log.stage = "final"
         before = Candidate.of(self._bench.student, origin="uncompiled")
-        rest = self._finalists([*found, *shown], exclude={before.key, best_pool_prompt.key})
+        rest = self._finalists([*found, start], exclude={before.key, best_pool_prompt.key})
         finalists = _distinct([before, best_pool_prompt, *rest])
-        documents = validation[: self._plan.final.documents]
+        documents = validation[-self._plan.final.documents :]
         scores = dict(zip([one.key for one in finalists], self._bench.score(finalists, documents), strict=True))
         chosen = max(finalists, key=lambda one: scores[one.key])
         if chosen.key in (before.key, best_pool_prompt.key):
@@ -297,28 +298,35 @@ class _Compile:
 
     def _harvest(
         self, ranked: Sequence[Candidate], train: Sequence[dspy.Example], validation: Sequence[dspy.Example]
-    ) -> tuple[list[Label], Candidate, list[Candidate]]:
-        """Labels, the setting to go on with, and the settings with demonstrations that were tried."""
+    ) -> tuple[list[Label], Candidate]:
+        """Labels, and the setting to go on with."""
         log, (first, second) = self._bench.log, self._plan.harvest
         log.stage = "harvest 1"
         labels = harvest(self._bench, ranked[: first.prompts], train[: first.documents])
-        base, shown = ranked[0], []
-        sets = demonstration_sets(labels, size=self._demonstrations, sets=second.prompts)
-        if sets and self._plan.forms.asks:
-            log.stage = "forms"
-            shown = [
-                Candidate(base.instruction, form, origin="forms").with_demonstrations(sets[0], self._fields)
-                for form in self._forms
-            ]
-            scores = self._bench.score(shown, validation[: self._plan.forms.documents])
-            base = shown[max(range(len(shown)), key=scores.__getitem__)]
-        prompts = [base.with_demonstrations(demos, self._fields) for demos in sets] or [base]
+        shown = self._with_demonstrations(ranked, labels)
+        if shown:
+            log.stage = "demonstrations"
+            shown = rank_prompts(self._bench, shown, validation, self._plan.demonstrations)
         log.stage = "harvest 2"
+        prompts = (shown or list(ranked))[: second.prompts]
         others = train[first.documents : first.documents + second.documents]
         labels = best_labels([*labels, *harvest(self._bench, prompts, others)])
-        best = demonstration_sets(labels, size=self._demonstrations, sets=1)
-        start = base.with_demonstrations(best[0], self._fields) if best else base
-        return labels, start, [*shown, start]
+        return labels, (shown or list(ranked))[0]
+
+    def _with_demonstrations(self, ranked: Sequence[Candidate], labels: Sequence[Label]) -> list[Candidate]:
+        """Sets of demonstrations below the best two instructions; every other one is in the best form."""
+        sets = demonstration_sets(
+            labels, size=self._demonstrations, sets=self._plan.demonstrations[0].prompts, seed=self._seed
+        )
+        best = ranked[0]
+        instructions = list(dict.fromkeys(one.instruction for one in ranked))[:2]
+        others = [form for form in self._forms if form != best.form] or [best.form]
+        found = []
+        for number, demos in enumerate(sets):
+            form = best.form if number % 2 == 0 else others[number // 2 % len(others)]
+            prompt = Candidate(instructions[number // 2 % len(instructions)], form, origin="demonstrations")
+            found.append(prompt.with_demonstrations(demos, self._fields))
+        return found
 
     def _task(
         self,
@@ -343,6 +351,7 @@ class _Compile:
             watch=bench.watch,
             calls=self._plan.optimizer,
             demonstrations=self._demonstrations,
+            shown=frozenset(bench.log.names.get(demo.document, "") for demo in start.demonstrations),
             threads=bench.threads,
             seed=self._seed,
         )

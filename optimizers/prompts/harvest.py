@@ -1,21 +1,38 @@
 """Self-written labels: queries of the program itself that pass every check become labels of train documents.
 
-No human labels are used. With a small model the quality of the demonstrations decides, so what is shown is chosen: the
-metric's best, from short documents, with different openings, because a model imitates the openings that it is shown.
+No human labels are used. With a small model what is shown decides, from every query right to every query a copy of the
+last demonstration. So labels are made to teach:
+
+* **hindsight**: the key terms of a label are those of its document that its query names, not those that were asked for;
+  the model learns to write about the terms it is given;
+* only the beginning of the document is shown, where titles and first sentences stand;
+* a document's best query is one that names two of its terms or more, then the one with the best score.
+
+Even so, sets of good labels differ widely in what they do. They are drawn at random and tried.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dspy
 
+from inpars_plus.metrics.words import words
 from inpars_plus.optimizers.prompts.bench import Attempt, Bench
 from inpars_plus.optimizers.prompts.candidates import Candidate
 from inpars_plus.signatures.generate_queries import SyntheticQuery
 
-__all__ = ["Label", "best_labels", "demonstration_sets", "harvest"]
+__all__ = ["Label", "best_labels", "demonstration_sets", "harvest", "named_terms"]
+
+_SHOWN_WORDS = 40
+_TERMS = 3
+_TERMS_CONSIDERED = 15
+_ENOUGH_TERMS = 2
+_LABELS_DRAWN_FROM = 16
+_SMALLEST_SET = 2
 
 
 @dataclass(frozen=True)
@@ -23,25 +40,33 @@ class Label:
     """A query that the program wrote for a train document.
 
     Attributes:
-        example: the document, with the query where the signature's output stands.
+        example: the document as it is shown in a demonstration, with the query where the signature's output stands.
         query: its text.
         score: the metric.
         accepted: whether it passed every check.
+        terms: how many key terms of the document the query names, at most three.
     """
 
     example: dspy.Example
     query: str
     score: float
     accepted: bool
+    terms: int
 
     @classmethod
-    def of(cls, attempt: Attempt) -> Label | None:
+    def of(cls, attempt: Attempt, student: dspy.Module) -> Label | None:
         """The label that an attempt gives, if it wrote anything that the metric thinks of."""
         if attempt.query is None or attempt.judged.score <= 0:
             return None
-        example = attempt.example.copy(queries=[SyntheticQuery(text=attempt.query)], number_of_queries=1)
-        return cls(example.with_inputs("source", "number_of_queries"), attempt.query, attempt.judged.score,
-                   attempt.judged.accepted)  # fmt: skip
+        terms = named_terms(attempt.query, attempt.example, student)
+        example = attempt.example.copy(
+            document=" ".join(attempt.example.document.split()[:_SHOWN_WORDS]),
+            key_terms=terms,
+            queries=[SyntheticQuery(text=attempt.query)],
+            number_of_queries=1,
+        )
+        example = example.with_inputs("source", "number_of_queries")
+        return cls(example, attempt.query, attempt.judged.score, attempt.judged.accepted, len(terms))
 
     @property
     def document_id(self) -> str:
@@ -49,9 +74,17 @@ class Label:
         return str(self.example.source.id)
 
     @property
-    def rank(self) -> tuple[bool, float, int, str]:
-        """Sorts better labels first: accepted, higher score, shorter document."""
-        return (not self.accepted, -round(self.score, 2), len(self.example.document), self.document_id)
+    def rank(self) -> tuple[bool, int, float, str]:
+        """Sorts better labels first."""
+        return (not self.accepted, -min(self.terms, _ENOUGH_TERMS), -round(self.score, 3), self.document_id)
+
+
+def named_terms(query: str, example: dspy.Example, student: dspy.Module) -> list[str]:
+    """The key terms of a document that a query names, the document's best first, at most three."""
+    key_terms: Any = getattr(student, "key_terms", None)
+    terms = list(example.key_terms) if key_terms is None else key_terms.of(example.source, _TERMS_CONSIDERED)
+    named = set(words(query))
+    return [term for term in terms if set(words(term)) <= named][:_TERMS]
 
 
 def harvest(bench: Bench, prompts: Sequence[Candidate], examples: Sequence[dspy.Example]) -> list[Label]:
@@ -65,8 +98,11 @@ def harvest(bench: Bench, prompts: Sequence[Candidate], examples: Sequence[dspy.
     attempts = bench.attempt([(prompt, examples) for prompt in prompts])
     for prompt, tried in zip(prompts, attempts, strict=True):
         bench.log.record(prompt, {attempt.example.source.id: attempt.score for attempt in tried})
-    labels = [Label.of(attempt) for tried in attempts for attempt in tried]
-    return best_labels([label for label in labels if label is not None])
+    labels = [Label.of(attempt, bench.student) for tried in attempts for attempt in tried]
+    found = best_labels([label for label in labels if label is not None])
+    for label in found:
+        bench.log.names[label.example.document] = label.document_id
+    return found
 
 
 def best_labels(labels: Sequence[Label]) -> list[Label]:
@@ -79,28 +115,40 @@ def best_labels(labels: Sequence[Label]) -> list[Label]:
     return sorted(best.values(), key=lambda label: label.rank)
 
 
-def demonstration_sets(labels: Sequence[Label], *, size: int, sets: int) -> list[list[dspy.Example]]:
-    """Disjoint sets of demonstrations, best first, each with as many different openings as there are.
+def demonstration_sets(labels: Sequence[Label], *, size: int, sets: int, seed: int) -> list[list[dspy.Example]]:
+    """Different sets of demonstrations.
 
     Args:
         labels: best first; those not accepted serve only when fewer than two are.
-        size: demonstrations a set.
-        sets: how many at most; the last may be smaller, down to two.
+        size: demonstrations a set, at most.
+        sets: how many sets, at most.
+        seed: of the draws.
+
+    Returns:
+        First the best labels with as many different openings as there are, because a model imitates the openings that
+        it is shown; then draws of two to ``size`` from the best labels. Fewer sets where there are few labels.
     """
     accepted = [label for label in labels if label.accepted]
-    left = accepted if len(accepted) >= 2 else list(labels)
-    found: list[list[dspy.Example]] = []
-    while left and len(found) < sets:
-        chosen: list[Label] = []
-        openings: set[str] = set()
-        for label in left:
-            opening = label.query.split()[0].casefold()
-            if len(chosen) < size and opening not in openings:
-                chosen.append(label)
-                openings.add(opening)
-        chosen += [label for label in left if label not in chosen][: size - len(chosen)]
-        if found and len(chosen) < 2:
+    usable = accepted if len(accepted) >= _SMALLEST_SET else list(labels)
+    if not usable:
+        return []
+    best = usable[:_LABELS_DRAWN_FROM]
+    rng = random.Random(seed)
+    found = {tuple(label.document_id for label in chosen): chosen for chosen in [_varied(usable, size)]}
+    for _ in range(4 * sets):
+        if len(found) >= sets:
             break
-        left = [label for label in left if label not in chosen]
-        found.append([label.example for label in chosen])
-    return found
+        chosen = rng.sample(best, min(len(best), rng.randint(_SMALLEST_SET, max(size, _SMALLEST_SET))))
+        found.setdefault(tuple(label.document_id for label in chosen), chosen)
+    return [[label.example for label in chosen] for chosen in found.values()][:sets]
+
+
+def _varied(labels: Sequence[Label], size: int) -> list[Label]:
+    chosen: list[Label] = []
+    openings: set[tuple[str, ...]] = set()
+    for label in labels:
+        opening = tuple(words(label.query)[:2])
+        if len(chosen) < size and opening not in openings:
+            chosen.append(label)
+            openings.add(opening)
+    return chosen + [label for label in labels if label not in chosen][: size - len(chosen)]

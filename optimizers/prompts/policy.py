@@ -33,6 +33,7 @@ class SearchTask:
         watch: counts, and bounds the calls of bootstrapping.
         calls: program calls that the search may make.
         demonstrations: how many go into a prompt at most.
+        shown: ids of the train documents that the student's demonstrations are from.
         threads: calls at once.
         seed: all randomness comes from it.
     """
@@ -49,6 +50,7 @@ class SearchTask:
     watch: Watch
     calls: int
     demonstrations: int
+    shown: frozenset[str]
     threads: int
     seed: int
 

@@ -65,17 +65,17 @@ class TrialLog(BaseCallback):
     Args:
         path: ``trials.jsonl``; ``None`` keeps the trials in memory only.
         calls: tells how many LM calls were made so far.
-        names: document id by prompt text, to name demonstrations.
+        names: document id by the document's text as a prompt shows it, to name demonstrations; grows.
     """
 
-    def __init__(self, path: Path | None, *, calls: Any, names: Mapping[str, str]) -> None:
+    def __init__(self, path: Path | None, *, calls: Any, names: dict[str, str]) -> None:
         self.trials: list[Trial] = []
         self.candidates: dict[str, Candidate] = {}
         self.scores: dict[str, dict[str, float]] = {}
         self.stage = ""
         self._path = path
         self._calls = calls
-        self._names = names
+        self.names = names
         self._started = time.monotonic()
         self._evaluations: dict[str, tuple[dspy.Module, Sequence[dspy.Example]]] = {}
         if path is not None:
@@ -99,7 +99,7 @@ class TrialLog(BaseCallback):
             stage=self.stage,
             instruction=candidate.instruction,
             form=candidate.form,
-            demonstrations=tuple(self._names.get(demo.get("document", ""), "?") for demo in candidate.demonstrations),
+            demonstrations=tuple(self.names.get(demo.get("document", ""), "?") for demo in candidate.demonstrations),
             documents=len(scores),
             score=round(score, 4),
             best=round(max([score, *rivals]), 4),

@@ -277,7 +277,37 @@ class WatchedProgram(dspy.Module):
         super().__init__()
         self.program = program
         self.watch = watch
+        self.first = _FirstAlone()
 
     def forward(self, **inputs: Any) -> dspy.Prediction:
         """Call the program."""
+        if any(predictor.demos for predictor in self.program.predictors()):
+            return self.first.run(lambda: self.watch.call(self.program, inputs))
         return self.watch.call(self.program, inputs)
+
+
+class _FirstAlone:
+    """Lets the first call finish before the others start.
+
+    All prompts of a program begin with the same demonstrations. A model that keeps what it has read of a prompt reads
+    them once then, and not once in each of the calls that would start together.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> _FirstAlone:
+        # A copy is about to get other demonstrations.
+        return _FirstAlone()
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Call the function, alone if no call has finished before."""
+        if not self._done.is_set():
+            with self._lock:
+                if not self._done.is_set():
+                    try:
+                        return function()
+                    finally:
+                        self._done.set()
+        return function()

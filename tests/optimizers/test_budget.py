@@ -18,6 +18,7 @@ def test_no_plan_spends_more_than_its_budget_or_has_more_documents_than_there_ar
     plan = plan_budget(budget, instructions=8, forms=forms, train=train, validation=validation)
     assert plan.calls <= budget
     assert sum(rung.documents for rung in plan.pool) <= validation
+    assert sum(rung.documents for rung in plan.demonstrations) <= validation
     assert sum(rung.documents for rung in plan.harvest) <= train
     assert 0 < plan.final.documents <= validation
     assert MIPROv2Schedule.within(plan.optimizer, validation).calls <= plan.optimizer
@@ -34,11 +35,12 @@ def test_each_rung_of_the_pool_keeps_fewer_prompts_and_shows_them_more_documents
     assert [rung.documents for rung in rungs] == sorted({rung.documents for rung in rungs})
 
 
-def test_a_chat_model_has_no_forms_to_compare_and_gets_the_calls_for_the_harvest() -> None:
-    chat = plan_budget(600, instructions=8, forms=1, train=500, validation=500)
-    completion = plan_budget(600, instructions=8, forms=4, train=500, validation=500)
-    assert chat.forms.asks == 0
-    assert sum(rung.asks for rung in chat.harvest) > sum(rung.asks for rung in completion.harvest)
+def test_a_chat_model_without_forms_has_fewer_prompts_and_more_documents_for_each() -> None:
+    chat = plan_budget(1800, instructions=8, forms=1, train=500, validation=500)
+    completion = plan_budget(1800, instructions=8, forms=4, train=500, validation=500)
+    assert chat.pool[0].prompts == 8
+    assert completion.pool[0].prompts == 16
+    assert chat.pool[0].documents > completion.pool[0].documents
 
 
 def test_several_queries_a_document_cost_several_calls() -> None:

@@ -26,7 +26,7 @@ def call_number(toy: Any, at: int | None) -> int:
     if at is not None:
         return at
     plan = plan_for(toy.student, trainset=toy.train, valset=toy.validation, lm=toy.lm, budget=BUDGET)
-    return plan.preflight + sum(rung.asks for rung in (*plan.pool, *plan.harvest, plan.forms)) + 6
+    return plan.preflight + sum(rung.asks for rung in (*plan.pool, *plan.harvest, *plan.demonstrations)) + 6
 
 
 @every_optimizer
@@ -94,7 +94,7 @@ def test_the_trial_log_has_a_line_a_trial_and_a_best_score_that_never_falls_for_
     lines = [json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()]
     assert [line["number"] for line in lines] == list(range(1, len(compiled.trials) + 1))
     stages = list(dict.fromkeys(line["stage"] for line in lines))
-    assert stages == ["pool", "harvest 1", "forms", "harvest 2", "optimizer", "final"]
+    assert stages == ["pool", "harvest 1", "demonstrations", "harvest 2", "optimizer", "final"]
     final = [line["best"] for line in lines if line["stage"] == "final"]
     assert final == sorted(final)
     assert lines[-1]["calls"] == compiled.calls

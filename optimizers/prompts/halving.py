@@ -1,4 +1,4 @@
-"""Which prompt of the pool is best without demonstrations: successive halving on validation documents.
+"""Which of many prompts is best: successive halving on validation documents.
 
 K. Jamieson, A. Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016: every
 rung costs the same, keeps a part of the prompts, and gives those that are left more documents.
@@ -15,7 +15,7 @@ from inpars_plus.optimizers.prompts.budget import Rung
 from inpars_plus.optimizers.prompts.candidates import Candidate
 from inpars_plus.optimizers.prompts.pool import InstructionPool
 
-__all__ = ["pool_prompts", "rank_pool"]
+__all__ = ["pool_prompts", "rank_prompts"]
 
 
 def pool_prompts(pool: InstructionPool, forms: Sequence[str | None]) -> list[Candidate]:
@@ -23,7 +23,7 @@ def pool_prompts(pool: InstructionPool, forms: Sequence[str | None]) -> list[Can
     return [Candidate(text, form, origin="pool") for form in forms for text in pool.texts]
 
 
-def rank_pool(
+def rank_prompts(
     bench: Bench, prompts: Sequence[Candidate], examples: Sequence[dspy.Example], rungs: Sequence[Rung]
 ) -> list[Candidate]:
     """Rank prompts, best first.
