@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
+import dspy
 from pydantic import BaseModel, ConfigDict, Field
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.signatures.generate_queries import SyntheticQuery
 
-__all__ = ["GENERAL", "Instruction", "InstructionPool", "pool_for", "pools"]
+__all__ = ["GENERAL", "Instruction", "InstructionPool", "SeedDemonstration", "pool_for", "pools"]
 
 #: Name of the pool that serves every document type without a pool of its own.
 GENERAL = "general"
@@ -36,6 +38,32 @@ class Instruction(BaseModel):
     idea: str = Field(min_length=1)
 
 
+class SeedDemonstration(BaseModel):
+    """An invented document with a query, for the first harvest.
+
+    Attributes:
+        document: its text, made up for the pool.
+        key_terms: the terms that the query is about.
+        query: what a person might type to find it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    document: str = Field(min_length=1)
+    key_terms: tuple[str, ...] = Field(min_length=1)
+    query: str = Field(min_length=1)
+
+    def example(self, document_type: str) -> dspy.Example:
+        """As a demonstration of the program."""
+        return dspy.Example(
+            document=self.document,
+            key_terms=list(self.key_terms),
+            document_type=document_type,
+            number_of_queries=1,
+            queries=[SyntheticQuery(text=self.query)],
+        )
+
+
 class InstructionPool(BaseModel):
     """The instructions and prompt forms worth trying on one kind of document.
 
@@ -45,6 +73,8 @@ class InstructionPool(BaseModel):
         document_types: the document types that it serves.
         forms: names of prompt forms of a completion model, the most promising first.
         instructions: the instructions, in the order in which they are tried.
+        demonstrations: invented ones. A small model without any demonstration writes too few good queries to learn
+            from, so these stand in its prompt until it has written better ones itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +84,7 @@ class InstructionPool(BaseModel):
     document_types: tuple[str, ...] = Field(min_length=1)
     forms: tuple[str, ...] = Field(min_length=1)
     instructions: tuple[Instruction, ...] = Field(min_length=2)
+    demonstrations: tuple[SeedDemonstration, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
