@@ -11,7 +11,7 @@ from inpars_plus.foundation import ConfigurationError, digest, say
 
 __all__ = ["TypeDocuments", "choose_types", "documents_by_type", "safe_name"]
 
-LEAST_DOCUMENTS = 4
+_LEAST_DOCUMENTS = 4
 _SAFE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
 
 
@@ -85,13 +85,13 @@ def documents_by_type(
             sample(splits.validation, counts["validation"], seed),
             sample(splits.test, counts["test"], seed),
         )
-        if min(len(drawn.train), len(drawn.validation), len(drawn.test)) >= LEAST_DOCUMENTS:
+        if min(len(drawn.train), len(drawn.validation), len(drawn.test)) >= _LEAST_DOCUMENTS:
             found[name] = drawn
             continue
         problem = (
             f"{len(documents)} documents of type '{name}' that are not empty make {len(drawn.train)} train, "
             f"{len(drawn.validation)} validation and {len(drawn.test)} test documents, and each must be at least "
-            f"{LEAST_DOCUMENTS}"
+            f"{_LEAST_DOCUMENTS}"
         )
         if not skip_small:
             raise ConfigurationError(problem, remedy="Give more documents, or merge document types")

@@ -23,12 +23,12 @@ def test_a_compile_writes_a_program_that_beats_the_uncompiled_one(corpus: Path, 
 
     test = written["results"]["manual"]["test"]
     for row in ("before", "best_pool_prompt", "after"):
-        assert MEASURES <= set(test[row])
+        assert set(test[row]) >= MEASURES
         assert test[row]["documents"] == 24
     assert set(test["difference"]) == set(test["difference_best_pool"]) == {"score", "low", "high"}
     assert test["difference"]["score"] == pytest.approx(test["after"]["score"] - test["before"]["score"], abs=1e-5)
     assert test["difference"]["low"] > 0
-    assert MEASURES <= set(test["cheats"]["title"])
+    assert set(test["cheats"]["title"]) >= MEASURES
     assert "other_programs" not in test
 
     program = load_program(out / "compiled" / "manual.json")

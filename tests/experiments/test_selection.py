@@ -18,7 +18,7 @@ def test_the_only_type_is_chosen_and_several_need_a_choice(tmp_path: Path, small
     assert choose_types(one, [], by_type=False) == ["manual"]
     assert choose_types(two, [], by_type=True) == ["faq", "news"]
     assert choose_types(two, ["news"], by_type=False) == ["news"]
-    with pytest.raises(ConfigurationError, match="2 document types.*--by-type"):
+    with pytest.raises(ConfigurationError, match=r"2 document types.*--by-type"):
         choose_types(two, [], by_type=False)
     with pytest.raises(ConfigurationError, match="no documents of type 'poem'"):
         choose_types(two, ["poem"], by_type=False)

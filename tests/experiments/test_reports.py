@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.experiments.compile_programs import compile_programs
+from inpars_plus.experiments.generate_queries import generate_queries
+from inpars_plus.experiments.reports.charts import Dot, bars, dots, history
+from inpars_plus.experiments.reports.page import page, paragraph, table
+from inpars_plus.optimizers.prompts import Trial
+
+HOSTILE = '<script>alert("x")</script>&amp;'
+VOID = {"meta", "br", "hr"}
+
+
+class Checker(HTMLParser):
+    """Sees that elements close in order, and gathers what a page would fetch or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.outside: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "link", "img", "iframe", "object"):
+            self.outside.append(tag)
+        self.outside += [name for name, value in attrs if name in ("src", "href", "onclick") or "url(" in (value or "")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        return
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def checked(path: Path) -> Checker:
+    text = path.read_text(encoding="utf-8")
+    found = Checker()
+    found.feed(text)
+    assert found.open == []
+    assert found.outside == []
+    assert not re.search(r"@import|url\(", text)
+    return found
+
+
+def test_reports_stand_alone_and_escape_what_documents_and_models_write(tmp_path: Path, small: Any) -> None:
+    corpus = tmp_path / "c.jsonl"
+    rows = [{**small.row(number), "title": HOSTILE, "doc_type": "manual"} for number in range(120)]
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def reply(prompt: str) -> str:
+        unlucky = hashlib.sha256(prompt.encode()).digest()[0] % 4 == 0
+        return f" why does the pump {HOSTILE} leak so often" if unlucky else small.write_query(prompt)
+
+    world = small.World(replies=reply)
+    compile_programs(small.compile_settings(corpus, tmp_path / "run"), **world.parts)
+    compiled = checked(tmp_path / "run" / "report.html")
+    for words in (
+        "uncompiled",
+        "best single prompt",
+        "cheat: bare key terms",
+        "trial 1",
+        "Settings",
+        "Hashes",
+        HOSTILE,
+    ):
+        assert words in compiled.text
+    assert "<script" not in (tmp_path / "run" / "report.html").read_text()
+
+    settings = small.generate_settings(corpus, tmp_path / "run", tmp_path / "q")
+    generate_queries(settings, **small.World(replies=reply).parts)
+    generated = checked(tmp_path / "q" / "report.html")
+    for words in ("accepted", "markup", "the query has markup in it", "of those asked for"):
+        assert words in generated.text
+
+
+def test_texts_are_escaped_in_every_piece() -> None:
+    trial = Trial(
+        number=1, stage=HOSTILE, instruction="", form=None, demonstrations=(), documents=3, score=0.5, best=0.5,
+        calls=1, seconds=0.1,
+    )  # fmt: skip
+    pieces = [
+        paragraph(HOSTILE),
+        table([HOSTILE], [[HOSTILE]]),
+        dots([Dot(HOSTILE, 0.2, 0.1, 0.3)], title=HOSTILE),
+        bars({HOSTILE: 2}, title=HOSTILE),
+        history([trial], title=HOSTILE),
+    ]
+    assert "<script" not in page(HOSTILE, HOSTILE, pieces)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.013, 0.5, 1.0])
+def test_pictures_stay_inside_their_frame(value: float) -> None:
+    svg = dots([Dot("one", value, max(0.0, value - 0.1), min(1.0, value + 0.1))], title="t")
+    xs = [float(x) for x in re.findall(r'(?:cx|x1|x2)="([\d.]+)"', svg)]
+    assert xs
+    assert all(0 <= x <= 480 for x in xs)
+
+
+def test_pictures_of_nothing_are_nothing() -> None:
+    assert history([], title="t") == ""
+    assert bars({}, title="t") == ""
