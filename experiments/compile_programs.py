@@ -116,6 +116,8 @@ class _Job:
             TypeCompile(name, drawn, key_terms, self.settings, self.bench, self.steps)
             for name, drawn in documents.items()
         ]
+        for job in jobs:
+            job.check()
         results = {job.doc_type: self._one_type(job) for job in jobs}
         if self.settings.cross_types and len(jobs) > 1:
             for job in jobs:

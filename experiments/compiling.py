@@ -26,7 +26,7 @@ from inpars_plus.lms import adapter_for
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, summarize
 from inpars_plus.metrics.significance import paired_bootstrap
-from inpars_plus.optimizers.prompts import Candidate, compile_program, evaluate_program
+from inpars_plus.optimizers.prompts import Candidate, compile_program, evaluate_program, plan_for
 from inpars_plus.programs import (
     KeyTerms,
     MetricRecord,
@@ -86,6 +86,21 @@ class TypeCompile:
         """What programs and optimizers take."""
         count = self._settings.queries_per_document
         return [example_of(one, number_of_queries=count, key_terms=self._key_terms) for one in documents]
+
+    def check(self) -> None:
+        """Refuse what cannot be compiled, before the documents are indexed for it.
+
+        Raises:
+            ConfigurationError: the budget or the documents are too few.
+        """
+        plan_for(
+            self.program("before"),
+            trainset=self.examples(self.documents.train),
+            valset=self.examples(self.documents.validation),
+            lm=self._bench.lm,
+            budget=self._settings.budget,
+            document_type=self.doc_type,
+        )
 
     def compile(self) -> dict[str, Any]:
         """Compile, or find that it was done.

@@ -126,6 +126,14 @@ def test_a_dry_run_refuses_what_the_run_would_refuse(corpus: Path, tmp_path: Pat
         compile_programs(settings, **small.World().parts)
 
 
+def test_too_small_a_budget_is_refused_before_the_documents_are_indexed(
+    corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = small.compile_settings(corpus, tmp_path / "run", budget=20, retriever="no.such:index")
+    with pytest.raises(ConfigurationError, match="budget"):
+        compile_programs(settings, **small.World().parts)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["bootstrap", "bootstrap-random-search", "gepa"])
 def test_every_optimizer_runs_from_end_to_end(corpus: Path, tmp_path: Path, small: Any, optimizer: str) -> None:
