@@ -64,7 +64,7 @@ def measure(quick: bool = False) -> Benchmark:
     return Benchmark(
         name="retrieval",
         compared=f"The rank of the source document in the top {_DEPTH} for {count:,} queries in {count:,} documents, "
-        f"by ranks_of_sources over our BM25 and by rank_bm25.BM25Okapi.get_scores, a rank being a count of higher scores; "
+        f"by ranks_of_sources over our BM25 and by rank_bm25.BM25Okapi.get_scores and a count of higher scores; "
         f"the same terms, k1 and b, and both tokenize the queries. rank-bm25 ranks {sample} queries a round, scaled to "
         f"{count:,}; the median of {rounds} rounds, in turn.",
         rows=[
