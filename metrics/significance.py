@@ -92,4 +92,5 @@ def _differences(before: Sequence[float], after: Sequence[float]) -> np.ndarray:
             f"a paired test needs as many values before as after, and some, not {len(before)} and {len(after)}",
             remedy="Score both on the same documents",
         )
-    return np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
+    differences: np.ndarray = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
+    return differences

@@ -22,6 +22,7 @@ _CHARACTERS_PER_TOKEN = 4.0
 _COMPLETION_TOKENS = 16
 _INSTRUCTION_TOKENS = 40
 _CHAT_FORMAT_TOKENS = 350
+_INVENTED_TOKENS = 110
 _SHOWN_TOKENS = 60
 _LOCAL_PREFIXES = ("embedded", "gguf", "tuned", "inpars-plus", "scripted")
 
@@ -82,8 +83,11 @@ def estimate(
     """
     document = sum(len(example.document) for example in examples) / max(1, len(examples)) / _CHARACTERS_PER_TOKEN
     bare = document + _INSTRUCTION_TOKENS + (_CHAT_FORMAT_TOKENS if chat else 0)
-    shown = bare + demonstrations * (min(document, _SHOWN_TOKENS) + _COMPLETION_TOKENS)
-    without = plan.preflight + sum(rung.asks for rung in plan.pool) + plan.harvest[0].asks + _baselines(plan.final)
+    # A completion model is shown the pool's invented demonstrations first, which may be longer than the documents.
+    demonstration = min(document, _SHOWN_TOKENS) if chat else max(min(document, _SHOWN_TOKENS), _INVENTED_TOKENS)
+    shown = bare + demonstrations * (demonstration + _COMPLETION_TOKENS)
+    without = plan.preflight + sum(rung.asks for rung in plan.pool) + _baselines(plan.final)
+    without += plan.harvest[0].asks if chat else 0
     with_demonstrations = plan.asks - without
     prompt_tokens = round((without * bare + with_demonstrations * shown) * plan.calls_per_document)
     completion_tokens = plan.calls * _COMPLETION_TOKENS

@@ -4,9 +4,10 @@ The steps, all inside one budget of LM calls (see :mod:`inpars_plus.optimizers.p
 
 1. **preflight**: program and metric on two documents, with nothing swallowed;
 2. **pool**: the prompts of the pool, without demonstrations, by successive halving;
-3. **harvest**: the best prompts write for train documents; what passes every check becomes self-written labels;
-4. **demonstrations**: sets of labels, in several prompt forms, by successive halving; then the two best settings write
-   for other train documents, for more and better labels;
+3. **harvest**: the best prompts, with the pool's invented demonstrations for a small model, write for train documents;
+   what passes every check becomes self-written labels;
+4. **demonstrations**: sets of labels and the invented ones, in several prompt forms, by successive halving; then the
+   two best settings write for other train documents, for more and better labels;
 5. **optimizer**: one of DSPy's, on the labelled train examples and the validation documents;
 6. **final**: the best few candidates, the best pool prompt and the uncompiled program on the same validation documents,
    other ones than before where there are enough, because the best of many noisy scores is too good to be true. Test
@@ -27,26 +28,20 @@ from pathlib import Path
 
 import dspy
 
-from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.foundation.progress import bar, say
+from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
-from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric, judge_all
-from inpars_plus.optimizers.prompts.halving import pool_prompts, rank_prompts
-from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest
-from inpars_plus.optimizers.prompts.policy import Policy, SearchTask, policy_named
+from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
+from inpars_plus.optimizers.prompts.policy import policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
-from inpars_plus.optimizers.prompts.quiet import quiet, quiet_logs
+from inpars_plus.optimizers.prompts.quiet import quiet_logs
+from inpars_plus.optimizers.prompts.stages import Stages
 from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
-from inpars_plus.optimizers.prompts.watch import BudgetSpent, Halt, Watch, WatchedProgram, to_raise
+from inpars_plus.optimizers.prompts.watch import Halt, Watch, to_raise
 
 __all__ = ["Compiled", "compile_program", "forms_for", "plan_for"]
-
-_MAX_LABELLED = 24
-_SHRINKAGE = 10
-_FINALISTS = 3
 
 
 @dataclass(frozen=True)
@@ -170,7 +165,7 @@ def compile_program(
         )
         guarded = GuardedMetric(metric, watch)
         bench = Bench(one_ask(student), metric, guarded, lm, threads, watch, log)
-        compile_ = _Compile(bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
+        compile_ = Stages(bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
         with _surfaced(str(lm.model)), quiet_logs():
             result = compile_.run(train, validation)
     return Compiled(
@@ -189,205 +184,6 @@ def compile_program(
         seconds=time.monotonic() - started,
         notes=tuple(compile_.notes),
     )
-
-
-@dataclass(frozen=True)
-class _Result:
-    chosen: Candidate
-    best_pool_prompt: Candidate
-    validation: Mapping[str, float]
-    documents: int
-    labels: int
-    settings: Mapping[str, int | float | str]
-
-
-class _Compile:
-    """The steps in their order; what they share is on the bench."""
-
-    def __init__(
-        self,
-        bench: Bench,
-        plan: BudgetPlan,
-        policy: Policy,
-        prompt_lm: dspy.BaseLM | None,
-        pool: InstructionPool,
-        forms: Sequence[str | None],
-        demonstrations: int,
-        seed: int,
-    ) -> None:
-        self.notes: list[str] = []
-        self._bench = bench
-        self._plan = plan
-        self._policy = policy
-        self._prompt_lm = prompt_lm
-        self._pool = pool
-        self._forms = forms
-        self._demonstrations = demonstrations
-        self._seed = seed
-        self._fields = predictor_of(bench.student).signature.fields
-
-    def run(self, train: Sequence[dspy.Example], validation: Sequence[dspy.Example]) -> _Result:
-        """All steps."""
-        log = self._bench.log
-        self._preflight(train[: self._plan.preflight])
-        log.stage = "pool"
-        ranked = rank_prompts(self._bench, pool_prompts(self._pool, self._forms), validation, self._plan.pool)
-        best_pool_prompt = ranked[0]
-        labels, start = self._harvest(ranked, train, validation)
-        accepted = [label for label in labels if label.accepted]
-        if len(accepted) < 2:
-            self._note(
-                f"Only {len(accepted)} of the queries written for train documents passed every check, so "
-                "demonstrations are few or of low quality"
-            )
-        labelled = [label.example for label in (accepted if len(accepted) >= 2 else labels)[:_MAX_LABELLED]]
-        log.stage = "optimizer"
-        task = self._task(start, ranked, labelled, train, validation)
-        found = self._search(task)
-        log.stage = "final"
-        before = Candidate.of(self._bench.student, origin="uncompiled")
-        rest = self._finalists([*found, start], exclude={before.key, best_pool_prompt.key})
-        finalists = _distinct([before, best_pool_prompt, *rest])
-        documents = validation[-self._plan.final.documents :]
-        scores = dict(zip([one.key for one in finalists], self._bench.score(finalists, documents), strict=True))
-        chosen = max(finalists, key=lambda one: scores[one.key])
-        if chosen.key in (before.key, best_pool_prompt.key):
-            self._note("No candidate with demonstrations was better than the best prompt without them")
-        return _Result(
-            chosen=chosen,
-            best_pool_prompt=best_pool_prompt,
-            validation={
-                "before": scores[before.key],
-                "best_pool_prompt": scores[best_pool_prompt.key],
-                "after": scores[chosen.key],
-            },
-            documents=len(documents),
-            labels=len(accepted),
-            settings=self._policy.settings(task),
-        )
-
-    def _note(self, text: str) -> None:
-        self.notes.append(text)
-        say(text)
-
-    def _preflight(self, examples: Sequence[dspy.Example]) -> None:
-        """The program and both ways into the metric, so that a fault shows before DSPy can turn it into a zero."""
-        bench = self._bench
-        bench.log.stage = "preflight"
-        with dspy.context(lm=bench.lm, callbacks=[*dspy.settings.callbacks, bench.watch]):
-            predictions = [bench.student(**example.inputs()) for example in examples]
-        bench.watch.raise_if_dead()
-        allowed = len(examples) * self._plan.calls_per_document
-        if bench.watch.calls > allowed:
-            raise ConfigurationError(
-                f"The program made {bench.watch.calls} LM calls for {len(examples)} documents instead of {allowed}",
-                place=f"program '{type(bench.student).__name__}'",
-                remedy="Let it ask once a query; retries are for using a compiled program, not for compiling it",
-            )
-        judgments = judge_all(bench.metric, examples, predictions)
-        for example, prediction, judged in zip(examples, predictions, judgments, strict=True):
-            score = bench.metric(example, prediction)
-            mean = sum(one.score for one in judged) / len(judged)
-            if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-                raise ConfigurationError(f"The metric must give a number from 0 to 1, not {score!r}", place="metric")
-            if abs(score - mean) > 0.05:
-                raise ConfigurationError(
-                    f"Called, the metric gives {score:.3f} for a query that it judges to be worth {mean:.3f}",
-                    place="metric",
-                )
-
-    def _harvest(
-        self, ranked: Sequence[Candidate], train: Sequence[dspy.Example], validation: Sequence[dspy.Example]
-    ) -> tuple[list[Label], Candidate]:
-        """Labels, and the setting to go on with."""
-        log, (first, second) = self._bench.log, self._plan.harvest
-        log.stage = "harvest 1"
-        labels = harvest(self._bench, ranked[: first.prompts], train[: first.documents])
-        shown = self._with_demonstrations(ranked, labels)
-        if shown:
-            log.stage = "demonstrations"
-            shown = rank_prompts(self._bench, shown, validation, self._plan.demonstrations)
-        log.stage = "harvest 2"
-        prompts = (shown or list(ranked))[: second.prompts]
-        others = train[first.documents : first.documents + second.documents]
-        labels = best_labels([*labels, *harvest(self._bench, prompts, others)])
-        return labels, (shown or list(ranked))[0]
-
-    def _with_demonstrations(self, ranked: Sequence[Candidate], labels: Sequence[Label]) -> list[Candidate]:
-        """Sets of demonstrations below the best two instructions; every other one is in the best form."""
-        sets = demonstration_sets(
-            labels, size=self._demonstrations, sets=self._plan.demonstrations[0].prompts, seed=self._seed
-        )
-        best = ranked[0]
-        instructions = list(dict.fromkeys(one.instruction for one in ranked))[:2]
-        others = [form for form in self._forms if form != best.form] or [best.form]
-        found = []
-        for number, demos in enumerate(sets):
-            form = best.form if number % 2 == 0 else others[number // 2 % len(others)]
-            prompt = Candidate(instructions[number // 2 % len(instructions)], form, origin="demonstrations")
-            found.append(prompt.with_demonstrations(demos, self._fields))
-        return found
-
-    def _task(
-        self,
-        start: Candidate,
-        ranked: Sequence[Candidate],
-        labelled: Sequence[dspy.Example],
-        train: Sequence[dspy.Example],
-        validation: Sequence[dspy.Example],
-    ) -> SearchTask:
-        bench = self._bench
-        texts = dict.fromkeys([start.instruction, *(one.instruction for one in ranked), *self._pool.texts])
-        return SearchTask(
-            student=WatchedProgram(start.apply(bench.student), bench.watch),
-            labelled=labelled,
-            train=train,
-            validation=validation,
-            metric=bench.guarded,
-            lm=bench.lm,
-            prompt_lm=self._prompt_lm,
-            instructions=tuple(texts),
-            summary=self._pool.about,
-            watch=bench.watch,
-            calls=self._plan.optimizer,
-            demonstrations=self._demonstrations,
-            shown=frozenset(bench.log.names.get(demo.document, "") for demo in start.demonstrations),
-            threads=bench.threads,
-            seed=self._seed,
-        )
-
-    def _search(self, task: SearchTask) -> list[Candidate]:
-        """Run the optimizer proper; only its own conditions end here, all else ends the compile."""
-        bench = self._bench
-        callbacks = [*dspy.settings.callbacks, bench.watch, bench.log]
-        try:
-            with (
-                bench.watch.ceiling(self._plan.budget - self._plan.final.asks * self._plan.calls_per_document),
-                dspy.context(lm=bench.lm, callbacks=callbacks, adapter=dspy.ChatAdapter(), disable_history=True),
-                quiet(),
-            ):
-                return self._policy.search(task)
-        except Halt as halt:
-            if not isinstance(halt.error, BudgetSpent):
-                raise
-            self._note("The program called its model more often than planned, so the optimizer ended early")
-            return []
-
-    def _finalists(self, unscored: Sequence[Candidate], *, exclude: set[str]) -> list[Candidate]:
-        """The few best by their mean, pulled towards the mean of all where few documents were seen."""
-        log = self._bench.log
-        known = {key: list(scores.values()) for key, scores in log.scores.items() if key not in exclude}
-        everything = [score for scores in known.values() for score in scores]
-        prior = sum(everything) / len(everything) if everything else 0.0
-        mean = {key: (sum(scores) + _SHRINKAGE * prior) / (len(scores) + _SHRINKAGE) for key, scores in known.items()}
-        new = [one for one in unscored if one.key not in known and one.key not in exclude]
-        by_mean = sorted((log.candidates[key] for key in mean), key=lambda one: -mean[one.key])
-        # What was never scored, such as BootstrapFewShot's one result, takes part, but not all of the places.
-        return _distinct([*new[: _FINALISTS - 1], *by_mean])[:_FINALISTS]
-
-
-def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    return list({candidate.key: candidate for candidate in candidates}.values())
 
 
 def _usable(examples: Sequence[dspy.Example]) -> list[dspy.Example]:

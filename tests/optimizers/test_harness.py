@@ -81,10 +81,13 @@ def test_demonstrations_hold_the_fields_of_the_signature_and_nothing_else(toy: A
     assert all(set(demo.keys()) <= fields for demo in compiled.program.generate.demos)
 
 
-def test_demonstrations_come_from_train_documents_only(toy: Any) -> None:
+def test_demonstrations_come_from_train_documents_and_the_pool_only(toy: Any) -> None:
     compiled = compile_program(**toy.arguments, budget=BUDGET)
-    train = {example.source.id for example in toy.train}
-    assert {name for trial in compiled.trials for name in trial.demonstrations} <= train
+    shown = {name for trial in compiled.trials for name in trial.demonstrations}
+    invented = {name for name in shown if name.startswith("pool:")}
+    assert invented == {"pool:1", "pool:2", "pool:3", "pool:4"}
+    assert shown - invented
+    assert shown - invented <= {example.source.id for example in toy.train}
 
 
 def test_the_trial_log_has_a_line_a_trial_and_a_best_score_that_never_falls_for_the_same_documents(
