@@ -124,7 +124,7 @@ def test_a_query_that_drifts_from_the_document_gives_way_to_one_that_does_not(co
 
 def test_a_query_that_drifts_is_better_than_none(completion_lm: Make) -> None:
     drifted = "how do whales find their way home"
-    lm, engine = completion_lm([drifted, BAD, BAD])
+    lm, _ = completion_lm([drifted, BAD, BAD])
     prediction = _ask(QueryGenerator(key_terms=_fitted()), lm)
     assert prediction.queries == [drifted]
     assert prediction.shortfall == 0
