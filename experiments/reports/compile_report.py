@@ -30,6 +30,7 @@ from inpars_plus.programs import GENERATION_REASONS
 __all__ = ["compile_report", "excerpt", "reason_text"]
 
 _SAMPLES = 8
+_NO_QUERY = "no reply passed"
 _EXCERPT = 260
 _NAMES = {"before": "uncompiled", "best_pool_prompt": "best single prompt", "after": "compiled"}
 
@@ -49,7 +50,7 @@ def compile_report(summary: Summary, jobs: Sequence[TypeCompile]) -> str:
     types = "one document type" if len(jobs) == 1 else f"{len(jobs)} document types"
     lead = (
         f"Programs for {types}, scored on test documents that took no part in compiling. The score of a query is "
-        "from 0 to 1: 0 for one that fails a check, else how well it finds its own document and how natural it reads."
+        "from 0 to 1: 0 or little for one that fails a check, else how well it finds its own document and how natural it reads."
     )
     return page("Compiled query-generation programs", lead, [*sections, how])
 
@@ -152,7 +153,7 @@ def _reasons(job: TypeCompile) -> list[Html]:
     pictures = []
     for row in ("before", "after"):
         lines = job.rows(row)
-        counts = Counter(line["reason"] or "accepted" for line in lines)
+        counts = Counter((line["reason"] or "accepted") if line["query"] else _NO_QUERY for line in lines)
         ordered = {name: counts[name] for name, _ in counts.most_common()}
         pictures.append(paragraph(f"{_NAMES[row].capitalize()}, of {len(lines)} queries asked for:", soft=True))
         pictures.append(bars(ordered, title=f"Verdicts, {_NAMES[row]}", whole=len(lines)))
@@ -175,7 +176,9 @@ def _samples(job: TypeCompile) -> list[Html]:
 
 
 def _verdict(line: Mapping[str, Any]) -> Html:
-    query = escape(line["query"]) if line["query"] else "–"
+    if not line["query"]:
+        return Html(f'<span class="bad">{_NO_QUERY}</span>')
+    query = escape(line["query"])
     if line["accepted"]:
         return Html(f'“{query}” <span class="good">accepted, rank {line["rank"]}, score {line["score"]:.2f}</span>')
     return Html(f'“{query}” <span class="bad">{escape(reason_text(line["reason"]))}</span>')

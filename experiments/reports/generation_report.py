@@ -31,7 +31,7 @@ def generation_report(summary: Summary, outcome: Outcome, corpus: Corpus) -> str
     results = summary.results
     counts = {"accepted": outcome.queries, **dict(outcome.reasons.most_common())}
     types = [[name, f"{row['documents']:,}", f"{row['accepted']:,}"] for name, row in results["by_type"].items()]
-    meanings = [[reason.replace("_", " "), reason_text(reason)] for reason in outcome.reasons]
+    meanings = [[reason.replace("_", " "), reason_text(reason)] for reason, _ in outcome.reasons.most_common()]
     shortfalls = results["documents_short_of_queries"]
     short = ", ".join(f"{count:,} by {missing}" for missing, count in shortfalls.items()) or "none"
     body = [
@@ -62,7 +62,7 @@ def generation_report(summary: Summary, outcome: Outcome, corpus: Corpus) -> str
             [facts(summary.settings, summary.hashes, summary.lm, summary.seconds, summary.peak_memory_mb)],
         ),
     ]
-    lead = "Every query was checked and finds its own document in the top 10 of the whole corpus."
+    lead = "Every accepted query passes all checks and finds its own document in the top 10 of the whole corpus."
     return page("Generated queries", lead, body)
 
 
