@@ -50,7 +50,8 @@ def compile_report(summary: Summary, jobs: Sequence[TypeCompile]) -> str:
     types = "one document type" if len(jobs) == 1 else f"{len(jobs)} document types"
     lead = (
         f"Programs for {types}, scored on test documents that took no part in compiling. The score of a query is "
-        "from 0 to 1: 0 or little for one that fails a check, else how well it finds its own document and how natural it reads."
+        "from 0 to 1: 0 or little for one that fails a check, else "
+        "how well it finds its own document and how natural it reads."
     )
     return page("Compiled query-generation programs", lead, [*sections, how])
 
