@@ -27,7 +27,7 @@ from inpars_plus.metrics.query_metric import HIT_DEPTH, Judged
 from inpars_plus.programs import KeyTerms
 from inpars_plus.retrieval import build_retriever
 
-__all__ = ["check_collection", "main"]
+__all__ = ["COLLECTIONS", "check_collection", "main"]
 
 COLLECTIONS = {"scifact": "train", "cosqa": "dev", "stackfaq": "test"}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from inpars_plus.corpora.documents import Document
 from inpars_plus.metrics.words import content_words
 
-__all__ = ["CHEATS", "TEMPLATES", "CheatInput", "cheat_queries"]
+__all__ = ["CHEATS", "CONSTANT_QUESTION", "TEMPLATES", "CheatInput", "cheat_queries"]
 
 CONSTANT_QUESTION = "what is the most important thing to know about it"
 TEMPLATES = (

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     import dspy
 
-__all__ = ["Fingerprint", "differences", "fingerprint", "predictors_of"]
+__all__ = ["Fingerprint", "differences", "fingerprint", "predictors_of", "type_text"]
 
 Fingerprint: TypeAlias = Mapping[str, Mapping[str, Mapping[str, str]]]
 """Predictor → ``inputs`` or ``outputs`` → field → type."""

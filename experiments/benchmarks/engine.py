@@ -31,7 +31,7 @@ _CONCURRENT = (1, 4, 16, 32)
 _BATCH = 16
 _INSTALL = "pip install accelerate gguf"
 
-Generate = Callable[[Sequence[list[int]]], int]
+_Generate = Callable[[Sequence[list[int]]], int]
 """Continues passages and gives the number of new tokens."""
 
 
@@ -39,7 +39,7 @@ Generate = Callable[[Sequence[list[int]]], int]
 class _Side:
     """One way to generate, and how fast it was in each round."""
 
-    generate: Generate
+    generate: _Generate
     passages: int
     seconds: list[float] = field(default_factory=list)
     new_tokens: list[float] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Side:
 
 
 def measure(quick: bool = False) -> Benchmark:
-    """Generate with both in turn.
+    """_Generate with both in turn.
 
     Raises:
         MissingPartError: ``accelerate`` or ``gguf``, with which transformers reads the file, is not installed.
@@ -134,7 +134,7 @@ def _take(supply: Iterator[list[int]], count: int) -> list[list[int]]:
     return taken
 
 
-def _through_engine(pipeline: Pipeline, concurrent: int, new_tokens: int) -> Generate:
+def _through_engine(pipeline: Pipeline, concurrent: int, new_tokens: int) -> _Generate:
     def generate(prompts: Sequence[list[int]]) -> int:
         def one(prompt: list[int]) -> int:
             config = pipeline.config(
@@ -169,7 +169,7 @@ def _transformers(path: Path) -> dict[str, Any]:
     return {"float32": model, "bfloat16": copy.deepcopy(model).to(torch.bfloat16)}
 
 
-def _with_model(model: Any, batch: int, new_tokens: int) -> Generate:
+def _with_model(model: Any, batch: int, new_tokens: int) -> _Generate:
     import torch
 
     def generate(prompts: Sequence[list[int]]) -> int:
@@ -190,7 +190,7 @@ def _with_model(model: Any, batch: int, new_tokens: int) -> Generate:
     return generate
 
 
-def _faster(models: dict[str, Any], batch: int, new_tokens: int, supply: Iterator[list[int]]) -> tuple[Generate, str]:
+def _faster(models: dict[str, Any], batch: int, new_tokens: int, supply: Iterator[list[int]]) -> tuple[_Generate, str]:
     """The model that generates fastest in batches of a size, after one run to warm up."""
     seconds = {}
     for name, model in models.items():
