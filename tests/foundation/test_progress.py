@@ -1,22 +1,11 @@
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from inpars_plus.foundation import progress
 from inpars_plus.foundation.progress import bar, log_to_stderr, say, track
-
-
-@pytest.fixture
-def logger() -> Iterator[logging.Logger]:
-    log = logging.getLogger("inpars_plus")
-    handlers, level = log.handlers[:], log.level
-    yield log
-    log.handlers[:] = handlers
-    log.setLevel(level)
 
 
 @pytest.fixture
@@ -26,7 +15,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_script_sees_one_line_on_standard_error(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_script_sees_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     log_to_stderr()
     log_to_stderr()
     say("100 % of it")
@@ -38,14 +27,14 @@ def test_a_library_says_nothing_unless_asked(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_short_job_off_a_terminal_is_silent(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_job_off_a_terminal_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     log_to_stderr()
     assert list(track(range(1000), "Counting")) == list(range(1000))
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_long_job_off_a_terminal_says_a_line_now_and_then_and_at_its_end(
-    logger: logging.Logger, clock: list[float], capsys: pytest.CaptureFixture[str]
+    clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     log_to_stderr()
     for _ in track(iter("x" * 70), "Encoding", total=7000):
