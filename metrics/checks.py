@@ -36,6 +36,7 @@ WORD_COUNT_LIMITS = (3, 20)
 COPIED_SHARE_LIMIT = 0.3
 _NGRAM = 4
 _NEAR_DUPLICATE = 0.75
+_LISTED, _LISTED_WORDS = 3, 2
 
 REASONS: dict[str, str] = {
     "empty": "there is no query",
@@ -44,6 +45,7 @@ REASONS: dict[str, str] = {
     "too_long": f"the query has more than {WORD_COUNT_LIMITS[1]} words",
     "unfinished": "the query breaks off before its end",
     "repeated_word": "a word stands in the query more than twice",
+    "term_list": "the query is a list of terms, separated by commas",
     "markup": "the query has markup in it",
     "meta_talk": "the query talks about the task, the text or the study instead of its subject",
     "not_self_contained": "the query points at something that only a reader of the document knows",
@@ -188,12 +190,24 @@ def _check_form(query: str) -> str | None:
         ("too_short", count < shortest),
         ("too_long", count > longest),
         ("unfinished", _is_unfinished(text, tokens)),
-        ("repeated_word", max(Counter(tokens).values()) > 2),
+        ("repeated_word", _most_frequent(tokens) > 2),
+        ("term_list", _is_list(text)),
         ("markup", bool(_MARKUP.search(text))),
         ("meta_talk", bool(_META_TALK.search(text))),
         ("not_self_contained", bool(_POINTING.search(text))),
     )
     return next((reason for reason, failed in failures if failed), None)
+
+
+def _most_frequent(tokens: Sequence[str]) -> int:
+    """How often the most frequent word stands there, alone or as a part of a hyphenated one."""
+    parts = Counter(part for token in tokens for part in (token.split("-") if "-" in token else [token]) if part)
+    return max(*Counter(tokens).values(), *parts.values())
+
+
+def _is_list(text: str) -> bool:
+    segments = [segment.split() for segment in text.split(",")]
+    return len(segments) >= _LISTED and all(len(segment) <= _LISTED_WORDS for segment in segments)
 
 
 def _is_unfinished(text: str, tokens: Sequence[str]) -> bool:

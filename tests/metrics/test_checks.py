@@ -28,6 +28,8 @@ TIDES = Document(
         ("why do tides rise, fall,", "unfinished"),
         ("why do tides (in the harbour rise", "unfinished"),
         ("tides or tides or other tides", "repeated_word"),
+        ("tide-gauge, tide-table and tide-pool", "repeated_word"),
+        ("lunar gravity, sea level, harbour", "term_list"),
         ("why do <b>tides</b> rise", "markup"),
         ("why do **tides** rise twice", "markup"),
         ("1. why do tides rise", "markup"),
@@ -45,6 +47,7 @@ TIDES = Document(
         ("what makes the tide come in twice every day", None),
         ("Which folder is my lunar calendar in?", None),
         ("Gravity of the moon causes tides.", None),
+        ("what causes ebb, flow, and spring tides in winter", None),
     ],
 )
 def test_a_query_fails_the_check_it_should(query: str, reason: str | None) -> None:
