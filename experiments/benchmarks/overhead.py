@@ -23,7 +23,7 @@ import dspy
 from dspy.lm15 import Request
 
 from inpars_plus.corpora import Document, open_corpus, sample
-from inpars_plus.experiments.benchmarks.common import Benchmark, Row, main_of, median_ratio, timed
+from inpars_plus.experiments.benchmarks.common import Benchmark, Row, Stopwatch, main_of, median_ratio, timed
 from inpars_plus.foundation import LmUsage
 from inpars_plus.lms import Draw, EmbeddedEngine, EngineLM, ReplyStore, adapter_for, load_lm, scripted_lm
 from inpars_plus.lms.embedded import local_model
@@ -35,8 +35,8 @@ from inpars_plus.programs import KeyTerms, QueryGenerator, example_of
 __all__ = ["measure"]
 
 _THREADS = 16
-_DOCUMENTS = 32
-_ROUNDS = 5
+_DOCUMENTS = 64
+_ROUNDS = 4
 _DEMONSTRATIONS = 3
 _NEW_TOKENS = 12
 """Written for each document on both sides, about as many as a query has."""
@@ -86,30 +86,25 @@ def measure(quick: bool = False) -> Benchmark:
     program = _compiled(key_terms, shown)
     path = local_model("embedded").path
     pipelines = [Pipeline(path), Pipeline(path)]
-    harness, bare, idle, usage, bare_tokens = [], [], [], LmUsage(), 0
+    harness, bare, usage, bare_tokens = [], [], LmUsage(), 0
     for number in range(rounds + 1):
         chosen = documents[number * count : (number + 1) * count]
         through, alone = pipelines if number % 2 else pipelines[::-1]
         prompts = [_prompt(program, document) for document in chosen]
 
-        def by_harness(
-            chosen: Sequence[Document] = chosen, through: Pipeline = through
-        ) -> tuple[float, float, LmUsage]:
-            return _by_harness(program, chosen, through)
-
         if number % 4 < 2:
-            seconds, waiting, used = by_harness()
-            bare_seconds, tokens = _bare(alone, prompts)
+            by_harness, used = _by_harness(program, chosen, through)
+            by_engine, tokens = _bare(alone, prompts)
         else:
-            bare_seconds, tokens = _bare(alone, prompts)
-            seconds, waiting, used = by_harness()
+            by_engine, tokens = _bare(alone, prompts)
+            by_harness, used = _by_harness(program, chosen, through)
         if number == 0:
             continue  # both have now read the demonstrations
-        harness.append(seconds)
-        bare.append(bare_seconds)
-        idle.append(waiting / seconds)
+        harness.append(by_harness)
+        bare.append(by_engine)
         usage += used
         bare_tokens += tokens
+    ratios = [one.seconds / other.seconds for one, other in zip(harness, bare, strict=True)]
     alone_seconds = _answered_at_once(program, documents[: count if quick else _ANSWERED_AT_ONCE])
     return Benchmark(
         name="overhead",
@@ -118,20 +113,23 @@ def measure(quick: bool = False) -> Benchmark:
         f"the same engine, {_THREADS} threads, {_NEW_TOKENS} tokens for each of {count} fresh documents a round; the "
         f"median of {rounds} rounds, in turn.",
         rows=[
-            Row(what="harness / raw engine", value=median_ratio(harness, bare), unit="of", at_most=1.05),
+            Row(what="harness / raw engine", value=statistics.median(ratios), unit="of", at_most=1.05),
+            Row(what="the same in processor time", value=median_ratio(*_cpu(harness, bare)), unit="of"),
             Row(
                 what="(raw engine + harness with a model that answers at once) / raw engine",
-                value=1.0 + alone_seconds / (statistics.median(bare) / count),
+                value=1.0 + alone_seconds * count / min(watch.seconds for watch in bare),
                 unit="of",
             ),
         ],
         figures={
             "documents_a_round": count,
             "threads": _THREADS,
-            "harness_seconds": harness,
-            "engine_seconds": bare,
-            "ratios": [one / other for one, other in zip(harness, bare, strict=True)],
-            "harness_idle_shares": idle,
+            "harness_seconds": [watch.seconds for watch in harness],
+            "engine_seconds": [watch.seconds for watch in bare],
+            "ratios": ratios,
+            "quartiles": statistics.quantiles(ratios) if len(ratios) > 1 else ratios,
+            "harness_processor_seconds": [watch.processor_seconds for watch in harness],
+            "engine_processor_seconds": [watch.processor_seconds for watch in bare],
             "harness_alone_seconds_a_document": alone_seconds,
             "harness_tokens": usage.completion_tokens,
             "engine_tokens": bare_tokens,
@@ -165,15 +163,19 @@ def _prompt(program: QueryGenerator, document: Document) -> str:
 
 def _by_harness(
     program: QueryGenerator, documents: Sequence[Document], pipeline: Pipeline
-) -> tuple[float, float, LmUsage]:
-    """Seconds, seconds without a request at the engine, and what was used."""
+) -> tuple[Stopwatch, LmUsage]:
+    """How long it took, and what was used."""
     examples = [example_of(document, number_of_queries=1, key_terms=program.key_terms) for document in documents]
     with tempfile.TemporaryDirectory() as folder, ReplyStore(Path(folder) / "replies.sqlite") as store:
         engine = _OnPipeline(pipeline, store)
         lm: dspy.LM = EngineLM(engine, temperature=0.0, max_tokens=_NEW_TOKENS, num_retries=0)
         with timed() as watch:
             evaluate_program(program, examples, _NoMetric(), lm, _THREADS)
-        return watch.seconds, watch.seconds - engine.busy_seconds, engine.usage
+        return watch, engine.usage
+
+
+def _cpu(harness: Sequence[Stopwatch], bare: Sequence[Stopwatch]) -> tuple[list[float], list[float]]:
+    return [watch.processor_seconds for watch in harness], [watch.processor_seconds for watch in bare]
 
 
 def _answered_at_once(program: QueryGenerator, documents: Sequence[Document]) -> float:
@@ -189,8 +191,8 @@ def _answered_at_once(program: QueryGenerator, documents: Sequence[Document]) ->
     return min(seconds)
 
 
-def _bare(pipeline: Pipeline, prompts: Sequence[str]) -> tuple[float, int]:
-    """Seconds, and tokens written."""
+def _bare(pipeline: Pipeline, prompts: Sequence[str]) -> tuple[Stopwatch, int]:
+    """How long it took, and tokens written."""
     tokens = [pipeline.encode(prompt) for prompt in prompts]
 
     def one(prompt: list[int]) -> int:
@@ -199,7 +201,7 @@ def _bare(pipeline: Pipeline, prompts: Sequence[str]) -> tuple[float, int]:
 
     with timed() as watch, ThreadPoolExecutor(_THREADS) as pool:
         written = sum(pool.map(one, tokens))
-    return watch.seconds, written
+    return watch, written
 
 
 if __name__ == "__main__":
