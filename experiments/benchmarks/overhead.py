@@ -109,8 +109,8 @@ def measure(quick: bool = False) -> Benchmark:
         name="overhead",
         compared="Wall-clock time of evaluate_program without its metric (program, DSPy, adapter, LM, engine, reply "
         f"store on disk; one ask a document, {_DEMONSTRATIONS} demonstrations) and of the same prompts as token ids to "
-        f"the same engine, {_THREADS} threads, {_NEW_TOKENS} tokens for each of {count} fresh documents a round; the "
-        f"median of {rounds} rounds, in turn.",
+        f"the same engine, {_THREADS} threads, {_NEW_TOKENS} tokens for each of {count} fresh documents a round, "
+        f"the first alone on both sides; the median of {rounds} rounds, in turn.",
         rows=[
             Row(what="harness / raw engine", value=statistics.median(ratios), unit="of", at_most=1.05),
             Row(what="the same in processor time", value=median_ratio(*_cpu(harness, bare)), unit="of"),
