@@ -35,6 +35,8 @@ _SEQUENCES = 96
 _BATCHED_TOKENS = 512
 """Most tokens of one step. The smallest of the sizes tried was the fastest on two cores."""
 _CACHE_GIGABYTES = 1
+_PLAIN_SEQUENCES = 24
+"""Most requests at once without a prefix cache: each holds keys and values of its own, about 23 kB a token."""
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 0.03
 """Longest wait between two requests for a batch to fill up again; a caller needs about 3 ms from reply to request."""
@@ -78,7 +80,8 @@ class Pipeline:
         scheduler = self._genai.SchedulerConfig()
         scheduler.cache_size = _CACHE_GIGABYTES
         scheduler.enable_prefix_caching = prefix_caching
-        scheduler.max_num_seqs = _SEQUENCES
+        sequences = _SEQUENCES if prefix_caching else _PLAIN_SEQUENCES
+        scheduler.max_num_seqs = sequences
         scheduler.max_num_batched_tokens = _BATCHED_TOKENS
         try:
             self._pipeline = self._genai.ContinuousBatchingPipeline(os.fspath(path), scheduler, "CPU", {})
@@ -93,7 +96,7 @@ class Pipeline:
         self.context_tokens = len(self._encode("a " * 200_000))
         self._guard = PrefixGuard() if prefix_caching else None
         self._plain: Pipeline | None = None
-        self._limit = 1 if one_at_a_time else 4 * _SEQUENCES
+        self._limit = 1 if one_at_a_time else 4 * sequences if prefix_caching else sequences
         self._inbox: queue.SimpleQueue[tuple[list[int], Any, Future[Generated]] | None] = queue.SimpleQueue()
         self._failure: DeadModelError | None = None
         self._requests = 0
@@ -179,7 +182,8 @@ class Pipeline:
             while self._gather(active):
                 self._pipeline.step()
                 for handle in [handle for handle in active if handle.get_status() != self._running]:
-                    self._finish(handle, active.pop(handle))
+                    self._finish(handle, active[handle])
+                    del active[handle]
             problem: DeadModelError = self._failure or DeadModelError("the language model is shut down")
         except BaseException as caught:  # whatever it is, callers wait for it
             problem = DeadModelError(
@@ -191,7 +195,8 @@ class Pipeline:
         with self._lock:
             self._failure = problem
         for future in active.values():
-            future.set_exception(problem)
+            if not future.done():
+                future.set_exception(problem)
         self._abandon(list(active))
         with contextlib.suppress(queue.Empty):
             while True:

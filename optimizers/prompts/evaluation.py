@@ -101,7 +101,7 @@ def generate_all(
             if on_done is not None:
                 on_done()
 
-    with ThreadPoolExecutor(max(1, threads)) as pool:
+    with quiet_logs(), ThreadPoolExecutor(max(1, threads)) as pool:
         # The first call of each program comes first, because the others of that program wait for it.
         futures = {position: pool.submit(one, position) for position in (*first, *rest)}
         try:
@@ -159,7 +159,7 @@ def evaluate_program(
     """
     watch = Watch(model=str(lm.model))
     tasks = [(program, example) for example in examples]
-    with bar(label, len(tasks)) as progress, quiet_logs():
+    with bar(label, len(tasks)) as progress:
         predictions = generate_all(tasks, lm, threads=threads, watch=watch, on_done=progress.update)
     return [judged for judgments in judge_all(metric, examples, predictions) for judged in judgments]
 
