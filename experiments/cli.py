@@ -28,6 +28,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.generate_queries",
         "let compiled programs write queries for your documents, and keep the good ones",
     ),
+    "tune-generator": (
+        "inpars_plus.experiments.tune_generator",
+        "tune the language model of a compiled program on what retrieval rewards",
+    ),
     "list-programs": (
         "inpars_plus.experiments.list_programs",
         "show the compiled programs in a directory",

@@ -39,11 +39,14 @@ class CompletionAdapter(dspy.Adapter):
 
     Args:
         form: the layout.
+        opening: words that the answer is to begin with. They stand behind the answer label, the model goes on from
+            there, and they are part of the answer.
     """
 
-    def __init__(self, form: PromptForm) -> None:
+    def __init__(self, form: PromptForm, *, opening: str = "") -> None:
         super().__init__()
         self.prompt_form = form
+        self.opening = opening.strip()
 
     def render(
         self, signature: type[dspy.Signature], demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
@@ -56,7 +59,7 @@ class CompletionAdapter(dspy.Adapter):
             inputs: the form's input fields; missing or empty ones lose their line.
 
         Returns:
-            Text that ends with the answer label and a colon, without a space after it.
+            Text that ends with the answer label and a colon, without a space after it, or with the opening.
 
         Raises:
             ConfigurationError: the signature has not exactly one output field, or a labelled field is unknown to it.
@@ -69,7 +72,7 @@ class CompletionAdapter(dspy.Adapter):
             if shown and any(demo.get(field) for field, _ in self.prompt_form.labels):
                 blocks.append(f"{self._block(demo)} {shown}")
         blocks.append(self._block(inputs))
-        return "\n\n".join(blocks)
+        return "\n\n".join(blocks) + (f" {self.opening}" if self.opening else "")
 
     def format(
         self, signature: type[dspy.Signature], demos: list[dict[str, Any]], inputs: dict[str, Any]
@@ -84,6 +87,8 @@ class CompletionAdapter(dspy.Adapter):
             AdapterParseError: the line is empty, or the field's type refuses it.
         """
         answer = self._answer_field(signature)
+        if self.opening and completion.strip():
+            completion = f"{self.opening} {completion.lstrip()}"
         text = next((line for line in (_one_line(line) for line in completion.splitlines()) if line), "")
         if not text:
             raise AdapterParseError(type(self).__name__, signature, completion, message="The reply is empty.")
@@ -145,12 +150,13 @@ class CompletionAdapter(dspy.Adapter):
         return "\n".join(lines)
 
 
-def adapter_for(lm: dspy.LM, form: str | None = None) -> dspy.Adapter:
+def adapter_for(lm: dspy.LM, form: str | None = None, *, opening: str = "") -> dspy.Adapter:
     """The adapter that serves a model best.
 
     Args:
         lm: the model.
         form: name of the prompt form; ``None`` for the default. Chat models do not use it.
+        opening: of a completion's answer; chat models do not use it.
 
     Returns:
         The completion adapter for local models; for hosted ones DSPy's ChatAdapter without its retry through JSON,
@@ -160,7 +166,7 @@ def adapter_for(lm: dspy.LM, form: str | None = None) -> dspy.Adapter:
         ConfigurationError: there is no such form.
     """
     if getattr(lm.engine, "prefers_completion", False):
-        return CompletionAdapter(prompt_form(form))
+        return CompletionAdapter(prompt_form(form), opening=opening)
     return dspy.ChatAdapter(use_json_adapter_fallback=False)
 
 

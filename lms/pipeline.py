@@ -171,6 +171,8 @@ class Pipeline:
             self._inbox.put(None)
         if self._thread is not threading.current_thread():
             self._thread.join(_EXIT_SECONDS)
+        if self._plain is not None:
+            self._plain.close()
 
     def _encode(self, text: str) -> list[int]:
         ids = self._tokenizer.encode(text, add_special_tokens=False).input_ids.data

@@ -5,9 +5,11 @@ missing; a chat model is asked for all missing ones at once. Up to ``attempts`` 
 ``attempts`` × N calls. Every ask for one document differs from the one before, or a model at temperature 0 would give
 the same rejected reply again: it gets the next window of the document's key terms, and from the third attempt on, or
 once the windows begin anew, it is sampled at temperature 0.7 or the model's own, whichever is higher, under a
-``rollout_id`` of its own. A small model also drifts to other subjects: where a completion model's query names none of
-the document's foremost key terms, it is kept in reserve, and another is asked for while attempts are left. All of this
-follows from the document and the model's settings alone, so it repeats exactly.
+``rollout_id`` of its own. A completion model that has written nothing usable by its last attempt, mostly because it
+copies the document, is given the first word of its query (``Query: How``). A small model also drifts to other
+subjects: where a completion model's query names none of the document's foremost key terms, it is kept in reserve, and
+another is asked for while attempts are left. All of this follows from the document and the model's settings alone, so
+it repeats exactly.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ GENERATION_REASONS: Mapping[str, str] = {
 _SAMPLE_FROM_ATTEMPT = 3
 _SAMPLING_TEMPERATURE = 0.7
 _MAX_WINDOWS = 6
+_OPENING = "How"  # of the openings tried, the one that small models go on from best
 _FOREMOST_TERMS = 6
 # Keeps the rollouts of one forward apart from those of the next rollout_id that an optimizer gives the model.
 _ROLLOUTS_APART = 1000
@@ -176,6 +179,8 @@ class QueryGenerator(dspy.Module):
             for _ in range(outcome.missing if per_ask == 1 else min(1, outcome.missing)):
                 inputs = prompt_inputs(source, min(per_ask, outcome.missing), windows[asks % len(windows)])
                 sampled = attempt >= _SAMPLE_FROM_ATTEMPT or asks >= len(windows)
+                if _SAMPLE_FROM_ATTEMPT <= attempt == self.attempts and not outcome.reserve:
+                    adapter = adapter_for(lm, self.prompt_form, opening=_OPENING)
                 texts, unreadable = self._ask(adapter, inputs, _sampling(lm, asks) if sampled else {})
                 if unreadable is not None:
                     outcome.rejected.append(
@@ -219,6 +224,25 @@ class QueryGenerator(dspy.Module):
             trace.append(
                 (self.generate, inputs, dspy.Prediction(queries=[SyntheticQuery(text=text) for text in texts]))
             )
+
+    def completion_prompt(self, source: Document, lm: dspy.BaseLM) -> str:
+        """What a completion model reads when it is first asked about a document, character for character.
+
+        For whoever trains a model to serve this program: sampling, training and serving read the same text.
+
+        Raises:
+            ConfigurationError: the model is asked in chat turns, or the document is empty.
+        """
+        adapter = adapter_for(lm, self.prompt_form)
+        if not isinstance(adapter, CompletionAdapter):
+            raise ConfigurationError(
+                f"the language model '{lm.model}' is asked in chat turns and has no completion prompt",
+                remedy="Name a local model: embedded, gguf:PATH or the directory of a tuned generator",
+            )
+        if source.is_empty:
+            raise ConfigurationError("the document is empty, so nothing is asked about it", place=source.id)
+        inputs = prompt_inputs(source, 1, self._windows(source, 1)[0])
+        return adapter.render(self.generate.signature, self.generate.demos, inputs)
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again."""

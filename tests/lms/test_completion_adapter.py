@@ -135,6 +135,15 @@ def test_a_form_with_a_foreign_field_is_refused() -> None:
         ADAPTER.render(dspy.Signature("document -> query"), [], {"document": "x"})
 
 
+def test_an_opening_stands_behind_the_label_and_belongs_to_the_answer(write_query: type) -> None:
+    adapter = CompletionAdapter(prompt_form("document-words-query"), opening="How")
+    assert adapter.render(write_query, [], INPUTS).endswith("Query: How")
+    (query,) = adapter.parse(GenerateQueries, " does water boil\nnext line")["queries"]
+    assert query.text == "How does water boil"
+    with pytest.raises(AdapterParseError):
+        adapter.parse(GenerateQueries, "  \n")
+
+
 def test_a_chat_model_gets_the_chat_adapter_without_its_second_call(write_query: type) -> None:
     lm = scripted_lm(["no markers", "never asked"], chat=True)
     adapter = adapter_for(lm, "document-query")

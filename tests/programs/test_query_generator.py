@@ -226,7 +226,7 @@ def test_only_the_asks_that_gave_accepted_queries_stand_in_the_trace(completion_
     with dspy.context(lm=lm, trace=[]):
         program(source=DOCUMENT, number_of_queries=2)
         trace = dspy.settings.trace
-    assert [[query.text for query in outputs.queries] for _, _, outputs in trace] == [[GOOD], [GOOD_TOO]]
+    assert [[query.text for query in outputs.queries] for _, _, outputs in trace] == [[GOOD], [f"How {GOOD_TOO}"]]
     assert all(predictor is program.generate for predictor, _, _ in trace)
     assert trace[0][1]["key_terms"] != trace[1][1]["key_terms"]
 
@@ -245,7 +245,14 @@ def test_where_every_ask_failed_the_last_one_stands_in_the_trace_to_learn_from(c
     with dspy.context(lm=lm, trace=[]):
         QueryGenerator()(source=DOCUMENT)
         ((_, _, outputs),) = dspy.settings.trace
-    assert [query.text for query in outputs.queries] == ["hurt"]
+    assert [query.text for query in outputs.queries] == ["How hurt"]
+
+
+def test_the_last_attempt_gives_the_model_its_first_word_when_all_before_were_rejected(completion_lm: Make) -> None:
+    lm, engine = completion_lm([BAD, BAD, " do cholesterol drugs hurt muscles"])
+    prediction = _ask(QueryGenerator(), lm)
+    assert prediction.queries == ["How do cholesterol drugs hurt muscles"]
+    assert [prompt.endswith("Query: How") for prompt in engine.prompts] == [False, False, True]
 
 
 def _found_one(gold: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
@@ -263,7 +270,7 @@ def test_a_bootstrapped_demonstration_is_the_ask_that_was_accepted(completion_lm
         compiled = optimizer.compile(QueryGenerator(key_terms=terms), trainset=trainset)
     assert len(compiled.generate.demos) == 8
     for demo in compiled.generate.demos:
-        assert [query.text for query in demo["queries"]] == [GOOD]
+        assert [query.text for query in demo["queries"]] == [GOOD if failures == 1 else f"How {GOOD}"]
         assert demo["number_of_queries"] == 1
 
 

@@ -1,0 +1,167 @@
+"""Tune the generator of a compiled program on what retrieval rewards: ``inpars-plus tune-generator --help``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from inpars_plus.experiments.settings import JobText, option, parse_settings
+from inpars_plus.experiments.tables import interval, quality_table
+from inpars_plus.experiments.tuning import Tuning, program_and_documents
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
+from inpars_plus.foundation import ConfigurationError, Run, Summary, say, write_summary
+from inpars_plus.lms import is_local
+from inpars_plus.lms.scoring import Scorer
+
+__all__ = ["TEXT", "TuneSettings", "main", "run", "tell", "tune_generator"]
+
+TEXT = JobText(
+    name="tune-generator",
+    about=(
+        "Tune the language model of a compiled program on what retrieval rewards. The program writes several queries\n"
+        "for each train document; the checks and the search engine say which is better; the model learns the\n"
+        "preference (CPO, low-rank adapters), is written as GGUF, goes back into the same program, and both are\n"
+        "scored on test documents that nothing was compiled or tuned on."
+    ),
+    examples=(
+        (
+            "After compile-programs --out runs/docs",
+            "inpars-plus tune-generator --corpus python-docs --programs runs/docs --out runs/docs-tuned",
+        ),
+        (
+            "Use the tuned generator",
+            "inpars-plus generate-queries --corpus python-docs --programs runs/docs --out runs/docs-queries \\\n"
+            "      --lm runs/docs-tuned/generator",
+        ),
+    ),
+)
+
+
+class TuneSettings(BenchSettings):
+    """Settings of ``tune-generator``."""
+
+    programs: Path = option("a compiled program, or the run directory of compile-programs", metavar="PATH")
+    doc_type: str | None = option("which program of a directory with several", metavar="TYPE", default=None)
+    base: str | None = option(
+        "the model to tune, if it is not --lm: embedded, gguf:PATH, a Hugging Face directory",
+        metavar="NAME",
+        default=None,
+    )
+    rounds: int = option(
+        "rounds of sampling and training; the tuned model samples from the second on", metavar="N", ge=1
+    )
+    pairs_rule: Literal["reward", "three-candidates", "threshold", "random"] = option("how pairs are chosen")
+    loss: Literal["cpo", "sft", "sft-cpo"] = option("what is trained; sft-cpo begins with a round of SFT")
+    train_documents: int = option("candidates are sampled for so many documents, a round", metavar="N", ge=4)
+    validation_documents: int = option("training keeps the best weights on so many; 0 for the last", metavar="N", ge=0)
+    test_documents: int = option("scored on so many documents", metavar="N", ge=4)
+    samples: int = option("candidates of each train document", metavar="N", ge=2, le=16)
+    learning_rate: float = option("the highest rate of the adapters", metavar="RATE", gt=0)
+    epochs: int = option("passes over a round's pairs", metavar="N", ge=1)
+    dry_run: bool = option("only tell documents, calls and minutes; no model is called, nothing is written")
+
+
+def tune_generator(
+    settings: TuneSettings, *, make_lm: MakeLm | None = None, scorer: Scorer | None = None
+) -> Summary | None:
+    """Tune, score, and write the generator, summary and report.
+
+    Args:
+        settings: of the job.
+        make_lm: makes the language models instead of their names.
+        scorer: of naturalness, instead of the embedded model.
+
+    Returns:
+        The summary that was written; ``None`` after a dry run.
+
+    Raises:
+        InParsError: see its kinds. What is finished is kept; the same settings go on from there.
+    """
+    if make_lm is None and not is_local(settings.lm):
+        raise ConfigurationError(
+            f"'{settings.lm}' is a hosted model, and only a local one can be tuned",
+            place="--lm",
+            remedy="Name embedded, gguf:PATH or the directory of a tuned generator",
+        )
+    if settings.dry_run:
+        with contextlib.closing(Workbench(settings, directory=None, make_lm=make_lm, scorer=scorer)) as bench:
+            print(_preview(settings, bench))
+        return None
+    with (
+        Run(settings.out) as run_,
+        contextlib.closing(Workbench(settings, directory=run_.directory, make_lm=make_lm, scorer=scorer)) as bench,
+    ):
+        say(f"{len(bench.corpus):,} documents")
+        steps = Steps(run_)
+        tuning = Tuning(settings, bench, steps, make_lm)
+        result = tuning.do()
+        summary = Summary(
+            settings=bench.redacted(),
+            seed=settings.seed,
+            hashes={"corpus": bench.corpus.digest(), **tuning.hashes()},
+            seconds=round(steps.seconds, 1),
+            peak_memory_mb=steps.peak_memory_mb,
+            lm=bench.usage(),
+            results={tuning.doc_type: result},
+        )
+        write_summary(settings.out, summary)
+        return summary
+
+
+def _preview(settings: TuneSettings, bench: Workbench) -> str:
+    program, documents = program_and_documents(settings, bench)
+    calls = settings.rounds * len(documents.train) // settings.rounds * settings.samples
+    scoring = 3 * len(documents.test)
+    return (
+        f"{program.card.document_type}: {len(documents.train):,} train, {len(documents.validation):,} validation and "
+        f"{len(documents.test):,} test documents\n"
+        f"about {calls + scoring:,} calls of {bench.lm.model}, and training on up to "
+        f"{2 * len(documents.train):,} pairs; nothing was called"
+    )
+
+
+def tell(settings: TuneSettings, summary: Summary) -> str:
+    """Tables of what tuning gave, for a terminal."""
+    parts = []
+    for doc_type, result in summary.results.items():
+        test = result["test"]
+        rows: dict[str, Any] = {
+            "before": test["before"],
+            "after": test["after"],
+            "before, sampled": test["before_sampled"],
+            "after, sampled": test["after_sampled"],
+        }
+        cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
+        dense = test["dense"]
+        parts.append(
+            f"\n{doc_type}: {test['before']['documents']} test documents\n\n"
+            f"{quality_table({**rows, **cheats})}\n\n"
+            f"score, after less before:               {interval(test['difference'])}\n"
+            f"hit@10 by the encoder alone:            {dense['before']:.3f} before, {dense['after']:.3f} after, "
+            f"{interval(dense['difference'])}"
+        )
+    out = settings.out
+    parts.append(f"\ntuned generator: {out / 'generator'}\nsummary:         {out / 'summary.json'}")
+    return "\n".join(parts)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(TuneSettings, TEXT, arguments)
+    summary = tune_generator(settings)
+    if summary is not None:
+        print(tell(settings, summary))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""One round of training: from pairs to adapters and a GGUF file, with validation by what the metric rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import dspy
+import torch
+
+from inpars_plus.corpora import Document
+from inpars_plus.foundation.progress import bar
+from inpars_plus.metrics.query_metric import QueryMetric
+from inpars_plus.optimizers.generators.batches import group_pairs, part_of
+from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, write_gguf
+from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, load_base, pick_precision
+from inpars_plus.optimizers.generators.pairs import PreferencePair
+from inpars_plus.optimizers.generators.trainer import Trainer, TrainSettings
+from inpars_plus.optimizers.generators.writing import greedy_completions
+
+__all__ = ["train_round"]
+
+_PROBE_DOCUMENTS = 4
+_ON_POLICY_RATE = 0.5
+
+
+def train_round(
+    *,
+    base_name: str,
+    pairs: Sequence[PreferencePair],
+    folder: Path,
+    before: Path | None,
+    kind: str,
+    learning_rate: float,
+    epochs: int,
+    seed: int,
+    program: Any,
+    lm: dspy.LM,
+    metric: QueryMetric,
+    validation: Sequence[Document],
+) -> dict[str, Any]:
+    """Train adapters on pairs, merge them and write the model.
+
+    Args:
+        base_name: of the model to tune.
+        pairs: preference data.
+        folder: of the round.
+        before: adapters of the round before, which training goes on from.
+        kind: loss.
+        learning_rate: of the first round; later ones take half.
+        epochs: passes over the pairs.
+        seed: of adapters and order.
+        program: renders the prompts of the validation documents.
+        lm: the model it was compiled for.
+        metric: judges what is written for them.
+        validation: documents; none validates by nothing and keeps the last weights.
+
+    Returns:
+        Steps, the best reward, tokens and loss of the first and the last steps.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    base = load_base(base_name, dtype=pick_precision(device), device=device)
+    model = add_lora(base, LoraSettings(), seed=seed)
+    if before is not None:
+        _load_adapters(model, before)
+    documents = group_pairs(pairs, base, max_tokens=TrainSettings().max_tokens)
+    settings = TrainSettings(
+        loss="sft" if kind == "sft" else "cpo",
+        learning_rate=learning_rate * (1.0 if before is None else _ON_POLICY_RATE),
+        epochs=epochs,
+        validate_every=max(1, len(documents) // TrainSettings().documents_per_step // 2) if validation else 0,
+    )
+    trainer = Trainer(
+        model,
+        settings,
+        directory=folder / "training",
+        seed=seed,
+        validate=_validation(base, program, lm, metric, validation) if validation else None,
+        probe=part_of(documents[:_PROBE_DOCUMENTS]),
+    )
+    trained = trainer.train(documents)
+    model.save_pretrained(folder / "adapter", safe_serialization=True)
+    with bar("Writing the tuned model", None):
+        merged = merge_adapters(model.to(torch.float32))
+        write_gguf(base, merged, folder / "generator" / "model.gguf")
+        save_weights(merged, base.tokenizer, folder / "generator" / "hf")
+    return {
+        "documents": len(documents),
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+        "best_reward": trained.best_reward,
+        "stopped_early": trained.stopped_early,
+    }
+
+
+def _validation(
+    base: BaseModel, program: Any, lm: dspy.LM, metric: QueryMetric, documents: Sequence[Document]
+) -> Callable[[Any], float]:
+    prompts = [program.completion_prompt(document, lm) for document in documents]
+
+    def reward(model: Any) -> float:
+        texts = greedy_completions(model, base, prompts)
+        judged = metric.judge([(document, text or None) for document, text in zip(documents, texts, strict=True)])
+        return sum(one.score for one in judged) / len(judged)
+
+    return reward
+
+
+def _load_adapters(model: Any, path: Path) -> None:
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    set_peft_model_state_dict(model, load_file(path))

@@ -1,0 +1,206 @@
+"""From tuned weights to a file that the embedded engine, llama.cpp and Ollama serve: safetensors, then GGUF Q8_0.
+
+GGUF names layers its own way (the map is that of the ``gguf`` package) and keeps the rows of Llama's query and key
+projections in another order, because its rotary embedding turns neighbouring pairs instead of halves.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from inpars_plus.foundation.errors import ConfigurationError, RunError
+from inpars_plus.foundation.files import replacing
+from inpars_plus.foundation.parts import require
+from inpars_plus.optimizers.generators.models import BaseModel
+
+__all__ = ["GGUF_ARCHITECTURES", "merge_adapters", "save_weights", "write_gguf"]
+
+GGUF_ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+"""``model_type`` of ``transformers`` → architecture of GGUF. Others are not written as GGUF."""
+
+_BLOCK = 32
+_Q8_0_FILE = 7  # llama.cpp's number for a file of mostly Q8_0 tensors
+
+
+def merge_adapters(model: Any) -> Any:
+    """A model of ``transformers`` with its adapters added to its weights; the adapters are gone afterwards."""
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
+def save_weights(model: Any, tokenizer: Any, directory: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write a model and its tokenizer in Hugging Face's form, as vLLM and ``transformers`` load it.
+
+    Raises:
+        RunError: the disk is full or cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        model.to(dtype).save_pretrained(directory, safe_serialization=True)
+        tokenizer.save_pretrained(directory)
+    except OSError as problem:
+        raise _unwritten(directory, problem) from problem
+
+
+def write_gguf(base: BaseModel, model: Any, path: Path) -> None:
+    """Write a merged model as GGUF with 8-bit weights.
+
+    Args:
+        base: what was tuned; its metadata and its tokenizer carry over.
+        model: of ``transformers``, merged, of the same shape.
+        path: the file, written in one move.
+
+    Raises:
+        ConfigurationError: GGUF has no name for this architecture, or its tokenizer is of another kind.
+        RunError: the disk is full or cannot be written.
+    """
+    gguf = require("gguf", install="pip install gguf", purpose="Writing a GGUF file")
+    config = model.config
+    architecture = GGUF_ARCHITECTURES.get(config.model_type)
+    if architecture is None:
+        raise ConfigurationError(
+            f"models of type '{config.model_type}' are not written as GGUF",
+            place=str(base.path),
+            remedy=f"Serve the directory 'hf' of the tuned generator with vLLM, or tune one of: "
+            f"{', '.join(GGUF_ARCHITECTURES)}",
+        )
+    try:
+        with replacing(path) as temporary:
+            writer = gguf.GGUFWriter(temporary, architecture)
+            if base.is_gguf:
+                _copy_fields(gguf, writer, base.path)
+            else:
+                _describe(gguf, writer, architecture, config, base)
+                _add_tokenizer(gguf, writer, base)
+            writer.add_file_type(_Q8_0_FILE)
+            _add_tensors(gguf, writer, architecture, model)
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
+    except OSError as problem:
+        raise _unwritten(path, problem) from problem
+
+
+def _copy_fields(gguf: Any, writer: Any, path: Path) -> None:
+    skipped = {"general.architecture", "general.file_type", "general.quantization_version"}
+    for field in gguf.GGUFReader(path).fields.values():
+        if field.name.startswith("GGUF.") or field.name in skipped:
+            continue
+        kind = field.types[0]
+        inner = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(field.name, field.contents(), kind, inner)
+
+
+def _describe(gguf: Any, writer: Any, architecture: str, config: Any, base: BaseModel) -> None:
+    heads = config.num_attention_heads
+    rope = getattr(config, "rope_parameters", None) or {}
+    writer.add_name(base.path.name)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_freq_base(float(rope.get("rope_theta", getattr(config, "rope_theta", 10_000.0))))
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    writer.add_rope_dimension_count(size)
+    if architecture == "qwen3":
+        writer.add_key_length(size)
+        writer.add_value_length(size)
+
+
+def _add_tokenizer(gguf: Any, writer: Any, base: BaseModel) -> None:
+    """The byte-level BPE of Llama 3, Qwen and SmolLM; other kinds of tokenizers are refused."""
+    tokenizer = base.tokenizer
+    parts = json.loads(tokenizer.backend_tokenizer.to_str()) if hasattr(tokenizer, "backend_tokenizer") else {}
+    splitting = _splitting(parts)
+    if parts.get("model", {}).get("type") != "BPE" or splitting is None:
+        raise ConfigurationError(
+            "the base model's tokenizer is none that is written as GGUF",
+            place=str(base.path),
+            remedy="Serve the directory 'hf' of the tuned generator with vLLM, or start from a GGUF file of the model",
+        )
+    size = base.model.config.vocab_size
+    tokens = [f"[PAD{at}]" for at in range(size)]
+    kinds = [int(gguf.TokenType.UNUSED)] * size
+    for token, at in tokenizer.get_vocab().items():
+        tokens[at], kinds[at] = token, int(gguf.TokenType.NORMAL)
+    for at, added in tokenizer.added_tokens_decoder.items():
+        kind = gguf.TokenType.CONTROL if added.special else gguf.TokenType.USER_DEFINED
+        tokens[at], kinds[at] = str(added.content), int(kind)
+    merges = [one if isinstance(one, str) else " ".join(one) for one in parts["model"]["merges"]]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(splitting)
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges(merges)
+    writer.add_add_bos_token(False)
+    writer.add_add_space_prefix(False)
+    for add, token in (
+        (writer.add_bos_token_id, tokenizer.bos_token_id),
+        (writer.add_eos_token_id, tokenizer.eos_token_id),
+        (writer.add_pad_token_id, tokenizer.pad_token_id),
+    ):
+        if token is not None:
+            add(token)
+    if tokenizer.chat_template:
+        writer.add_chat_template(tokenizer.chat_template)
+
+
+def _splitting(parts: dict[str, Any]) -> str | None:
+    """llama.cpp's name for how a byte-level BPE cuts text before it merges."""
+    text = json.dumps(parts.get("pre_tokenizer"))
+    if "ByteLevel" not in text:
+        return None
+    if "{1,3}" in text:
+        return "llama-bpe"
+    if "Regex" in text:
+        return "qwen2"
+    # GPT-2's cut, with digits one by one or without: the same where no two digits merge.
+    joined = ("".join(one) if isinstance(one, list) else one.replace(" ", "") for one in parts["model"]["merges"])
+    return "gpt-2" if '"Digits"' not in text and any(token.isdecimal() for token in joined) else "smollm"
+
+
+def _add_tensors(gguf: Any, writer: Any, architecture: str, model: Any) -> None:
+    config = model.config
+    kind = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    names = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
+    q8 = gguf.GGMLQuantizationType.Q8_0
+    for name, tensor in model.state_dict().items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        new = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        if new is None:
+            raise ConfigurationError(
+                f"GGUF has no name for the layer '{name}'", remedy="Serve the tuned generator's directory 'hf' instead"
+            )
+        data = tensor.detach().to(torch.float32).cpu().numpy()
+        if architecture == "llama" and ".q_proj." in name:
+            data = _interleaved(data, config.num_attention_heads)
+        elif architecture == "llama" and ".k_proj." in name:
+            data = _interleaved(data, config.num_key_value_heads)
+        if data.ndim == 2 and data.shape[1] % _BLOCK == 0:
+            writer.add_tensor(new, gguf.quants.quantize(data, q8), raw_dtype=q8)
+        else:
+            writer.add_tensor(new, data)
+
+
+def _interleaved(rows: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of a projection with the two halves of each head's rotary dimensions side by side."""
+    half = rows.shape[0] // heads // 2
+    return np.ascontiguousarray(rows.reshape(heads, 2, half, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape))
+
+
+def _unwritten(path: Path, problem: OSError) -> RunError:
+    return RunError(
+        f"the tuned generator cannot be written ({problem.strerror or problem})",
+        place=str(path),
+        remedy="Make room on the disk and run the same command again; what is trained is kept",
+    )

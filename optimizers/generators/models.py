@@ -1,0 +1,221 @@
+"""The torch form of a generator: loading it, its tokens, its adapters.
+
+A GGUF file is read with its weights dequantised, which is a good start for tuning; a directory in Hugging Face's form
+is read as it is. Nothing is downloaded, and no code that comes with a model is run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.files import digest_file
+from inpars_plus.foundation.parts import require
+from inpars_plus.lms.embedded import local_model
+
+if TYPE_CHECKING:
+    from inpars_plus.lms.pipeline import Pipeline
+
+__all__ = ["BaseModel", "LoraSettings", "add_lora", "check_tokens", "load_base", "pick_precision", "trainable"]
+
+_PROBES = (
+    "Write a search query.\n\nDocument: Water boils at 100 °C (212 °F).\nWords: boils, water\nQuery: boiling point?",
+    "def search(self, query: str, *, k=10) -> list[int]:\n\treturn [x for x in self._index if x != -1]\n",
+    "naïve café, „quotes“, 中文, emoji 🙂, 3.14e-10 and a_snake_case_name",
+)
+_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on all linear layers of the body.
+
+    Attributes:
+        rank: of each.
+        alpha: their scale is ``alpha / rank``.
+        dropout: 0 keeps preference losses exact.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+
+
+@dataclass
+class BaseModel:
+    """A causal language model in torch.
+
+    Attributes:
+        name: as a person named it.
+        path: the GGUF file or the directory.
+        digest: SHA-256 of the weights; of several files, of their digests.
+        model: of ``transformers``.
+        tokenizer: of ``transformers``; adds no special tokens when asked not to.
+    """
+
+    name: str
+    path: Path
+    digest: str
+    model: Any
+    tokenizer: Any
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text; special tokens in it are recognised, none is added."""
+        return [int(token) for token in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+    @property
+    def end(self) -> int:
+        """The token that ends a reply.
+
+        Raises:
+            ConfigurationError: the tokenizer has none.
+        """
+        token = self.tokenizer.eos_token_id
+        if token is None:
+            raise ConfigurationError(
+                "the base model has no end token, so nothing could end its queries",
+                place=str(self.path),
+                remedy="Use a model whose tokenizer names an eos_token",
+            )
+        return int(token)
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the weights came from a GGUF file."""
+        return self.path.is_file()
+
+
+def pick_precision(device: torch.device | str) -> torch.dtype:
+    """bfloat16 where the machine computes with it, single precision elsewhere."""
+    if torch.device(device).type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if torch.device(device).type == "cpu":
+        return torch.bfloat16 if _cpu_bf16() else torch.float32
+    return torch.float32
+
+
+def load_base(name: str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> BaseModel:
+    """Load a model to tune.
+
+    Args:
+        name: ``embedded``, ``gguf:PATH``, the directory of a tuned generator, or a directory of a causal language model
+            in Hugging Face's form.
+        dtype: of the weights.
+        device: where they go.
+
+    Raises:
+        MissingPartError: the embedded model is not installed.
+        ConfigurationError: there is no such model, or ``transformers`` cannot read it.
+    """
+    transformers = require("transformers", install="pip install transformers", purpose="Tuning a generator")
+    directory = Path(name).expanduser()
+    settings: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    if (directory / "config.json").is_file():
+        path, folder = directory, directory
+        weights = sorted(directory.glob("*.safetensors"))
+        if not weights:
+            raise ConfigurationError(
+                "the directory has no safetensors weights",
+                place=str(directory),
+                remedy="Save the model with save_pretrained; pickled weights are not read",
+            )
+        digest = "".join(digest_file(file) for file in weights) if len(weights) > 1 else digest_file(weights[0])
+        settings["use_safetensors"] = True
+        source: dict[str, Any] = {}
+    else:
+        path = local_model(name).path
+        folder, digest = path.parent, digest_file(path)
+        require("gguf", install="pip install gguf", purpose="Reading a GGUF file for tuning")
+        source = {"gguf_file": path.name}
+    transformers.utils.logging.disable_progress_bar()  # it takes seconds, and bars of others are not ours to show
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **_only(settings))
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation="sdpa", **source, **settings
+        )
+        model = _plain(transformers, model) if source else model
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as problem:
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise ConfigurationError(
+            f"the base model cannot be read ({first})",
+            place=str(path),
+            remedy="Give a GGUF file of a Llama or Qwen model, or a directory that save_pretrained wrote",
+        ) from problem
+    model.requires_grad_(False)
+    model.config.use_cache = False
+    return BaseModel(name=name, path=path, digest=digest, model=model.to(device).eval(), tokenizer=tokenizer)
+
+
+def add_lora(base: BaseModel, settings: LoraSettings, *, seed: int) -> Any:
+    """The model with fresh adapters in single precision; they change nothing until they are trained.
+
+    Raises:
+        MissingPartError: ``peft`` is not installed.
+        ConfigurationError: the model has none of the layers that adapters go to.
+    """
+    peft = require("peft", install="pip install peft", purpose="Tuning a generator")
+    there = {name.rsplit(".", 1)[-1] for name, _ in base.model.named_modules()}
+    targets = [name for name in _LINEAR if name in there]
+    if not targets:
+        raise ConfigurationError(
+            "the base model has none of the layers that are tuned",
+            place=str(base.path),
+            remedy=f"Use a model with layers named {', '.join(_LINEAR)}, as Llama and Qwen models have",
+        )
+    torch.manual_seed(seed)
+    config = peft.LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+    return peft.get_peft_model(base.model, config)
+
+
+def check_tokens(base: BaseModel, pipeline: Pipeline) -> None:
+    """Refuse a base model that would read a prompt as other tokens than the model that serves it.
+
+    Raises:
+        ConfigurationError: they differ.
+    """
+    for probe in _PROBES:
+        mine, theirs = base.encode(probe), pipeline.encode(probe)
+        if mine != theirs:
+            raise ConfigurationError(
+                f"the base model '{base.name}' and the model that wrote the candidates have different tokenizers",
+                place=str(base.path),
+                remedy="Name the same model with --lm and --base, or write the candidates with the base model",
+            )
+
+
+def trainable(model: Any) -> dict[str, Tensor]:
+    """The parameters that are tuned, by name."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+
+def _plain(transformers: Any, model: Any) -> Any:
+    """A model read from GGUF without the mark of its quantization, which would keep it from being saved."""
+    config = model.config
+    del config.quantization_config
+    plain = transformers.AutoModelForCausalLM.from_config(config, dtype=model.dtype, attn_implementation="sdpa")
+    plain.load_state_dict(model.state_dict())
+    plain.generation_config = model.generation_config
+    return plain
+
+
+def _only(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "use_safetensors"}
+
+
+def _cpu_bf16() -> bool:
+    # Without hardware for it bfloat16 is emulated and slower than single precision.
+    capability = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if capability is not None:
+        return bool(capability())
+    return bool(getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() == "AVX512")
