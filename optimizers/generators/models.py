@@ -6,6 +6,7 @@ is read as it is. Nothing is downloaded, and no code that comes with a model is 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,7 +176,9 @@ def add_lora(base: BaseModel, settings: LoraSettings, *, seed: int) -> Any:
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(base.model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for what it has renamed
+        return peft.get_peft_model(base.model, config)
 
 
 def check_tokens(base: BaseModel, pipeline: Pipeline) -> None:

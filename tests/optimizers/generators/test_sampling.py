@@ -1,0 +1,62 @@
+"""Candidates from a compiled program: one prompt a document, openings in turn, draws that repeat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora import Document
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.lms import ReplyStore, scripted_lm, usage_of
+from inpars_plus.optimizers.generators.sampling import OPENINGS, SamplePlan, sample_candidates
+from inpars_plus.programs import QueryGenerator
+
+DOCUMENTS = [
+    Document(id=str(number), title=f"Case {number}", text="Cats sleep most of the day.") for number in range(6)
+]
+
+
+def test_all_candidates_of_a_document_continue_the_prompt_that_is_served_first() -> None:
+    lm = scripted_lm(lambda prompt: " do cats sleep")
+    program = QueryGenerator()
+    found = sample_candidates(program, DOCUMENTS[:1], lm, SamplePlan(free=2, opened=2))
+    prompt = program.completion_prompt(DOCUMENTS[0], lm)
+    assert {one.prompt for one in found[0]} == {prompt}
+    assert [one.text for one in found[0]] == ["do cats sleep", "How do cats sleep", "Does do cats sleep"]
+    program.set_lm(lm)
+    program(source=DOCUMENTS[0])
+    assert prompt in lm.engine.prompts[-3:]
+
+
+def test_openings_take_turns_over_the_documents() -> None:
+    plan = SamplePlan(free=0, opened=2)
+    given = [opening for number in range(len(OPENINGS)) for opening in plan.openings_for(number)]
+    assert all(given.count(opening) == 2 for opening in OPENINGS)
+
+
+def test_a_run_that_is_repeated_asks_nothing_again(tmp_path: Path) -> None:
+    plan = SamplePlan(free=2, opened=1)
+    with ReplyStore(tmp_path / "replies.sqlite") as store:
+        lm = scripted_lm(lambda prompt: f" cats {len(prompt)}", store=store)
+        first = sample_candidates(QueryGenerator(), DOCUMENTS, lm, plan)
+        calls = usage_of(lm).calls
+        assert sample_candidates(QueryGenerator(), DOCUMENTS, lm, plan) == first
+        assert usage_of(lm).calls == calls == plan.calls * len(DOCUMENTS)
+
+
+def test_blank_replies_are_left_out_and_a_dead_model_ends_it() -> None:
+    lm = scripted_lm(lambda prompt: "  ")
+    assert sample_candidates(QueryGenerator(), DOCUMENTS, lm, SamplePlan()) == [[] for _ in DOCUMENTS]
+    dead = scripted_lm([" one"])
+    with pytest.raises(DeadModelError):
+        sample_candidates(QueryGenerator(), DOCUMENTS, dead, SamplePlan(), threads=1)
+
+
+def test_a_chat_model_and_wrong_plans_are_refused() -> None:
+    chat = scripted_lm(lambda prompt: "x", chat=True)
+    with pytest.raises(ConfigurationError, match="asked in chat turns"):
+        sample_candidates(QueryGenerator(), DOCUMENTS, chat, SamplePlan())
+    for wrong in ({"free": 1, "opened": 0}, {"temperature": 0.0}, {"opened": 11}):
+        with pytest.raises(ConfigurationError):
+            SamplePlan(**wrong)  # type: ignore[arg-type]

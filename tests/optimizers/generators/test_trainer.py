@@ -1,0 +1,171 @@
+"""Training a tiny model: it learns the preference, goes on after a kill, and stops where it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from inpars_plus.foundation.errors import InputError, RunError
+from inpars_plus.foundation.files import read_lines
+from inpars_plus.optimizers.generators.batches import group_pairs, part_of, parts_of, steps_of
+from inpars_plus.optimizers.generators.checkpoints import CHECKPOINT_FILE
+from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, trainable
+from inpars_plus.optimizers.generators.packing import completion_log_probabilities
+from inpars_plus.optimizers.generators.trainer import Trainer, TrainSettings, learning_rate_at
+from tests.optimizers.generators.conftest import MakePairs, tiny_model, tiny_tokenizer
+
+FAST = TrainSettings(learning_rate=1e-2, epochs=2, documents_per_step=4, checkpoint_every=2)
+
+
+def fresh() -> tuple[BaseModel, Any]:
+    base = BaseModel(name="tiny", path=Path("tiny"), digest="", model=tiny_model(), tokenizer=tiny_tokenizer())
+    return base, add_lora(base, LoraSettings(rank=4), seed=0)
+
+
+def accuracy(model: Any, documents: Any) -> float:
+    part = part_of(documents)
+    with torch.no_grad():
+        sums = completion_log_probabilities(model, part.packed)[0]
+    return float((sums[part.chosen] > sums[part.rejected]).float().mean())
+
+
+@pytest.mark.parametrize("loss", ["cpo", "dpo", "rpo", "sft"])
+def test_training_prefers_the_chosen_on_documents_that_it_did_not_see(
+    loss: str, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    base, model = fresh()
+    documents = group_pairs(make_pairs(40), base, max_tokens=512)
+    settings = TrainSettings(
+        loss=loss,  # type: ignore[arg-type]
+        learning_rate=1e-2,
+        epochs=3,
+        documents_per_step=4,
+    )
+    trained = Trainer(model, settings, directory=tmp_path).train(documents[:32])
+    assert trained.steps == 24
+    assert accuracy(model, documents[32:]) == 1.0
+    lines = [line for _, line in read_lines(tmp_path / "train.jsonl")]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_packed_and_plain_training_end_alike(make_pairs: MakePairs, tmp_path: Path) -> None:
+    weights = []
+    for packed in (True, False):
+        base, model = fresh()
+        documents = group_pairs(make_pairs(8), base, max_tokens=512)
+        settings = TrainSettings(learning_rate=1e-3, documents_per_step=4, packed=packed, max_nodes=4096)
+        Trainer(model, settings, directory=tmp_path / str(packed)).train(documents)
+        weights.append({name: value.detach().clone() for name, value in trainable(model).items()})
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=2e-4), name
+
+
+def test_a_run_that_was_killed_ends_with_the_same_weights(make_pairs: MakePairs, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def train(directory: Path, stop_at: int | None) -> dict[str, torch.Tensor]:
+        base, model = fresh()
+        documents = group_pairs(make_pairs(16), base, max_tokens=512)
+        trainer = Trainer(model, FAST, directory=directory, seed=3)
+        update = trainer._update
+
+        def stopping(members: Any, rate: float, step: int) -> Any:
+            if step == stop_at:
+                raise Killed
+            return update(members, rate, step)
+
+        trainer._update = stopping  # type: ignore[method-assign]
+        trainer.train(documents)
+        return {name: value.detach().clone() for name, value in trainable(model).items()}
+
+    undisturbed = train(tmp_path / "one", None)
+    with pytest.raises(Killed):
+        train(tmp_path / "two", 5)  # in the second epoch, after the checkpoint of step 4
+    resumed = train(tmp_path / "two", None)
+    for name, value in undisturbed.items():
+        assert torch.equal(value, resumed[name]), name
+    assert [line["step"] for _, line in read_lines(tmp_path / "two" / "train.jsonl")] == list(range(1, 9))
+
+
+def test_the_best_validated_weights_are_kept_and_patience_ends_it(make_pairs: MakePairs, tmp_path: Path) -> None:
+    base, model = fresh()
+    documents = group_pairs(make_pairs(16), base, max_tokens=512)
+    rewards = iter([0.5, 0.9, 0.3, 0.2, 0.1])
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def validate(model: Any) -> float:
+        seen.append({name: value.detach().clone() for name, value in trainable(model).items()})
+        return next(rewards)
+
+    settings = TrainSettings(
+        learning_rate=1e-2, epochs=2, documents_per_step=4, validate_every=1, patience=2, checkpoint_every=1
+    )
+    trained = Trainer(model, settings, directory=tmp_path, validate=validate, probe=part_of(documents[:2])).train(
+        documents
+    )
+    assert (trained.steps, trained.best_step, trained.best_reward, trained.stopped_early) == (4, 2, 0.9, True)
+    for name, value in trainable(model).items():
+        assert torch.equal(value, seen[1][name])
+    lines = [line for _, line in read_lines(tmp_path / "train.jsonl")]
+    assert [line["reward"] for line in lines] == [0.5, 0.9, 0.3, 0.2]
+    assert all(line["kl"] >= 0 for line in lines)
+
+
+def test_the_distance_to_the_base_is_nothing_before_training(
+    tiny_base: BaseModel, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    model = add_lora(tiny_base, LoraSettings(rank=4), seed=0)
+    part = part_of(group_pairs(make_pairs(2), tiny_base, max_tokens=512))
+    assert Trainer(model, FAST, directory=tmp_path).distance_to_base(part) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_loss_that_is_not_a_number_ends_training_with_a_sentence(make_pairs: MakePairs, tmp_path: Path) -> None:
+    base, model = fresh()
+    with torch.no_grad():
+        next(iter(trainable(model).values())).fill_(float("nan"))
+    documents = group_pairs(make_pairs(4), base, max_tokens=512)
+    with pytest.raises(RunError, match=r"the loss is not a number at step 1\. Lower the learning rate"):
+        Trainer(model, FAST, directory=tmp_path).train(documents)
+
+
+def test_a_damaged_checkpoint_is_named(make_pairs: MakePairs, tmp_path: Path) -> None:
+    base, model = fresh()
+    (tmp_path / CHECKPOINT_FILE).write_bytes(b"not a checkpoint")
+    with pytest.raises(RunError, match="checkpoint cannot be used"):
+        Trainer(model, FAST, directory=tmp_path).train(group_pairs(make_pairs(4), base, max_tokens=512))
+
+
+def test_no_pairs_and_a_prompt_that_is_too_long_are_refused(tiny_base: BaseModel, make_pairs: MakePairs) -> None:
+    with pytest.raises(InputError, match="no preference pairs"):
+        group_pairs([], tiny_base, max_tokens=512)
+    with pytest.raises(InputError, match=r"document 0: a prompt with its completion has \d+ tokens"):
+        group_pairs(make_pairs(1), tiny_base, max_tokens=20)
+
+
+def test_every_document_comes_once_an_epoch_in_an_order_of_its_own() -> None:
+    first, second = (steps_of(10, 4, epoch=epoch, seed=1) for epoch in (0, 1))
+    assert [len(step) for step in first] == [4, 4, 2]
+    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(10))
+    assert first != second
+    assert first == steps_of(10, 4, epoch=0, seed=1)
+
+
+def test_parts_hold_all_pairs_and_at_most_so_many_tokens(tiny_base: BaseModel, make_pairs: MakePairs) -> None:
+    documents = group_pairs(make_pairs(12), tiny_base, max_tokens=512)
+    parts = parts_of(documents, max_nodes=256)
+    assert len(parts) > 1
+    assert sum(part.pairs for part in parts) == 12
+    assert all(part.packed.nodes <= 256 for part in parts)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "inverse_sqrt", "constant"])
+def test_the_rate_rises_to_the_highest_and_never_above(schedule: str) -> None:
+    settings = TrainSettings(learning_rate=1.0, warmup=0.2, schedule=schedule)  # type: ignore[arg-type]
+    rates = [learning_rate_at(step, 20, settings) for step in range(20)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert max(rates) == 1.0
+    assert all(later <= earlier for earlier, later in zip(rates[4:], rates[5:], strict=False))
