@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_packed_and_plain_training_end_alike(make_pairs: MakePairs, tmp_path: Pa
 
 
 def test_a_run_that_was_killed_ends_with_the_same_weights(make_pairs: MakePairs, tmp_path: Path) -> None:
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def train(directory: Path, stop_at: int | None) -> dict[str, torch.Tensor]:
@@ -75,7 +76,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(make_pairs: MakePairs,
 
         def stopping(members: Any, rate: float, step: int) -> Any:
             if step == stop_at:
-                raise Killed
+                raise KilledError
             return update(members, rate, step)
 
         trainer._update = stopping  # type: ignore[method-assign]
@@ -83,7 +84,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(make_pairs: MakePairs,
         return {name: value.detach().clone() for name, value in trainable(model).items()}
 
     undisturbed = train(tmp_path / "one", None)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(tmp_path / "two", 5)  # in the second epoch, after the checkpoint of step 4
     resumed = train(tmp_path / "two", None)
     for name, value in undisturbed.items():
@@ -149,7 +150,7 @@ def test_no_pairs_and_a_prompt_that_is_too_long_are_refused(tiny_base: BaseModel
 def test_every_document_comes_once_an_epoch_in_an_order_of_its_own() -> None:
     first, second = (steps_of(10, 4, epoch=epoch, seed=1) for epoch in (0, 1))
     assert [len(step) for step in first] == [4, 4, 2]
-    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(10))
+    assert sorted(itertools.chain(*first)) == sorted(itertools.chain(*second)) == list(range(10))
     assert first != second
     assert first == steps_of(10, 4, epoch=0, seed=1)
 
@@ -168,4 +169,4 @@ def test_the_rate_rises_to_the_highest_and_never_above(schedule: str) -> None:
     rates = [learning_rate_at(step, 20, settings) for step in range(20)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert max(rates) == 1.0
-    assert all(later <= earlier for earlier, later in zip(rates[4:], rates[5:], strict=False))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates[4:]))
