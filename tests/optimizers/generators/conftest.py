@@ -15,9 +15,10 @@ from inpars_plus.optimizers.generators.models import BaseModel
 from inpars_plus.optimizers.generators.pairs import PreferencePair
 
 MakePairs = Callable[[int], list[PreferencePair]]
+MakeBase = Callable[[], BaseModel]
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
+def _tiny_tokenizer() -> PreTrainedTokenizerFast:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: at for at, letter in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -25,7 +26,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
 
 
-def tiny_model(seed: int = 0, **changes: Any) -> LlamaForCausalLM:
+def _tiny_model(seed: int = 0, **changes: Any) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     settings = {
         "vocab_size": 288,
@@ -43,8 +44,14 @@ def tiny_model(seed: int = 0, **changes: Any) -> LlamaForCausalLM:
 
 
 @pytest.fixture
-def tiny_base() -> BaseModel:
-    return BaseModel(name="tiny", path=Path("tiny"), digest="0" * 64, model=tiny_model(), tokenizer=tiny_tokenizer())
+def make_base() -> MakeBase:
+    """The same model anew at every call, for training changes it."""
+    return lambda: BaseModel("tiny", Path("tiny"), digest="0" * 64, model=_tiny_model(), tokenizer=_tiny_tokenizer())
+
+
+@pytest.fixture
+def tiny_base(make_base: MakeBase) -> BaseModel:
+    return make_base()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, trainable
 from inpars_plus.optimizers.generators.packing import completion_log_probabilities, pack, pack_plain
-from tests.optimizers.generators.conftest import tiny_model
 
 SEQUENCES = [
     ([1, 2, 3, 4], [5, 6, 7]),
@@ -21,16 +20,16 @@ SEQUENCES = [
 ]
 
 
-def test_packed_and_plain_give_the_same_log_probabilities() -> None:
-    model = tiny_model()
+def test_packed_and_plain_give_the_same_log_probabilities(tiny_base: BaseModel) -> None:
+    model = tiny_base.model
     packed, packed_tokens = completion_log_probabilities(model, pack(SEQUENCES))
     plain, plain_tokens = completion_log_probabilities(model, pack_plain(SEQUENCES))
     assert torch.allclose(packed, plain, atol=1e-5)
     assert torch.allclose(packed_tokens, plain_tokens, atol=1e-5)
 
 
-def test_both_agree_with_the_model_asked_for_one_sequence_at_a_time() -> None:
-    model = tiny_model()
+def test_both_agree_with_the_model_asked_for_one_sequence_at_a_time(tiny_base: BaseModel) -> None:
+    model = tiny_base.model
     for (prompt, completion), value in zip(
         SEQUENCES, completion_log_probabilities(model, pack(SEQUENCES))[0].tolist(), strict=True
     ):

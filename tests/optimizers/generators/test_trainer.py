@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,22 @@ from inpars_plus.optimizers.generators.batches import group_pairs, part_of, part
 from inpars_plus.optimizers.generators.checkpoints import CHECKPOINT_FILE
 from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, trainable
 from inpars_plus.optimizers.generators.packing import completion_log_probabilities
+from inpars_plus.optimizers.generators.pairs import PreferencePair
 from inpars_plus.optimizers.generators.trainer import Trainer, TrainSettings, learning_rate_at
-from tests.optimizers.generators.conftest import MakePairs, tiny_model, tiny_tokenizer
+
+MakePairs = Callable[[int], list[PreferencePair]]
+Fresh = Callable[[], tuple[BaseModel, Any]]
 
 FAST = TrainSettings(learning_rate=1e-2, epochs=2, documents_per_step=4, checkpoint_every=2)
 
 
-def fresh() -> tuple[BaseModel, Any]:
-    base = BaseModel(name="tiny", path=Path("tiny"), digest="", model=tiny_model(), tokenizer=tiny_tokenizer())
-    return base, add_lora(base, LoraSettings(rank=4), seed=0)
+@pytest.fixture
+def fresh(make_base: Callable[[], BaseModel]) -> Fresh:
+    def make() -> tuple[BaseModel, Any]:
+        base = make_base()
+        return base, add_lora(base, LoraSettings(rank=4), seed=0)
+
+    return make
 
 
 def accuracy(model: Any, documents: Any) -> float:
@@ -35,7 +43,7 @@ def accuracy(model: Any, documents: Any) -> float:
 
 @pytest.mark.parametrize("loss", ["cpo", "dpo", "rpo", "sft"])
 def test_training_prefers_the_chosen_on_documents_that_it_did_not_see(
-    loss: str, make_pairs: MakePairs, tmp_path: Path
+    loss: str, fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
 ) -> None:
     base, model = fresh()
     documents = group_pairs(make_pairs(40), base, max_tokens=512)
@@ -52,7 +60,7 @@ def test_training_prefers_the_chosen_on_documents_that_it_did_not_see(
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
-def test_packed_and_plain_training_end_alike(make_pairs: MakePairs, tmp_path: Path) -> None:
+def test_packed_and_plain_training_end_alike(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
     weights = []
     for packed in (True, False):
         base, model = fresh()
@@ -64,7 +72,7 @@ def test_packed_and_plain_training_end_alike(make_pairs: MakePairs, tmp_path: Pa
         assert torch.allclose(value, weights[1][name], atol=2e-4), name
 
 
-def test_a_run_that_was_killed_ends_with_the_same_weights(make_pairs: MakePairs, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_ends_with_the_same_weights(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
 
@@ -92,7 +100,9 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(make_pairs: MakePairs,
     assert [line["step"] for _, line in read_lines(tmp_path / "two" / "train.jsonl")] == list(range(1, 9))
 
 
-def test_the_best_validated_weights_are_kept_and_patience_ends_it(make_pairs: MakePairs, tmp_path: Path) -> None:
+def test_the_best_validated_weights_are_kept_and_patience_ends_it(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
+) -> None:
     base, model = fresh()
     documents = group_pairs(make_pairs(16), base, max_tokens=512)
     rewards = iter([0.5, 0.9, 0.3, 0.2, 0.1])
@@ -124,7 +134,9 @@ def test_the_distance_to_the_base_is_nothing_before_training(
     assert Trainer(model, FAST, directory=tmp_path).distance_to_base(part) == pytest.approx(0, abs=1e-6)
 
 
-def test_a_loss_that_is_not_a_number_ends_training_with_a_sentence(make_pairs: MakePairs, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_ends_training_with_a_sentence(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
+) -> None:
     base, model = fresh()
     with torch.no_grad():
         next(iter(trainable(model).values())).fill_(float("nan"))
@@ -133,7 +145,7 @@ def test_a_loss_that_is_not_a_number_ends_training_with_a_sentence(make_pairs: M
         Trainer(model, FAST, directory=tmp_path).train(documents)
 
 
-def test_a_damaged_checkpoint_is_named(make_pairs: MakePairs, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_named(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
     base, model = fresh()
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"not a checkpoint")
     with pytest.raises(RunError, match="checkpoint cannot be used"):
