@@ -26,7 +26,7 @@ from inpars_plus.lms import adapter_for
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, summarize
 from inpars_plus.metrics.significance import paired_bootstrap
-from inpars_plus.optimizers.prompts import Candidate, compile_program, evaluate_program, plan_for
+from inpars_plus.optimizers.prompts import Candidate, compile_program, evaluate_program, plan_for, pool_for
 from inpars_plus.programs import (
     KeyTerms,
     MetricRecord,
@@ -125,7 +125,7 @@ class TypeCompile:
     def program(self, row: str) -> Any:
         """The program of a row of the quality table."""
         if row == "before":
-            return QueryGenerator(key_terms=self._key_terms)
+            return self._student()
         stem = "compiled" if row == "after" else row
         return load_program(self._steps.directory / self._work / f"{stem}.json")
 
@@ -198,12 +198,15 @@ class TypeCompile:
         )
         return save_program(self.program("after"), self._steps.directory / self.file, card)
 
+    def _student(self) -> QueryGenerator:
+        return QueryGenerator(key_terms=self._key_terms, last_opening=pool_for(self.doc_type).last_opening)
+
     def _compile(self) -> dict[str, Any]:
         settings, bench = self._settings, self._bench
         directory = self._steps.directory / self._work
         directory.mkdir(parents=True, exist_ok=True)
         compiled = compile_program(
-            QueryGenerator(key_terms=self._key_terms),
+            self._student(),
             trainset=self.examples(self.documents.train),
             valset=self.examples(self.documents.validation),
             metric=bench.metric,

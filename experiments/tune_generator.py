@@ -130,6 +130,7 @@ def tell(settings: TuneSettings, summary: Summary) -> str:
         test = result["test"]
         rows: dict[str, Any] = {
             "before": test["before"],
+            "before, given openings": test["before_with_openings"],
             "after": test["after"],
             "before, sampled": test["before_sampled"],
             "after, sampled": test["after_sampled"],

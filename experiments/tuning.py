@@ -37,7 +37,7 @@ from inpars_plus.optimizers.generators.pairs import (
     read_pairs,
     write_pairs,
 )
-from inpars_plus.optimizers.generators.sampling import SamplePlan, sample_candidates
+from inpars_plus.optimizers.generators.sampling import OPENINGS, SamplePlan, sample_candidates, worthy_openings
 from inpars_plus.programs import list_programs, load_program
 
 if TYPE_CHECKING:
@@ -70,9 +70,11 @@ class Tuning:
     def do(self) -> dict[str, Any]:
         """Every step; returns what ``summary.json`` says of this type."""
         lm, rounds = self.settings.lm, []
+        openings = self._lm(lm).engine.openings or OPENINGS
         for number in range(1, self.settings.rounds + 1):
             say(f"Round {number} of {self.settings.rounds}: {lm} writes")
-            rounds.append(self._round(number, lm))
+            rounds.append(self._round(number, lm, openings))
+            openings = tuple(rounds[-1]["sampled"]["openings"])
             lm = str(self.settings.out / self._work(number) / "generator")
         self._assemble(lm, rounds)
         return {
@@ -83,7 +85,7 @@ class Tuning:
             },
             "rounds": rounds,
             "generator": "generator",
-            "test": self._scored(),
+            "test": self._scored(openings),
         }
 
     def hashes(self) -> dict[str, str]:
@@ -96,7 +98,7 @@ class Tuning:
     def _work(self, number: int) -> str:
         return f"rounds/{number}"
 
-    def _round(self, number: int, lm_name: str) -> dict[str, Any]:
+    def _round(self, number: int, lm_name: str, openings: tuple[str, ...]) -> dict[str, Any]:
         settings = self.settings
         count = settings.train_documents
         documents = self.documents.train[(number - 1) * count : number * count]
@@ -107,13 +109,14 @@ class Tuning:
             "lm": self._model_digest(lm_name),
             "retriever": settings.retriever,
             "samples": settings.samples,
+            "openings": list(openings),
             "seed": settings.seed,
             "single_stream": settings.single_stream,
         }
         folder = self._work(number)
         files = [f"{folder}/candidates.jsonl"]
         sampled = self.steps.do(
-            f"sample, round {number}", inputs, lambda: self._sample(number, lm_name, documents), files=files
+            f"sample, round {number}", inputs, lambda: self._sample(number, lm_name, documents, openings), files=files
         )
         kind = self._loss(number)
         pairs_inputs: dict[str, JSON] = {
@@ -147,10 +150,13 @@ class Tuning:
             return "sft" if number == 1 else "cpo"
         return self.settings.loss
 
-    def _sample(self, number: int, lm_name: str, documents: Sequence[Document]) -> dict[str, Any]:
+    def _sample(
+        self, number: int, lm_name: str, documents: Sequence[Document], openings: tuple[str, ...]
+    ) -> dict[str, Any]:
         settings, lm = self.settings, self._lm(lm_name)
-        opened = settings.samples // 2
-        plan = SamplePlan(free=settings.samples - opened, opened=opened)
+        opened = settings.samples // 4
+        draws = SamplePlan().draws
+        plan = SamplePlan(free=settings.samples - opened * draws, opened=opened, openings=openings)
         with bar("Sampling", len(documents) * plan.calls) as progress:
             sampled = sample_candidates(
                 self.program,
@@ -175,13 +181,14 @@ class Tuning:
         path = settings.out / self._work(number) / "candidates.jsonl"
         path.unlink(missing_ok=True)
         append_lines(path, [one.model_dump() for one in scored])
-        free = [judged[at, turn] for at, turn in judged if "opening" not in sampled[at][turn].origin]
+        free = [judged[at, turn] for at, turn in judged if not sampled[at][turn].opening]
         return {
             "documents": len(documents),
             "candidates": len(scored),
             "accepted": sum(one.accepted for one in scored) / max(1, len(scored)),
             "reward": sum(one.reward for one in scored) / max(1, len(scored)),
-            "as_served": summarize(free),
+            "without_opening": summarize(free),
+            "openings": worthy_openings(scored, openings),
         }
 
     def _pairs(self, number: int) -> dict[str, Any]:
@@ -250,6 +257,7 @@ class Tuning:
         return {
             "format": "inpars-plus tuned generator",
             "format_version": 1,
+            "openings": rounds[-1]["sampled"]["openings"],
             "base": settings.base or settings.lm,
             "base_digest": self._model_digest(settings.base or settings.lm),
             "program": {"digest": self.program.card.digest, "document_type": self.doc_type},
@@ -260,7 +268,7 @@ class Tuning:
             "rounds": list(rounds),
         }
 
-    def _scored(self) -> dict[str, Any]:
+    def _scored(self, openings: tuple[str, ...]) -> dict[str, Any]:
         settings = self.settings
         scores = TuningScores(
             self.program,
@@ -271,19 +279,23 @@ class Tuning:
             make_lm=self._lm,
             digest=self._model_digest,
         )
-        return scores.all(before=settings.lm, tuned=str(self.generator))
+        return scores.all(before=settings.lm, tuned=str(self.generator), openings=openings)
 
-    def _lm(self, name: str, *, temperature: float = 0.0) -> dspy.LM:
-        if self._make_lm is not None:
-            return self._make_lm(name, self.bench.store)
+    def _lm(self, name: str, *, temperature: float = 0.0, openings: tuple[str, ...] | None = None) -> dspy.LM:
         settings = self.settings
-        return load_lm(
-            name,
-            store=self.bench.store,
-            seed=settings.seed,
-            single_stream=settings.single_stream,
-            temperature=temperature,
-        )
+        if self._make_lm is not None:
+            lm = self._make_lm(name, self.bench.store)
+        else:
+            lm = load_lm(
+                name,
+                store=self.bench.store,
+                seed=settings.seed,
+                single_stream=settings.single_stream,
+                temperature=temperature,
+            )
+        if openings is not None:
+            lm.engine.openings = openings
+        return lm
 
     def _model_digest(self, name: str) -> str:
         from inpars_plus.lms.embedded import local_model

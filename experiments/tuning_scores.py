@@ -40,6 +40,7 @@ class _Row:
     name: str
     lm: str
     temperature: float
+    openings: tuple[str, ...] | None = None
 
 
 class TuningScores:
@@ -74,15 +75,17 @@ class TuningScores:
         self._make_lm = make_lm
         self._digest = digest
 
-    def all(self, *, before: str, tuned: str) -> dict[str, Any]:
+    def all(self, *, before: str, tuned: str, openings: tuple[str, ...]) -> dict[str, Any]:
         """Every row, the differences, the hits of the encoder alone, and the cheats.
 
         Args:
             before: name of the model before.
             tuned: directory of the tuned generator.
+            openings: that it is served with. A row tells what these alone do for the model before.
         """
         rows = [
             _Row("before", before, 0.0),
+            _Row("before_with_openings", before, 0.0, openings),
             _Row("after", tuned, 0.0),
             _Row("before_sampled", before, _SAMPLED),
             _Row("after_sampled", tuned, _SAMPLED),
@@ -108,6 +111,7 @@ class TuningScores:
             "program": self._program.card.digest,
             "lm": self._digest(row.lm),
             "temperature": row.temperature,
+            "openings": None if row.openings is None else list(row.openings),
             "retriever": self._settings.retriever,
             "test": documents_digest(documents),
             "seed": self._settings.seed,
@@ -116,7 +120,7 @@ class TuningScores:
         file = f"scores/{row.name}.jsonl"
 
         def work() -> dict[str, Any]:
-            lm = self._make_lm(row.lm, temperature=row.temperature)
+            lm = self._make_lm(row.lm, temperature=row.temperature, openings=row.openings)
             self._program.set_lm(lm)
             examples = [example_of(one, key_terms=self._program.key_terms) for one in documents]
             label = f"Scoring {row.name.replace('_', ', ')}"

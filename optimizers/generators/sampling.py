@@ -1,8 +1,9 @@
 """Sampling candidates from a compiled program, so that there is something to prefer.
 
-All candidates of a document are continuations of one prompt, the one that the program serves first. Some begin with an
+All candidates of a document are continuations of one prompt, the one that the program serves first. Most begin with an
 opening that is given to the model (``Query: How``): a small model left alone opens nearly all its queries with the same
-words, and what was never sampled can never be preferred. The opening is part of the completion, not of the prompt.
+words, and what was never sampled can never be preferred. The opening is part of the completion, not of the prompt; the
+tuned generator is served with the same openings in turn.
 
 Every sample is a call of the model with a draw of its own, so the store of replies keeps it, and a run that was killed
 samples only what is missing.
@@ -11,7 +12,7 @@ samples only what is missing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,13 +20,15 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
-from inpars_plus.optimizers.generators.candidates import Candidate
+from inpars_plus.optimizers.generators.candidates import Candidate, ScoredCandidate
 from inpars_plus.programs.query_generator import QueryGenerator
 
-__all__ = ["OPENINGS", "SamplePlan", "sample_candidates"]
+__all__ = ["OPENINGS", "SamplePlan", "sample_candidates", "worthy_openings"]
 
-OPENINGS = ("How", "Does", "Which", "Why", "Can", "Is", "Effect of", "Role of", "Are", "When")
+OPENINGS = ("How", "What", "Does", "Which", "Why", "Can", "Is", "When", "Effect of", "Role of")
 """Beginnings that are given to the model, in turn over the documents."""
+
+_LEAST_OPENINGS = 4
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,20 @@ class SamplePlan:
 
     Attributes:
         free: continuations of the prompt as it stands.
-        opened: continuations of the prompt and an opening, each another one.
+        opened: openings that each document is sampled with.
+        draws: continuations of the prompt and each of these openings.
         temperature: above 0; every draw is then another.
-        openings: what :attr:`opened` draws from.
+        openings: what :attr:`opened` are taken from.
     """
 
-    free: int = 4
-    opened: int = 4
+    free: int = 2
+    opened: int = 2
+    draws: int = 3
     temperature: float = 0.7
     openings: tuple[str, ...] = OPENINGS
 
     def __post_init__(self) -> None:
-        if self.free < 0 or self.opened < 0 or self.free + self.opened < 2:
+        if min(self.free, self.opened, self.draws) < 0 or self.calls < 2:
             raise ConfigurationError("a preference needs at least 2 samples a document", remedy="Sample more")
         if not 0 < self.temperature <= 2:
             raise ConfigurationError(
@@ -53,14 +58,14 @@ class SamplePlan:
             )
         if self.opened > len(self.openings):
             raise ConfigurationError(
-                f"{self.opened} samples with an opening are wanted, but there are {len(self.openings)} openings",
+                f"{self.opened} openings a document are wanted, but there are {len(self.openings)} openings",
                 remedy="Ask for fewer, or give more openings",
             )
 
     @property
     def calls(self) -> int:
         """Calls of the model for a document."""
-        return self.free + self.opened
+        return self.free + self.opened * self.draws
 
     def openings_for(self, number: int) -> list[str]:
         """The openings of the ``number``-th document: they take turns, so that all come equally often."""
@@ -100,7 +105,7 @@ def sample_candidates(
     tasks = [
         (number, opening, draw)
         for number in range(len(documents))
-        for draw, opening in enumerate(["" for _ in range(plan.free)] + plan.openings_for(number))
+        for draw, opening in enumerate([""] * plan.free + plan.openings_for(number) * plan.draws)
     ]
     stopped = threading.Event()
 
@@ -133,8 +138,29 @@ def sample_candidates(
                 prompt=prompts[number],
                 text=text,
                 origin=f"{lm.model}, opening '{opening}'" if opening else str(lm.model),
+                opening=opening,
             )
     return [list(candidates.values()) for candidates in found]
+
+
+def worthy_openings(candidates: Iterable[ScoredCandidate], openings: Sequence[str]) -> tuple[str, ...]:
+    """The openings that a model goes on from well enough to be served with.
+
+    Args:
+        candidates: sampled with openings and scored.
+        openings: that were given.
+
+    Returns:
+        Those whose mean reward is at least half of the best one's, and never fewer than the best four, in their order.
+    """
+    rewards: dict[str, list[float]] = {opening: [] for opening in openings}
+    for one in candidates:
+        if one.opening in rewards:
+            rewards[one.opening].append(one.reward)
+    means = {opening: sum(each) / len(each) if each else 0.0 for opening, each in rewards.items()}
+    ranked = sorted(openings, key=lambda opening: -means[opening])
+    best = set(ranked[:_LEAST_OPENINGS])
+    return tuple(opening for opening in openings if opening in best or means[opening] >= means[ranked[0]] / 2)
 
 
 def _rollout(seed: int, draw: int) -> int:

@@ -75,6 +75,8 @@ class InstructionPool(BaseModel):
         instructions: the instructions, in the order in which they are tried.
         demonstrations: invented ones. A small model without any demonstration writes too few good queries to learn
             from, so these stand in its prompt until it has written better ones itself.
+        last_opening: the word that a query of such documents begins with where the model's earlier attempts gave
+            nothing usable; empty for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +87,7 @@ class InstructionPool(BaseModel):
     forms: tuple[str, ...] = Field(min_length=1)
     instructions: tuple[Instruction, ...] = Field(min_length=2)
     demonstrations: tuple[SeedDemonstration, ...] = ()
+    last_opening: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:

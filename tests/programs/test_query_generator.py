@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +15,7 @@ from dspy.teleprompt import BootstrapFewShot, LabeledFewShot
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, SpendingCapError
-from inpars_plus.lms.scripted import ScriptedEngine
+from inpars_plus.lms.scripted import ScriptedEngine, scripted_lm
 from inpars_plus.metrics.checks import REASONS
 from inpars_plus.programs.examples import example_of
 from inpars_plus.programs.key_terms import KeyTerms
@@ -226,7 +227,7 @@ def test_only_the_asks_that_gave_accepted_queries_stand_in_the_trace(completion_
     with dspy.context(lm=lm, trace=[]):
         program(source=DOCUMENT, number_of_queries=2)
         trace = dspy.settings.trace
-    assert [[query.text for query in outputs.queries] for _, _, outputs in trace] == [[GOOD], [f"How {GOOD_TOO}"]]
+    assert [[query.text for query in outputs.queries] for _, _, outputs in trace] == [[GOOD], [GOOD_TOO]]
     assert all(predictor is program.generate for predictor, _, _ in trace)
     assert trace[0][1]["key_terms"] != trace[1][1]["key_terms"]
 
@@ -245,14 +246,35 @@ def test_where_every_ask_failed_the_last_one_stands_in_the_trace_to_learn_from(c
     with dspy.context(lm=lm, trace=[]):
         QueryGenerator()(source=DOCUMENT)
         ((_, _, outputs),) = dspy.settings.trace
-    assert [query.text for query in outputs.queries] == ["How hurt"]
+    assert [query.text for query in outputs.queries] == ["hurt"]
 
 
 def test_the_last_attempt_gives_the_model_its_first_word_when_all_before_were_rejected(completion_lm: Make) -> None:
     lm, engine = completion_lm([BAD, BAD, " do cholesterol drugs hurt muscles"])
-    prediction = _ask(QueryGenerator(), lm)
+    prediction = _ask(QueryGenerator(last_opening="How"), lm)
     assert prediction.queries == ["How do cholesterol drugs hurt muscles"]
     assert [prompt.endswith("Query: How") for prompt in engine.prompts] == [False, False, True]
+
+
+def test_a_tuned_generator_is_given_its_openings_in_turn(completion_lm: Make) -> None:
+    lm, engine = completion_lm([" do cholesterol drugs hurt", BAD, " statins bad for muscles"])
+    engine.openings = ("How", "Why are", "Does")
+    prediction = _ask(QueryGenerator(last_opening="What"), lm, n=2)
+    given = [next(one for one in engine.openings if prompt.endswith(f"Query: {one}")) for prompt in engine.prompts]
+    at = engine.openings.index(given[0])
+    assert given == [engine.openings[(at + step) % 3] for step in range(3)]
+    assert prediction.queries == [f"{given[0]} do cholesterol drugs hurt", f"{given[2]} statins bad for muscles"]
+
+
+def test_over_many_documents_each_opening_comes_first_equally_often() -> None:
+    lm = scripted_lm(lambda prompt: " cats sleep")
+    lm.engine.openings = ("How", "Why", "Does", "Can")
+    program = QueryGenerator(attempts=1)
+    program.set_lm(lm)
+    for number in range(80):
+        program(source=Document(id=str(number), text="Cats sleep most of the day."))
+    firsts = Counter(prompt.rsplit(" ", 1)[1] for prompt in lm.engine.prompts)
+    assert min(firsts.values()) >= 10
 
 
 def _found_one(gold: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
@@ -270,7 +292,7 @@ def test_a_bootstrapped_demonstration_is_the_ask_that_was_accepted(completion_lm
         compiled = optimizer.compile(QueryGenerator(key_terms=terms), trainset=trainset)
     assert len(compiled.generate.demos) == 8
     for demo in compiled.generate.demos:
-        assert [query.text for query in demo["queries"]] == [GOOD if failures == 1 else f"How {GOOD}"]
+        assert [query.text for query in demo["queries"]] == [GOOD]
         assert demo["number_of_queries"] == 1
 
 

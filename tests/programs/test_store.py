@@ -70,7 +70,9 @@ def compiled(completion_lm: Make) -> QueryGenerator:
         max_labeled_demos=3,
     )
     with dspy.context(lm=lm):
-        program: QueryGenerator = optimizer.compile(QueryGenerator(key_terms=TERMS, attempts=2), trainset=trainset)
+        program: QueryGenerator = optimizer.compile(
+            QueryGenerator(key_terms=TERMS, attempts=2, last_opening="How"), trainset=trainset
+        )
     program.generate.signature = program.generate.signature.with_instructions("Write what a nurse would type.")
     return program
 
@@ -115,6 +117,7 @@ def test_a_loaded_program_asks_and_answers_as_the_one_that_was_saved(
 def test_the_settings_of_the_program_come_back(saved: Path) -> None:
     program = load_program(saved)
     assert (program.attempts, program.prompt_form, program.key_terms) == (2, None, TERMS)
+    assert program.last_opening == "How"
 
 
 def test_saving_a_loaded_program_writes_the_same_file_again(saved: Path, tmp_path: Path) -> None:

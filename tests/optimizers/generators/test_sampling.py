@@ -9,7 +9,8 @@ import pytest
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.lms import ReplyStore, scripted_lm, usage_of
-from inpars_plus.optimizers.generators.sampling import OPENINGS, SamplePlan, sample_candidates
+from inpars_plus.optimizers.generators.candidates import ScoredCandidate
+from inpars_plus.optimizers.generators.sampling import OPENINGS, SamplePlan, sample_candidates, worthy_openings
 from inpars_plus.programs import QueryGenerator
 
 DOCUMENTS = [
@@ -20,23 +21,23 @@ DOCUMENTS = [
 def test_all_candidates_of_a_document_continue_the_prompt_that_is_served_first() -> None:
     lm = scripted_lm(lambda prompt: " do cats sleep")
     program = QueryGenerator()
-    found = sample_candidates(program, DOCUMENTS[:1], lm, SamplePlan(free=2, opened=2))
+    found = sample_candidates(program, DOCUMENTS[:1], lm, SamplePlan(free=2, opened=2, draws=1))
     prompt = program.completion_prompt(DOCUMENTS[0], lm)
     assert {one.prompt for one in found[0]} == {prompt}
-    assert [one.text for one in found[0]] == ["do cats sleep", "How do cats sleep", "Does do cats sleep"]
+    assert [one.text for one in found[0]] == ["do cats sleep", "How do cats sleep", "What do cats sleep"]
     program.set_lm(lm)
     program(source=DOCUMENTS[0])
     assert prompt in lm.engine.prompts[-3:]
 
 
 def test_openings_take_turns_over_the_documents() -> None:
-    plan = SamplePlan(free=0, opened=2)
+    plan = SamplePlan(free=0, opened=2, draws=1)
     given = [opening for number in range(len(OPENINGS)) for opening in plan.openings_for(number)]
     assert all(given.count(opening) == 2 for opening in OPENINGS)
 
 
 def test_a_run_that_is_repeated_asks_nothing_again(tmp_path: Path) -> None:
-    plan = SamplePlan(free=2, opened=1)
+    plan = SamplePlan(free=2, opened=1, draws=2)
     with ReplyStore(tmp_path / "replies.sqlite") as store:
         lm = scripted_lm(lambda prompt: f" cats {len(prompt)}", store=store)
         first = sample_candidates(QueryGenerator(), DOCUMENTS, lm, plan)
@@ -60,3 +61,16 @@ def test_a_chat_model_and_wrong_plans_are_refused() -> None:
     for wrong in ({"free": 1, "opened": 0}, {"temperature": 0.0}, {"opened": 11}):
         with pytest.raises(ConfigurationError):
             SamplePlan(**wrong)  # type: ignore[arg-type]
+
+
+def test_openings_that_a_model_goes_on_from_badly_are_left_out_but_four_are_kept() -> None:
+    def scored(opening: str, reward: float) -> ScoredCandidate:
+        return ScoredCandidate(
+            document_id="d", prompt="p", text=f"{opening} x", origin="m", opening=opening, reward=reward, accepted=True
+        )
+
+    openings = ("How", "What", "Does", "Why", "Is", "Can")
+    rewards = (0.8, 0.9, 0.7, 0.2, 0.5, 0.1)
+    candidates = [scored(*one) for one in zip(openings, rewards, strict=True)] + [scored("", 0.9)]
+    assert worthy_openings(candidates, openings) == ("How", "What", "Does", "Is")
+    assert worthy_openings(candidates[:1], openings) == ("How", "What", "Does", "Why")
