@@ -27,7 +27,7 @@ from inpars_plus.foundation import JSON, ConfigurationError, bar, digest_file, r
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.files import append_lines
 from inpars_plus.lms import load_lm
-from inpars_plus.lms.embedded import release_pipelines
+from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
 from inpars_plus.metrics.query_metric import Judged, summarize
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
 from inpars_plus.optimizers.generators.pairs import (
@@ -70,6 +70,7 @@ class Tuning:
     def do(self) -> dict[str, Any]:
         """Every step; returns what ``summary.json`` says of this type."""
         lm, rounds = self.settings.lm, []
+        self._check_base()
         openings = self._lm(lm).engine.openings or OPENINGS
         for number in range(1, self.settings.rounds + 1):
             say(f"Round {number} of {self.settings.rounds}: {lm} writes")
@@ -87,6 +88,20 @@ class Tuning:
             "generator": "generator",
             "test": self._scored(openings),
         }
+
+    def _check_base(self) -> None:
+        """Refuse another tokenizer before anything is paid for."""
+        base, lm = self.settings.base, self.settings.lm
+        if base is None or base == lm or self._make_lm is not None:
+            return
+        inputs: dict[str, JSON] = {"base": self._model_digest(base), "lm": self._model_digest(lm)}
+
+        def work() -> None:
+            from inpars_plus.optimizers.generators.models import check_tokens, load_base
+
+            check_tokens(load_base(base), shared_pipeline(local_model(lm).path))
+
+        self.steps.do("check the base model", inputs, work)
 
     def hashes(self) -> dict[str, str]:
         """Digests of what was read and written."""
@@ -298,8 +313,6 @@ class Tuning:
         return lm
 
     def _model_digest(self, name: str) -> str:
-        from inpars_plus.lms.embedded import local_model
-
         directory = Path(name).expanduser()
         if (directory / "config.json").is_file():
             return ",".join(digest_file(file) for file in sorted(directory.glob("*.safetensors")))

@@ -6,7 +6,10 @@ is read as it is. Nothing is downloaded, and no code that comes with a model is 
 
 from __future__ import annotations
 
+import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,13 +136,13 @@ def load_base(name: str, *, dtype: torch.dtype = torch.float32, device: torch.de
         folder, digest = path.parent, digest_file(path)
         require("gguf", install="pip install gguf", purpose="Reading a GGUF file for tuning")
         source = {"gguf_file": path.name}
-    transformers.utils.logging.disable_progress_bar()  # it takes seconds, and bars of others are not ours to show
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **_only(settings))
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation="sdpa", **source, **settings
-        )
-        model = _plain(transformers, model) if source else model
+        with _silent(transformers):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **_only(settings))
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, attn_implementation="sdpa", **source, **settings
+            )
+            model = _plain(transformers, model) if source else model
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         raise ConfigurationError(
@@ -200,6 +203,19 @@ def check_tokens(base: BaseModel, pipeline: Pipeline) -> None:
 def trainable(model: Any) -> dict[str, Tensor]:
     """The parameters that are tuned, by name."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+
+@contextmanager
+def _silent(transformers: Any) -> Iterator[None]:
+    """Loading takes seconds; bars and advice of others are not ours to show."""
+    logging = transformers.utils.logging
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _plain(transformers: Any, model: Any) -> Any:

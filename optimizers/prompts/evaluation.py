@@ -11,7 +11,7 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.progress import bar
-from inpars_plus.optimizers.prompts.quiet import quiet_logs
+from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram, to_raise
 
 __all__ = ["CompileMetric", "GuardedMetric", "JudgedQuery", "evaluate_program", "generate_all", "judge_all", "query_of"]

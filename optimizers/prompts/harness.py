@@ -30,13 +30,13 @@ import dspy
 
 from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
+from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
 from inpars_plus.optimizers.prompts.policy import policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
-from inpars_plus.optimizers.prompts.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.stages import Stages
 from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, to_raise

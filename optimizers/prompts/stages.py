@@ -9,6 +9,7 @@ import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.progress import say
+from inpars_plus.lms.quiet import quiet
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import BudgetPlan
 from inpars_plus.optimizers.prompts.candidates import Candidate, predictor_of
@@ -17,7 +18,6 @@ from inpars_plus.optimizers.prompts.halving import pool_prompts, rank_prompts
 from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest
 from inpars_plus.optimizers.prompts.policy import Policy, SearchTask
 from inpars_plus.optimizers.prompts.pool import InstructionPool
-from inpars_plus.optimizers.prompts.quiet import quiet
 from inpars_plus.optimizers.prompts.watch import BudgetSpent, Halt, WatchedProgram
 
 __all__ = ["Result", "Stages"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import dspy.teleprompt.bootstrap
 
-from inpars_plus.optimizers.prompts.quiet import quiet
+from inpars_plus.lms.quiet import quiet
 
 
 def test_prints_bars_and_log_lines_of_dspy_are_silenced_and_come_back(capfd: Any) -> None:

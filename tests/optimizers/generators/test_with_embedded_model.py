@@ -1,0 +1,132 @@
+"""A tuned embedded model, exported and served, says what the torch model says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from inpars_plus.corpora import Document, open_corpus, sample
+from inpars_plus.lms import load_lm
+from inpars_plus.lms.embedded import TUNED_FILE, local_model, release_pipelines, shared_pipeline
+from inpars_plus.lms.scoring import EmbeddedScorer
+from inpars_plus.optimizers.generators.batches import group_pairs
+from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, write_gguf
+from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, check_tokens, load_base
+from inpars_plus.optimizers.generators.packing import completion_log_probabilities, pack_plain
+from inpars_plus.optimizers.generators.pairs import PreferencePair
+from inpars_plus.optimizers.generators.trainer import Trainer, TrainSettings
+from inpars_plus.programs import QueryGenerator
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+PROMPTS, TOKENS = 64, 8
+
+
+def question(document: Document) -> str:
+    """What the model is tuned to write."""
+    return f" how do I use {document.title.rsplit('.', 1)[-1]} of {document.title.split('.', 1)[0]}?"
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[Document]:
+    corpus = open_corpus("python-docs")
+    return sample([one for one in corpus.documents() if len(one.text) < 600], PROMPTS, seed=0)
+
+
+@pytest.fixture(scope="module")
+def prompts(documents: list[Document]) -> list[str]:
+    program, lm = QueryGenerator(), load_lm("embedded")
+    return [program.completion_prompt(document, lm) for document in documents]
+
+
+@pytest.fixture(scope="module")
+def base() -> BaseModel:
+    return load_base("embedded")
+
+
+@pytest.fixture(scope="module")
+def tuned(
+    base: BaseModel, documents: list[Document], prompts: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Any, Path]]:
+    """The embedded model after some steps of training, merged in torch, and its directory."""
+    directory = tmp_path_factory.mktemp("tuned")
+    model = add_lora(base, LoraSettings(), seed=0)
+    pairs = [
+        PreferencePair(
+            prompt=prompt,
+            chosen=question(document),
+            rejected=" function",
+            chosen_score=0.9,
+            rejected_score=0.0,
+            document_id=document.id,
+        )
+        for document, prompt in zip(documents, prompts, strict=True)
+    ]
+    settings = TrainSettings(learning_rate=2e-3, documents_per_step=4)
+    Trainer(model, settings, directory=directory / "training").train(group_pairs(pairs, base, max_tokens=1024))
+    merged = merge_adapters(model)
+    write_gguf(base, merged, directory / TUNED_FILE)
+    yield merged, directory
+    release_pipelines()
+
+
+def test_torch_and_the_engine_cut_prompts_into_the_same_tokens(base: BaseModel, prompts: list[str]) -> None:
+    pipeline = shared_pipeline(local_model("embedded").path)
+    check_tokens(base, pipeline)
+    assert [base.encode(prompt) for prompt in prompts] == [pipeline.encode(prompt) for prompt in prompts]
+
+
+def test_the_exported_model_writes_what_the_torch_model_writes(
+    base: BaseModel, tuned: tuple[Any, Path], prompts: list[str]
+) -> None:
+    model, directory = tuned
+    pipeline = shared_pipeline(directory / TUNED_FILE)
+    config = pipeline.config(max_new_tokens=TOKENS, do_sample=False)
+    served = [pipeline.submit(pipeline.encode(prompt), config) for prompt in prompts]
+    same = 0
+    for prompt, future in zip(prompts, served, strict=True):
+        tokens = torch.tensor([base.encode(prompt)])
+        with torch.no_grad():
+            written = model.generate(
+                input_ids=tokens,
+                attention_mask=torch.ones_like(tokens),
+                max_new_tokens=TOKENS,
+                do_sample=False,
+                use_cache=True,
+                pad_token_id=base.end,
+            )
+        mine = [token for token in written[0, tokens.shape[1] :].tolist() if token != base.end]
+        theirs = [token for token in future.result().tokens if token != base.end]
+        same += mine == theirs[: len(mine)] and len(mine) == len(theirs)
+    assert same / len(prompts) >= 0.9
+
+
+def test_the_exported_model_finds_a_completion_as_likely_as_the_torch_model(
+    base: BaseModel, tuned: tuple[Any, Path], documents: list[Document], prompts: list[str]
+) -> None:
+    model, directory = tuned
+    completions = [question(document) for document in documents]
+    scored = EmbeddedScorer(directory / TUNED_FILE, "tuned").score(list(zip(prompts, completions, strict=True)))
+    differences = []
+    for prompt, completion, one in zip(prompts, completions, scored, strict=True):
+        tokens, more = base.encode(prompt), base.encode(completion)
+        with torch.no_grad():
+            logits = model(torch.tensor([[*tokens, *more]]), logits_to_keep=len(more) + 1).logits[0].log_softmax(-1)
+        mine = [float(logits[at, token]) for at, token in enumerate(more)]
+        assert len(mine) == one.tokens
+        differences += [abs(a - b) for a, b in zip(mine, one.log_probabilities, strict=True)]
+    assert sum(differences) / len(differences) <= 0.05
+
+
+def test_the_merged_weights_can_be_tuned_again(base: BaseModel, tuned: tuple[Any, Path], tmp_path: Path) -> None:
+    model, _ = tuned
+    save_weights(model, base.tokenizer, tmp_path, dtype=torch.float32)
+    again = load_base(str(tmp_path))
+    sequences = [(base.encode("Query:"), base.encode(" what is a list"))]
+    with torch.no_grad():
+        mine, theirs = (completion_log_probabilities(one, pack_plain(sequences))[0] for one in (model, again.model))
+    assert torch.allclose(mine, theirs, atol=1e-3)
