@@ -26,7 +26,7 @@ import numpy as np
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.foundation.parts import require
-from inpars_plus.lms.prefixes import PrefixGuard, Ticket
+from inpars_plus.lms.prefixes import BLOCK, PrefixGuard, Ticket
 
 __all__ = ["Generated", "Pipeline"]
 
@@ -34,9 +34,11 @@ _INSTALL = "pip install openvino-genai"
 _SEQUENCES = 96
 _BATCHED_TOKENS = 512
 """Most tokens of one step. The smallest of the sizes tried was the fastest on two cores."""
-_CACHE_GIGABYTES = 1
+_CACHED_TOKENS = 32_768
+"""Tokens whose keys and values are kept, about 23 kB each with the embedded model. Requests wait while it is full."""
 _PLAIN_SEQUENCES = 24
-"""Most requests at once without a prefix cache: each holds keys and values of its own, about 23 kB a token."""
+"""Most requests at once without a prefix cache: each holds keys and values of its own."""
+_PLAIN_CACHED_TOKENS = 16_384
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 0.03
 """Longest wait between two requests for a batch to fill up again; a caller needs about 3 ms from reply to request."""
@@ -78,7 +80,8 @@ class Pipeline:
         self._genai: Any = require("openvino_genai", install=_INSTALL, purpose="Running a local language model")
         self._openvino: Any = require("openvino", install=_INSTALL, purpose="Running a local language model")
         scheduler = self._genai.SchedulerConfig()
-        scheduler.cache_size = _CACHE_GIGABYTES
+        scheduler.cache_size = 0
+        scheduler.num_kv_blocks = (_CACHED_TOKENS if prefix_caching else _PLAIN_CACHED_TOKENS) // BLOCK
         scheduler.enable_prefix_caching = prefix_caching
         sequences = _SEQUENCES if prefix_caching else _PLAIN_SEQUENCES
         scheduler.max_num_seqs = sequences
