@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from inpars_plus.experiments.reports.tuning_report import TUNING_ROWS, tuning_report
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, quality_table
 from inpars_plus.experiments.tuning import Tuning, program_and_documents
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
-from inpars_plus.foundation import ConfigurationError, Run, Summary, say, write_summary
+from inpars_plus.foundation import ConfigurationError, Run, Summary, say, write_summary, write_text
 from inpars_plus.lms import is_local
 from inpars_plus.lms.scoring import Scorer
 
@@ -107,6 +108,7 @@ def tune_generator(
             lm=bench.usage(),
             results={tuning.doc_type: result},
         )
+        write_text(settings.out / "report.html", tuning_report(summary, tuning.documents.test))
         write_summary(settings.out, summary)
         return summary
 
@@ -128,13 +130,7 @@ def tell(settings: TuneSettings, summary: Summary) -> str:
     parts = []
     for doc_type, result in summary.results.items():
         test = result["test"]
-        rows: dict[str, Any] = {
-            "before": test["before"],
-            "before, given openings": test["before_with_openings"],
-            "after": test["after"],
-            "before, sampled": test["before_sampled"],
-            "after, sampled": test["after_sampled"],
-        }
+        rows: dict[str, Any] = {name: test[row] for row, name in TUNING_ROWS.items()}
         cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
         dense = test["dense"]
         parts.append(
@@ -145,7 +141,10 @@ def tell(settings: TuneSettings, summary: Summary) -> str:
             f"{interval(dense['difference'])}"
         )
     out = settings.out
-    parts.append(f"\ntuned generator: {out / 'generator'}\nsummary:         {out / 'summary.json'}")
+    parts.append(
+        f"\ntuned generator: {out / 'generator'}\nreport:          {out / 'report.html'}\n"
+        f"summary:         {out / 'summary.json'}"
+    )
     return "\n".join(parts)
 
 

@@ -26,7 +26,7 @@ from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, document
 from inpars_plus.foundation import JSON, ConfigurationError, bar, digest_file, read_lines, say, write_json
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.files import append_lines
-from inpars_plus.lms import load_lm
+from inpars_plus.lms import is_local, load_lm
 from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
 from inpars_plus.metrics.query_metric import Judged, summarize
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
@@ -158,7 +158,8 @@ class Tuning:
             lambda: self._train(number, kind),
             files=[f"{folder}/adapter", f"{folder}/generator"],
         )
-        return {"lm": str(lm_name), "loss": kind, "sampled": sampled, "pairs": pairs, "training": trained}
+        written_by = lm_name if number == 1 else f"{self._work(number - 1)}/generator"
+        return {"lm": written_by, "loss": kind, "sampled": sampled, "pairs": pairs, "training": trained}
 
     def _loss(self, number: int) -> str:
         if self.settings.loss == "sft-cpo":
@@ -316,6 +317,8 @@ class Tuning:
         directory = Path(name).expanduser()
         if (directory / "config.json").is_file():
             return ",".join(digest_file(file) for file in sorted(directory.glob("*.safetensors")))
+        if self._make_lm is not None and not is_local(name):
+            return name  # it has no weights
         return digest_file(local_model(name).path)
 
 

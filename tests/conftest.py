@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -60,3 +62,37 @@ def collections() -> Path:
 def tree() -> Path:
     """The root of the repository."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Any:
+    """``tokenizer()`` and ``model()`` of a model small enough to train in a test: random weights, a byte a token."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    def tokenizer() -> Any:
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        bytewise = Tokenizer(models.BPE(vocab={letter: at for at, letter in enumerate(alphabet)}, merges=[]))
+        bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        bytewise.decoder = decoders.ByteLevel()
+        made: Any = PreTrainedTokenizerFast
+        return made(tokenizer_object=bytewise, eos_token="<|end|>", pad_token="<|end|>")
+
+    def model() -> Any:
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=288,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=4096,
+            tie_word_embeddings=True,
+            attn_implementation="sdpa",
+        )
+        made: Any = LlamaForCausalLM
+        return made(config).eval().requires_grad_(False)
+
+    return SimpleNamespace(tokenizer=tokenizer, model=model)

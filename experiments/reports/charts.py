@@ -9,7 +9,7 @@ from html import escape
 from inpars_plus.experiments.reports.page import Html
 from inpars_plus.optimizers.prompts import Trial
 
-__all__ = ["Dot", "bars", "dots", "history"]
+__all__ = ["Dot", "bars", "curve", "dots", "history"]
 
 _WIDTH = 480
 _LABEL_CHARACTERS = 24
@@ -123,6 +123,31 @@ def bars(counts: Mapping[str, int], *, title: str, whole: int | None = None) -> 
             f'rx="2" fill="currentColor"/><text x="{left + width + 6:.1f}" y="{y + 13}">{text}</text>'
         )
     return _svg(row_height * len(counts) + 6, parts, title)
+
+
+def curve(points: Sequence[tuple[float, float]], *, title: str) -> Html:
+    """A line through (x, y) points, on scales of their own ranges."""
+    left, right, height, bottom = 52, 8, 140, 22
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    low, high = min(0.0, *ys), max(*ys, 0.0)
+    across, up = (max(xs) - min(xs)) or 1.0, (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return left + (value - min(xs)) / across * (_WIDTH - left - right)
+
+    def y(value: float) -> float:
+        return 8 + (high - value) / up * (height - bottom - 8)
+
+    parts = [
+        f'<line class="rule" x1="{left}" x2="{_WIDTH - right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        f'<text class="soft" x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+        for value in (low, (low + high) / 2, high)
+    ]
+    path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in points)
+    parts.append(f'<polyline class="k0" points="{path}" fill="none" stroke="currentColor" stroke-width="1.8"/>')
+    parts.append(f'<text class="soft" x="{left}" y="{height - 4}">step {xs[0]:g}</text>')
+    parts.append(f'<text class="soft" x="{_WIDTH - right}" y="{height - 4}" text-anchor="end">{xs[-1]:g}</text>')
+    return _svg(height, parts, title)
 
 
 def _svg(height: int, parts: Sequence[str], title: str) -> Html:

@@ -27,7 +27,7 @@ from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.prompts import Trial
 from inpars_plus.programs import GENERATION_REASONS
 
-__all__ = ["compile_report", "excerpt", "reason_text"]
+__all__ = ["compile_report", "excerpt", "reason_text", "verdict"]
 
 _SAMPLES = 8
 _NO_QUERY = "no reply passed"
@@ -167,7 +167,7 @@ def _samples(job: TypeCompile) -> list[Html]:
     found = [paragraph("Drawn at random, not chosen.", soft=True)]
     for at, document in enumerate(job.documents.test[:_SAMPLES]):
         queries = [
-            Html(f"<p><b>{_NAMES[row].capitalize()}:</b> {_verdict(rows[row][at * count])}</p>")
+            Html(f"<p><b>{_NAMES[row].capitalize()}:</b> {verdict(rows[row][at * count])}</p>")
             for row in ("before", "after")
         ]
         found.append(
@@ -176,7 +176,8 @@ def _samples(job: TypeCompile) -> list[Html]:
     return found
 
 
-def _verdict(line: Mapping[str, Any]) -> Html:
+def verdict(line: Mapping[str, Any]) -> Html:
+    """A judged query and what was said of it."""
     if not line["query"]:
         return Html(f'<span class="bad">{_NO_QUERY}</span>')
     query = escape(line["query"])

@@ -74,7 +74,7 @@ class TrainSettings:
     epochs: int = 1
     documents_per_step: int = 8
     max_nodes: int = 1024
-    max_tokens: int = 1024
+    max_tokens: int = 2048
     packed: bool = True
     checkpoint_every: int = 10
     validate_every: int = 0

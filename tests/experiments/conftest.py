@@ -18,6 +18,7 @@ import pytest
 from inpars_plus.experiments.compile_programs import CompileSettings
 from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.settings import make_settings
+from inpars_plus.experiments.tune_generator import TuneSettings
 from inpars_plus.foundation import append_lines
 from inpars_plus.lms import CompletionScore, ReplyStore, scripted_lm
 
@@ -52,6 +53,16 @@ def write_query(prompt: str) -> str:
     if found and draw < 0.25 + 0.18 * good:
         return f" {STARTS[int(draw * 1000) % 4]} does the {found[1]} of {found[2]} lose its seal"
     return f" {STARTS[int(draw * 1000) % 4]} do machines break down in plants"
+
+
+def write_candidate(prompt: str) -> str:
+    """A query that goes on from its opening, half of them good."""
+    found = re.findall(r"The (\w+) of unit (\w+)", prompt)
+    opening = "" if prompt.endswith(":") else " "
+    start = "" if opening else " why"
+    if not found or int(hashlib.sha256(prompt.encode()).hexdigest()[:8], 16) % 2:
+        return f"{start} do machines break down in plants"
+    return f"{start} does the {found[-1][0]} of {found[-1][1]} lose its seal"
 
 
 class FlatScorer:
@@ -116,6 +127,24 @@ def generate_settings(corpus: Path, programs: Path, out: Path, **values: Any) ->
     return make_settings(
         GenerateSettings, "generate-queries", corpus=str(corpus), programs=programs, out=out, **{**small, **values}
     )
+
+
+def tune_settings(corpus: Path, programs: Path, out: Path, base: Path, **values: Any) -> TuneSettings:
+    """A small tuning of a tiny model on what a scripted one wrote."""
+    small = {"lm": "scripted", "base": str(base), "retriever": "bm25", "threads": 4, "train_documents": 24, "rounds": 2}
+    small |= {"validation_documents": 4, "test_documents": 16, "samples": 8}
+    return make_settings(
+        TuneSettings, "tune-generator", corpus=str(corpus), programs=programs, out=out, **{**small, **values}
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_directory(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model in Hugging Face's form."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny.model().save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -81,8 +81,9 @@ def test_a_job_is_a_script_and_a_module_too(tree: Path, name: str, way: str) -> 
 THREADS = 4
 
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born ignoring it
 sys.path.insert(0, sys.argv[1])
 from conftest import World, compile_settings
 from inpars_plus.experiments import cli, compile_programs

@@ -1,0 +1,143 @@
+"""The report of ``tune-generator``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.corpora import Document
+from inpars_plus.experiments.reports.charts import Dot, bars, curve, dots
+from inpars_plus.experiments.reports.compile_report import excerpt, verdict
+from inpars_plus.experiments.reports.page import Html, cards, details, facts, join, page, paragraph, section, table
+from inpars_plus.experiments.tables import MEASURES, interval, number
+from inpars_plus.foundation import Summary, read_lines
+from inpars_plus.metrics.significance import paired_bootstrap
+
+__all__ = ["TUNING_ROWS", "tuning_report"]
+
+TUNING_ROWS = {
+    "before": "before",
+    "before_with_openings": "before, given openings",
+    "after": "after",
+    "before_sampled": "before, sampled",
+    "after_sampled": "after, sampled",
+}
+"""The rows of the quality table and what they are called."""
+
+_SAMPLES = 10
+_CURVES = {
+    "loss": "Loss a step",
+    "margin": "Margin: how much likelier the preferred query is, times beta",
+    "reward": "Reward on validation documents",
+    "kl": "Distance to the base (KL, nats a token)",
+}
+
+
+def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
+    """The whole report as HTML.
+
+    Args:
+        summary: of the run, with one document type.
+        documents: the test documents, in the order of the score files.
+    """
+    out = Path(summary.settings["out"])
+    ((doc_type, result),) = summary.results.items()
+    test = result["test"]
+    lines = {row: [line for _, line in read_lines(out / "scores" / f"{row}.jsonl")] for row in TUNING_ROWS}
+    before, after, dense = test["before"], test["after"], test["dense"]
+    body = [
+        cards(
+            [
+                (f"{before['accepted']:.0%} → {after['accepted']:.0%}", "queries accepted, before → after"),
+                (f"{before['top_opening']:.0%} → {after['top_opening']:.0%}", "begin with the most frequent word"),
+                (f"{dense['before']:.0%} → {dense['after']:.0%}", "found by the encoder alone, top 10"),
+                (str(after["documents"]), "test documents"),
+            ]
+        ),
+        dots(_dots(lines, summary.seed), title="Mean score on test documents, with 95 % intervals"),
+        _quality(test),
+        paragraph(
+            f"Score, after less before: {interval(test['difference'])}; sampled at temperature 0.7: "
+            f"{interval(test['difference_sampled'])}. Found in the top 10 by the encoder alone, which no reward has "
+            f"seen: {interval(dense['difference'])}."
+        ),
+        paragraph(
+            "Before, given openings: the model as it was, asked with the same beginnings as the tuned one. What that "
+            "row has is not the training's merit. Cheats work without a language model; a metric that they win is "
+            "worthless.",
+            soft=True,
+        ),
+        section("How the queries begin", _openings(lines), level=3),
+        section("Training", [_round(out, at, one) for at, one in enumerate(result["rounds"], 1)], level=3),
+        section("Samples to read", _samples(documents, lines), level=3),
+    ]
+    how = section(
+        "How it was made",
+        [facts(summary.settings, summary.hashes, summary.lm, summary.seconds, summary.peak_memory_mb)],
+    )
+    lead = (
+        "A language model tuned on the queries that retrieval rewards, in the compiled program that it was tuned for, "
+        "on test documents that nothing was compiled or tuned on."
+    )
+    return page("Tuned query generator", lead, [section(doc_type, body), how])
+
+
+def _dots(lines: Mapping[str, Sequence[Mapping[str, Any]]], seed: int) -> list[Dot]:
+    found = []
+    for row, name in TUNING_ROWS.items():
+        scores = [float(line["score"]) for line in lines[row]]
+        mean = paired_bootstrap([0.0] * len(scores), scores, seed=seed)
+        found.append(Dot(name, mean.score, mean.low, mean.high))
+    return found
+
+
+def _quality(test: Mapping[str, Any]) -> Html:
+    labelled = [(name, test[row]) for row, name in TUNING_ROWS.items()]
+    own = len(labelled)
+    labelled += [(f"cheat: {name.replace('_', ' ')}", row) for name, row in test["cheats"].items()]
+    rows = [[label, *(number(row[measure]) for measure in MEASURES)] for label, row in labelled]
+    head = ["", "score", "accepted", "hit@10", "copied 4-grams", "top opening"]
+    strong = {list(TUNING_ROWS).index("after")}
+    return table(head, rows, numbers=set(range(1, 6)), strong=strong, weak=set(range(own, len(rows))))
+
+
+def _openings(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Html]:
+    parts = []
+    for row in ("before", "after"):
+        counts = Counter(line["query"].split()[0].lower() for line in lines[row] if line["query"])
+        parts.append(paragraph(f"{TUNING_ROWS[row].capitalize()}:", soft=True))
+        parts.append(bars(dict(counts.most_common(10)), title=f"First words, {row}", whole=len(lines[row])))
+    return parts
+
+
+def _round(out: Path, at: int, result: Mapping[str, Any]) -> Html:
+    log = [line for _, line in read_lines(out / "rounds" / str(at) / "training" / "train.jsonl")]
+    sampled, pairs, training = result["sampled"], result["pairs"], result["training"]
+    parts = [
+        paragraph(
+            f"Round {at} ({result['loss']}): {sampled['candidates']:,} candidates for {sampled['documents']:,} "
+            f"documents, {sampled['accepted']:.0%} accepted; {pairs['pairs']:,} pairs; {training['steps']} steps, "
+            f"weights of step {training['best_step']} kept."
+        )
+    ]
+    for key, title in _CURVES.items():
+        points = [(float(line["step"]), float(line[key])) for line in log if key in line]
+        if len(points) > 1:
+            parts += [paragraph(f"{title}:", soft=True), curve(points, title=f"{title}, round {at}")]
+    parts.append(details(f"Round {at} in figures", dict(result)))
+    return join(parts)
+
+
+def _samples(documents: Sequence[Document], lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Html]:
+    found = [paragraph("Drawn at random, not chosen.", soft=True)]
+    for at, document in enumerate(documents[:_SAMPLES]):
+        queries = [
+            Html(f"<p><b>{TUNING_ROWS[row].capitalize()}:</b> {verdict(lines[row][at])}</p>")
+            for row in ("before", "after")
+        ]
+        found.append(
+            Html(f'<div class="sample">{paragraph(excerpt(document.full_text), soft=True)}{join(queries)}</div>')
+        )
+    return found
