@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dspy.lm15 import ContextLengthError, InvalidRequestError, Request
+from pydantic import BaseModel, ValidationError
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError, MissingPartError
 from inpars_plus.foundation.files import digest_file, read_json
@@ -58,11 +59,13 @@ class LocalModel:
             file's SHA-256.
         path: the file.
         openings: beginnings of an answer that a tuned generator goes on from; empty for other models.
+        tuned_for: digest of the program that a tuned generator was tuned for; empty for other models.
     """
 
     name: str
     path: Path
     openings: tuple[str, ...] = ()
+    tuned_for: str = ""
 
 
 def local_model(name: str) -> LocalModel:
@@ -76,6 +79,7 @@ def local_model(name: str) -> LocalModel:
         ConfigurationError: it is none of these, or the file is not there.
     """
     openings: tuple[str, ...] = ()
+    tuned_for = ""
     if name == "embedded":
         path, label = _embedded_path(), "embedded"
     elif name.startswith("gguf:"):
@@ -83,25 +87,38 @@ def local_model(name: str) -> LocalModel:
         label = f"gguf:{path.stem}"
     else:
         path = Path(name).expanduser() / TUNED_FILE
-        label, openings = f"tuned:{path.parent.name}", _openings(path.parent / TUNED_CARD)
+        label, (openings, tuned_for) = f"tuned:{path.parent.name}", _read_card(path.parent / TUNED_CARD)
     if not path.is_file():
         raise ConfigurationError(
             f"there is no local language model '{name}' (no file {path})",
             remedy="Name one of: embedded, gguf:PATH, the directory of a tuned generator",
         )
-    return LocalModel(f"{label}@{_model_digest(path)}", path, openings)
+    return LocalModel(f"{label}@{_model_digest(path)}", path, openings, tuned_for)
 
 
-def _openings(card: Path) -> tuple[str, ...]:
-    if not card.is_file():
-        return ()
-    content = read_json(card, kind="card of a tuned generator")
-    openings = content.get("openings", []) if isinstance(content, dict) else None
-    if not isinstance(openings, list) or not all(isinstance(one, str) for one in openings):
+class _Program(BaseModel):
+    digest: str = ""
+
+
+class _Card(BaseModel):
+    """What serving needs of a tuned generator's card."""
+
+    openings: tuple[str, ...] = ()
+    program: _Program = _Program()
+
+
+def _read_card(path: Path) -> tuple[tuple[str, ...], str]:
+    if not path.is_file():
+        return (), ""
+    try:
+        card = _Card.model_validate(read_json(path, kind="card of a tuned generator"))
+    except ValidationError as problem:
         raise InputError(
-            "the card of this tuned generator has no list of openings", place=str(card), remedy="Tune it again"
-        )
-    return tuple(openings)
+            f"this is no card of a tuned generator ({problem.errors()[0]['msg']})",
+            place=str(path),
+            remedy="Tune it again, or take the card away to serve the model as any other",
+        ) from problem
+    return card.openings, card.program.digest
 
 
 def _embedded_path() -> Path:
@@ -182,6 +199,7 @@ class EmbeddedEngine(Engine):
         store: where finished replies are kept and found again.
         budget: what may be spent.
         openings: see :attr:`inpars_plus.lms.engine.Engine.openings`.
+        tuned_for: see :attr:`inpars_plus.lms.engine.Engine.tuned_for`.
     """
 
     supports_response_schema = True
@@ -198,11 +216,13 @@ class EmbeddedEngine(Engine):
         store: ReplyStore | None = None,
         budget: Budget | None = None,
         openings: tuple[str, ...] = (),
+        tuned_for: str = "",
     ) -> None:
         identity = f"{name}|seed={seed}|single={single_stream}"
         super().__init__(name=name, identity=identity, store=store, budget=budget)
         self.path = path
         self.openings = openings
+        self.tuned_for = tuned_for
         self._seed = seed
         self._single_stream = single_stream
 

@@ -120,6 +120,8 @@ class Engine(ABC):
     """Whether the model does better with a plain completion prompt than with chat turns and field markers."""
     openings: tuple[str, ...] = ()
     """Beginnings of an answer that the model was tuned to go on from; programs give it one after the other."""
+    tuned_for: str = ""
+    """Digest of the compiled program that the model was tuned for."""
 
     def __init__(
         self, *, name: str, identity: str, store: ReplyStore | None = None, budget: Budget | None = None

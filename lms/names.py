@@ -74,6 +74,7 @@ def load_lm(
             store=store,
             budget=budget,
             openings=model.openings,
+            tuned_for=model.tuned_for,
         )
         tokens = max_tokens or _LOCAL_TOKENS
         try:

@@ -230,7 +230,7 @@ def _give_lm(program: dspy.Module, lm: dspy.LM | str, card: ProgramCard) -> None
         from inpars_plus.lms.names import load_lm
 
         lm = load_lm(lm)
-    if lm.model != card.lm:
+    if lm.model != card.lm and getattr(lm.engine, "tuned_for", "") != card.digest:
         warnings.warn(
             f"{card.path}: the program was compiled with {card.lm} and now runs with {lm.model}; "
             "its scores do not hold for that model",

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
+from inpars_plus.foundation.errors import ConfigurationError, InputError, MissingPartError
 from inpars_plus.lms import is_local, load_lm
 from inpars_plus.lms.embedded import local_model
 
@@ -30,6 +31,17 @@ def test_a_directory_with_a_model_is_a_tuned_generator(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"abc")
     assert is_local(str(tmp_path))
     assert local_model(str(tmp_path)).name == f"tuned:{tmp_path.name}@ba7816bf"
+
+
+def test_a_tuned_generator_brings_its_openings_and_names_its_program(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"abc")
+    card = {"openings": ["How", "Why"], "program": {"digest": "d1", "document_type": "faq"}, "settings": {}}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    lm = load_lm(str(tmp_path))
+    assert (lm.engine.openings, lm.engine.tuned_for) == (("How", "Why"), "d1")
+    (tmp_path / "card.json").write_text(json.dumps({"openings": 3}))
+    with pytest.raises(InputError, match=r"card\.json: this is no card of a tuned generator"):
+        load_lm(str(tmp_path))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
