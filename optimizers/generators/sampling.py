@@ -30,6 +30,7 @@ OPENINGS = ("How", "What", "Does", "Which", "Why", "Can", "Is", "When", "Effect 
 """Beginnings that are given to the model, in turn over the documents."""
 
 _LEAST_OPENINGS = 4
+_TOGETHER = 32
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,14 @@ def sample_candidates(
         ModelError: the model is dead or its cap is reached; what was sampled is kept by the store of replies.
     """
     prompts = [program.completion_prompt(document, lm) for document in documents]
+    given = [[""] * plan.free + plan.openings_for(number) * plan.draws for number in range(len(documents))]
+    # The first draw of a document reads it, the later ones find it read: so a document's draws are not asked for at
+    # once, and not so far apart that its keys and values have made room for others.
     tasks = [
-        (number, opening, draw)
-        for number in range(len(documents))
-        for draw, opening in enumerate([""] * plan.free + plan.openings_for(number) * plan.draws)
+        (number, given[number][draw], draw)
+        for start in range(0, len(documents), _TOGETHER)
+        for draw in range(plan.calls)
+        for number in range(start, min(start + _TOGETHER, len(documents)))
     ]
     stopped = threading.Event()
 
