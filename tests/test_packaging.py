@@ -167,7 +167,7 @@ def _declared(*extras: str) -> list[Requirement]:
 
 def test_everything_imported_is_declared() -> None:
     distributions = importlib.metadata.packages_distributions()
-    for_users = {canonicalize_name(need.name) for need in _declared("ir-datasets")} | WITHOUT_DEPENDENCIES
+    for_users = {canonicalize_name(need.name) for need in _declared("ir-datasets", "trl")} | WITHOUT_DEPENDENCIES
     for_developers = for_users | {canonicalize_name(need.name) for need in _declared("dev")}
     undeclared = set()
     for path in SOURCES:
@@ -196,7 +196,7 @@ def _constraints() -> dict[str, str]:
 
 def test_everything_that_gets_installed_is_pinned() -> None:
     pinned = _constraints()
-    todo = [(need, "pyproject.toml") for need in _declared("dev", "ir-datasets")]
+    todo = [(need, "pyproject.toml") for need in _declared("dev", "ir-datasets", "trl")]
     seen: set[tuple[str, frozenset[str]]] = set()
     missing = set()
     while todo:

@@ -22,7 +22,7 @@ from inpars_plus.foundation.errors import RunError
 
 __all__ = ["BENCHMARKS", "main"]
 
-BENCHMARKS = ("engine", "retrieval", "overhead", "imports")
+BENCHMARKS = ("engine", "retrieval", "overhead", "imports", "tuning")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
