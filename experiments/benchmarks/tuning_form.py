@@ -31,7 +31,7 @@ from inpars_plus.optimizers.generators.models import (
 )
 from inpars_plus.optimizers.generators.packing import completion_log_probabilities
 
-__all__ = ["FORMS", "main"]
+__all__ = ["FORMS", "StepLoss", "main", "own_loss", "trl_loss"]
 
 FORMS = ("packed", "plain", "trl")
 
@@ -39,7 +39,8 @@ _PROMPT_TOKENS = 245
 _COMPLETION_TOKENS = 12
 _RATE = 1e-4
 
-_LossOf = Callable[[list[DocumentPairs]], Tensor]
+StepLoss = Callable[[list[DocumentPairs]], Tensor]
+"""The loss of a step's documents."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     base = load_base("embedded", dtype=torch.float32 if given.single else pick_precision(device), device=device)
     model = add_lora(base, LoraSettings(), seed=0)
-    loss_of = _trl(base, model) if given.form == "trl" else _own(model, packed=given.form == "packed")
+    loss_of = trl_loss(base, model) if given.form == "trl" else own_loss(model, packed=given.form == "packed")
     batches = _batches(base, given.documents, given.completions, given.steps + 1)
     weights = list(trainable(model).values())
     optimizer = torch.optim.AdamW(weights, lr=_RATE, fused=True)
@@ -101,27 +102,29 @@ def _batches(base: BaseModel, documents: int, completions: int, count: int) -> l
     return [found[start : start + documents] for start in range(0, len(found), documents)]
 
 
-def _own(model: Any, *, packed: bool) -> _LossOf:
+def own_loss(model: Any, *, packed: bool, **settings: Any) -> StepLoss:
+    """Our loss of a batch; the settings are those of ``cpo_loss``."""
+
     def loss(batch: list[DocumentPairs]) -> Tensor:
         device = next(model.parameters()).device
         part = part_of(batch, packed=packed).to(device)
         sums = completion_log_probabilities(model, part.packed)[0]
         chosen, rejected = part.chosen, part.rejected
-        return cpo_loss(sums[chosen], sums[rejected], part.tokens[chosen], part.tokens[rejected])
+        return cpo_loss(sums[chosen], sums[rejected], part.tokens[chosen], part.tokens[rejected], **settings)
 
     return loss
 
 
-def _trl(base: BaseModel, model: Any) -> _LossOf:
-    """The loss of TRL's trainer on the same token ids."""
+def trl_loss(base: BaseModel, model: Any, **settings: Any) -> StepLoss:
+    """The loss of TRL's trainer on the same token ids; the settings are those of its ``CPOConfig``."""
     cpo = require("trl.experimental.cpo", install="pip install 'inpars-plus[trl]'", purpose="Comparing with TRL")
     datasets = require("datasets", install="pip install 'inpars-plus[trl]'", purpose="Comparing with TRL")
     folder = tempfile.mkdtemp()
     trainer = cpo.CPOTrainer(
         model=model,
         args=cpo.CPOConfig(
-            output_dir=folder, beta=0.1, cpo_alpha=1.0, max_length=1024, use_cpu=not torch.cuda.is_available(),
-            report_to=[], bf16=False, gradient_checkpointing=False,
+            output_dir=folder, max_length=1024, use_cpu=not torch.cuda.is_available(),
+            report_to=[], bf16=False, gradient_checkpointing=False, **{"beta": 0.1, "cpo_alpha": 1.0, **settings},
         ),
         train_dataset=datasets.Dataset.from_list([{"prompt": "a", "chosen": " b", "rejected": " c"}]),
         processing_class=base.tokenizer,
