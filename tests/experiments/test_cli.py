@@ -37,7 +37,9 @@ def test_an_error_is_one_sentence_and_code_2_and_debug_shows_where(
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("job", ["compile-programs", "generate-queries", "quickstart", "list-programs"])
+@pytest.mark.parametrize(
+    "job", ["compile-programs", "generate-queries", "tune-generator", "quickstart", "list-programs"]
+)
 def test_an_unknown_flag_is_one_sentence(job: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([job, "x", "--no-such-flag"]) == 2
     told = capsys.readouterr().err
@@ -69,7 +71,9 @@ def test_a_dry_run_of_the_command_needs_no_more_than_a_corpus(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["compile_programs", "generate_queries", "quickstart", "list_programs"])
+@pytest.mark.parametrize(
+    "name", ["compile_programs", "generate_queries", "tune_generator", "quickstart", "list_programs"]
+)
 @pytest.mark.parametrize("way", ["file", "module"])
 def test_a_job_is_a_script_and_a_module_too(tree: Path, name: str, way: str) -> None:
     target = [str(tree / "experiments" / f"{name}.py")] if way == "file" else ["-m", f"inpars_plus.experiments.{name}"]

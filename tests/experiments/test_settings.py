@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.experiments import compile_programs, generate_queries, quickstart
+from inpars_plus.experiments import compile_programs, generate_queries, quickstart, tune_generator
 from inpars_plus.experiments.settings import JobSettings, JobText, default_settings, parse_settings
 from inpars_plus.foundation import ConfigurationError
 
@@ -14,6 +14,7 @@ JOBS: list[tuple[type[JobSettings], JobText]] = [
     (compile_programs.CompileSettings, compile_programs.TEXT),
     (generate_queries.GenerateSettings, generate_queries.TEXT),
     (quickstart.QuickstartSettings, quickstart.TEXT),
+    (tune_generator.TuneSettings, tune_generator.TEXT),
 ]
 NEEDED = ["--corpus", "python-docs", "--out", "runs/x"]
 
