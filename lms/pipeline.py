@@ -35,10 +35,12 @@ _SEQUENCES = 96
 _BATCHED_TOKENS = 512
 """Most tokens of one step. The smallest of the sizes tried was the fastest on two cores."""
 _CACHED_TOKENS = 32_768
-"""Tokens whose keys and values are kept, about 23 kB each with the embedded model. Requests wait while it is full."""
+"""Tokens whose keys and values are kept, about 23 kB each with the embedded model. Requests wait until theirs fit."""
 _PLAIN_SEQUENCES = 24
 """Most requests at once without a prefix cache: each holds keys and values of its own."""
 _PLAIN_CACHED_TOKENS = 16_384
+_LONGEST_REPLY = 4096
+"""No reply is waited for as if it were longer; without a limit, the engine's is the model's context."""
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 0.03
 """Longest wait between two requests for a batch to fill up again; a caller needs about 3 ms from reply to request."""
@@ -58,6 +60,19 @@ class Generated:
     tokens: list[int]
     log_probabilities: list[float]
     cut: bool
+
+
+@dataclass(frozen=True)
+class _Request:
+    tokens: list[int]
+    config: Any
+    future: Future[Generated]
+
+    @property
+    def size(self) -> int:
+        """Tokens that it may come to hold, in whole blocks."""
+        longest = len(self.tokens) + min(int(self.config.max_new_tokens), _LONGEST_REPLY)
+        return -(-longest // BLOCK) * BLOCK
 
 
 class Pipeline:
@@ -81,7 +96,8 @@ class Pipeline:
         self._openvino: Any = require("openvino", install=_INSTALL, purpose="Running a local language model")
         scheduler = self._genai.SchedulerConfig()
         scheduler.cache_size = 0
-        scheduler.num_kv_blocks = (_CACHED_TOKENS if prefix_caching else _PLAIN_CACHED_TOKENS) // BLOCK
+        self._capacity = _CACHED_TOKENS if prefix_caching else _PLAIN_CACHED_TOKENS
+        scheduler.num_kv_blocks = self._capacity // BLOCK
         scheduler.enable_prefix_caching = prefix_caching
         sequences = _SEQUENCES if prefix_caching else _PLAIN_SEQUENCES
         scheduler.max_num_seqs = sequences
@@ -96,11 +112,13 @@ class Pipeline:
             ) from problem
         self._tokenizer = self._pipeline.get_tokenizer()
         # The tokenizer cuts silently at the model's context; a text that fills it was probably cut.
-        self.context_tokens = len(self._encode("a " * 200_000))
+        self.context_tokens = min(len(self._encode("a " * 200_000)), self._capacity)
         self._guard = PrefixGuard() if prefix_caching else None
         self._plain: Pipeline | None = None
         self._limit = 1 if one_at_a_time else 4 * sequences if prefix_caching else sequences
-        self._inbox: queue.SimpleQueue[tuple[list[int], Any, Future[Generated]] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._held: _Request | None = None  # taken out of the inbox, but does not fit yet
+        self._sizes: dict[Any, int] = {}  # of the requests that run
         self._failure: DeadModelError | None = None
         self._requests = 0
         self._crowd = 0  # how many requests ran at once lately
@@ -151,7 +169,7 @@ class Pipeline:
         with self._lock:
             problem = self._failure
             if problem is None:
-                self._inbox.put((list(tokens), config, future))
+                self._inbox.put(_Request(list(tokens), config, future))
         if problem is not None:
             future.set_exception(problem)
         return future
@@ -188,7 +206,7 @@ class Pipeline:
                 self._pipeline.step()
                 for handle in [handle for handle in active if handle.get_status() != self._running]:
                     self._finish(handle, active[handle])
-                    del active[handle]
+                    del active[handle], self._sizes[handle]
             problem: DeadModelError = self._failure or DeadModelError("the language model is shut down")
         except BaseException as caught:  # whatever it is, callers wait for it
             problem = DeadModelError(
@@ -203,11 +221,13 @@ class Pipeline:
             if not future.done():
                 future.set_exception(problem)
         self._abandon(list(active))
+        if self._held is not None:
+            self._held.future.set_exception(problem)
         with contextlib.suppress(queue.Empty):
             while True:
                 item = self._inbox.get_nowait()
                 if item is not None:
-                    item[2].set_exception(problem)
+                    item.future.set_exception(problem)
 
     def _leave(self, ticket: Ticket, done: Future[Generated], echoed: int) -> None:
         assert self._guard is not None
@@ -224,23 +244,34 @@ class Pipeline:
     def _gather(self, active: dict[Any, Future[Generated]]) -> bool:
         """Add what waits; sleep while there is nothing to do. False when the pipeline is to end."""
         before = self._crowd
+        if self._held is not None and self._failure is not None:
+            return False
         while len(active) < self._limit:
-            patience = self._patience(len(active), before)
-            try:
-                item = self._inbox.get(block=patience != 0, timeout=patience)
-            except queue.Empty:
-                if patience and len(active) < self._crowd:
-                    self._crowd = 0
-                return True
+            item = self._held
+            if item is None:
+                patience = self._patience(len(active), before)
+                try:
+                    item = self._inbox.get(block=patience != 0, timeout=patience)
+                except queue.Empty:
+                    if patience and len(active) < self._crowd:
+                        self._crowd = 0
+                    return True
             if item is None:
                 return False
-            tokens, config, future = item
+            # A request that does not fit beside the others would be dropped by the engine. What prompts share is
+            # counted for each, so this is on the safe side.
+            if active and sum(self._sizes.values()) + item.size > self._capacity:
+                self._held = item
+                return True
+            self._held = None
             self._requests += 1
             try:
-                ids = self._openvino.Tensor(np.array([tokens], dtype=np.int64))
-                active[self._pipeline.add_request(self._requests, ids, config)] = future
+                ids = self._openvino.Tensor(np.array([item.tokens], dtype=np.int64))
+                handle = self._pipeline.add_request(self._requests, ids, item.config)
             except Exception as problem:  # a bad setting of one request must not end the others
-                future.set_exception(problem)
+                item.future.set_exception(problem)
+            else:
+                active[handle], self._sizes[handle] = item.future, item.size
             self._crowd = max(self._crowd, len(active))
         return True
 

@@ -68,3 +68,19 @@ def test_a_lone_caller_is_not_kept_waiting(pipeline: Pipeline) -> None:
     for number in range(3):
         _ask(pipeline, f"{number} and")
     assert pipeline._patience(1, 1) == 0.0
+
+
+@pytest.mark.slow
+def test_requests_that_do_not_fit_together_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inpars_plus.lms.pipeline._PLAIN_CACHED_TOKENS", 1024)
+    small = Pipeline(local_model("embedded").path, prefix_caching=False)
+    config = small.config(max_new_tokens=2, do_sample=False, ignore_eos=True)
+    prompts = [small.encode(f"{number} " + "water boils when it is hot, " * 60) for number in range(6)]
+    assert sum(map(len, prompts)) > 2048
+    assert max(map(len, prompts)) < 1000
+    waiting = [small.submit(prompt, config) for prompt in prompts]
+    assert [len(future.result(timeout=120).tokens) for future in waiting] == [2] * 6
+    assert small.context_tokens == 1024
+    last = [small.submit(prompt, config) for prompt in prompts]
+    small.close()
+    assert all(future.done() for future in last)
