@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, document
 from inpars_plus.foundation import JSON, ConfigurationError, bar, digest_file, read_lines, say, write_json
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.files import append_lines
+from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
 from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
 from inpars_plus.metrics.query_metric import Judged, summarize
@@ -230,6 +230,7 @@ class Tuning:
         folder = settings.out / self._work(number)
         before = None if number == 1 else self._adapter(number - 1)
         release_pipelines()  # the memory of serving is needed for training
+        give_back_memory()
         result = train_round(
             base_name=settings.base or settings.lm,
             pairs=read_pairs(folder / "pairs.jsonl"),
@@ -244,8 +245,7 @@ class Tuning:
             metric=self.bench.metric,
             validation=self.documents.validation,
         )
-        gc.collect()
-        release_pipelines()
+        give_back_memory()
         return result
 
     def _adapter(self, number: int) -> Path:

@@ -10,7 +10,9 @@ import dspy
 import torch
 
 from inpars_plus.corpora import Document
+from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.progress import bar
+from inpars_plus.lms.embedded import release_pipelines
 from inpars_plus.metrics.query_metric import QueryMetric
 from inpars_plus.optimizers.generators.batches import group_pairs, part_of
 from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, write_gguf
@@ -80,6 +82,7 @@ def train_round(
         probe=part_of(documents[:_PROBE_DOCUMENTS]),
     )
     trained = trainer.train(documents)
+    give_back_memory()
     model.save_pretrained(folder / "adapter", safe_serialization=True)
     with bar("Writing the tuned model", None):
         merged = merge_adapters(model.to(torch.float32))
@@ -101,7 +104,10 @@ def _validation(
 
     def reward(model: Any) -> float:
         texts = greedy_completions(model, base, prompts)
+        give_back_memory()
         judged = metric.judge([(document, text or None) for document, text in zip(documents, texts, strict=True)])
+        release_pipelines()  # the scorer's; it is loaded again in seconds, and training needs the room
+        give_back_memory()
         return sum(one.score for one in judged) / len(judged)
 
     return reward

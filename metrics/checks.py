@@ -28,8 +28,10 @@ __all__ = [
     "WORD_COUNT_LIMITS",
     "check_query",
     "copied_share",
+    "document_stems",
     "is_near_duplicate",
     "own_words_share",
+    "stem",
 ]
 
 WORD_COUNT_LIMITS = (3, 20)
@@ -125,12 +127,13 @@ def own_words_share(query: str, document: Document) -> float:
     content = [word for word in content_words(query) if word not in _FRAME_WORDS]
     if not content:
         return 0.0
-    known = _document_stems(document.full_text)
-    return sum(_stem(word) not in known for word in content) / len(content)
+    known = document_stems(document.full_text)
+    return sum(stem(word) not in known for word in content) / len(content)
 
 
 @lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """The English Snowball stem of a word in lower case."""
     return str(_stemmer().stemWord(word))
 
 
@@ -142,7 +145,8 @@ def _stemmer() -> Stemmer.Stemmer:
 
 
 @lru_cache(maxsize=4096)
-def _document_stems(text: str) -> frozenset[str]:
+def document_stems(text: str) -> frozenset[str]:
+    """The stems of a text's words."""
     return frozenset(_stemmer().stemWords(words(text)))
 
 

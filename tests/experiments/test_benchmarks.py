@@ -63,11 +63,20 @@ def test_the_engine_and_transformers_write_the_same_number_of_tokens() -> None:
     assert result.lm.completion_tokens == result.lm.calls * result.figures["new_tokens"]
 
 
+@pytest.mark.model
+@pytest.mark.slow
+def test_all_forms_of_a_training_step_have_the_same_loss() -> None:
+    result = importlib.import_module("inpars_plus.experiments.benchmarks.tuning").measure(quick=True)
+    assert len(result.rows) >= 3
+    assert result.rows[-1].met is True
+    assert all(row.value > 0 for row in result.rows[:-1])
+
+
 def test_all_results_come_into_one_summary_without_a_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--only", "imports", "retrieval", "--out", str(tmp_path)]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary["results"]) == {"date", "machine", "imports", "retrieval"}
-    assert set(BENCHMARKS) == {"engine", "retrieval", "overhead", "imports"}
+    assert set(BENCHMARKS) == {"engine", "retrieval", "overhead", "imports", "tuning"}
     assert "import inpars_plus.programs" in capsys.readouterr().out
 
 
