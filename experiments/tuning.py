@@ -90,16 +90,20 @@ class Tuning:
         }
 
     def _check_base(self) -> None:
-        """Refuse another tokenizer before anything is paid for."""
+        """Refuse a base that cannot be served, or that has another tokenizer, before anything is paid for."""
         base, lm = self.settings.base, self.settings.lm
-        if base is None or base == lm or self._make_lm is not None:
+        if base is None or base == lm:
             return
         inputs: dict[str, JSON] = {"base": self._model_digest(base), "lm": self._model_digest(lm)}
 
         def work() -> None:
+            from inpars_plus.optimizers.generators.export import check_exportable
             from inpars_plus.optimizers.generators.models import check_tokens, load_base
 
-            check_tokens(load_base(base), shared_pipeline(local_model(lm).path))
+            loaded = load_base(base)
+            check_exportable(loaded)
+            if is_local(lm):
+                check_tokens(loaded, shared_pipeline(local_model(lm).path))
 
         self.steps.do("check the base model", inputs, work)
 

@@ -18,7 +18,7 @@ from inpars_plus.foundation.files import replacing
 from inpars_plus.foundation.parts import require
 from inpars_plus.optimizers.generators.models import BaseModel
 
-__all__ = ["GGUF_ARCHITECTURES", "merge_adapters", "save_weights", "write_gguf"]
+__all__ = ["GGUF_ARCHITECTURES", "check_exportable", "merge_adapters", "save_weights", "write_gguf"]
 
 GGUF_ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """``model_type`` of ``transformers`` → architecture of GGUF. Others are not written as GGUF."""
@@ -46,6 +46,23 @@ def save_weights(model: Any, tokenizer: Any, directory: Path, *, dtype: torch.dt
         raise _unwritten(directory, problem) from problem
 
 
+def check_exportable(base: BaseModel) -> None:
+    """Refuse a model that could be tuned, but not served afterwards.
+
+    Raises:
+        ConfigurationError: GGUF has no name for this architecture, or its tokenizer is of another kind.
+    """
+    kind = base.model.config.model_type
+    if kind not in GGUF_ARCHITECTURES:
+        raise ConfigurationError(
+            f"models of type '{kind}' are not written as GGUF",
+            place=str(base.path),
+            remedy=f"Tune one of: {', '.join(GGUF_ARCHITECTURES)}",
+        )
+    if not base.is_gguf:
+        _tokenizer_parts(base)
+
+
 def write_gguf(base: BaseModel, model: Any, path: Path) -> None:
     """Write a merged model as GGUF with 8-bit weights.
 
@@ -59,15 +76,9 @@ def write_gguf(base: BaseModel, model: Any, path: Path) -> None:
         RunError: the disk is full or cannot be written.
     """
     gguf = require("gguf", install="pip install gguf", purpose="Writing a GGUF file")
+    check_exportable(base)
     config = model.config
-    architecture = GGUF_ARCHITECTURES.get(config.model_type)
-    if architecture is None:
-        raise ConfigurationError(
-            f"models of type '{config.model_type}' are not written as GGUF",
-            place=str(base.path),
-            remedy=f"Serve the directory 'hf' of the tuned generator with vLLM, or tune one of: "
-            f"{', '.join(GGUF_ARCHITECTURES)}",
-        )
+    architecture = GGUF_ARCHITECTURES[config.model_type]
     try:
         with replacing(path) as temporary:
             writer = gguf.GGUFWriter(temporary, architecture)
@@ -117,16 +128,9 @@ def _describe(gguf: Any, writer: Any, architecture: str, config: Any, base: Base
 
 
 def _add_tokenizer(gguf: Any, writer: Any, base: BaseModel) -> None:
-    """The byte-level BPE of Llama 3, Qwen and SmolLM; other kinds of tokenizers are refused."""
+    """The byte-level BPE of Llama 3, Qwen and SmolLM."""
     tokenizer = base.tokenizer
-    parts = json.loads(tokenizer.backend_tokenizer.to_str()) if hasattr(tokenizer, "backend_tokenizer") else {}
-    splitting = _splitting(parts)
-    if parts.get("model", {}).get("type") != "BPE" or splitting is None:
-        raise ConfigurationError(
-            "the base model's tokenizer is none that is written as GGUF",
-            place=str(base.path),
-            remedy="Serve the directory 'hf' of the tuned generator with vLLM, or start from a GGUF file of the model",
-        )
+    parts, splitting = _tokenizer_parts(base)
     size = base.model.config.vocab_size
     tokens = [f"[PAD{at}]" for at in range(size)]
     kinds = [int(gguf.TokenType.UNUSED)] * size
@@ -152,6 +156,20 @@ def _add_tokenizer(gguf: Any, writer: Any, base: BaseModel) -> None:
             add(token)
     if tokenizer.chat_template:
         writer.add_chat_template(tokenizer.chat_template)
+
+
+def _tokenizer_parts(base: BaseModel) -> tuple[dict[str, Any], str]:
+    """The tokenizer's description, and how GGUF calls its way of cutting; tokenizers of other kinds are refused."""
+    tokenizer = base.tokenizer
+    parts = json.loads(tokenizer.backend_tokenizer.to_str()) if hasattr(tokenizer, "backend_tokenizer") else {}
+    splitting = _splitting(parts)
+    if parts.get("model", {}).get("type") != "BPE" or splitting is None:
+        raise ConfigurationError(
+            "the base model's tokenizer is none that is written as GGUF",
+            place=str(base.path),
+            remedy="Start from a GGUF file of the model",
+        )
+    return parts, splitting
 
 
 def _splitting(parts: dict[str, Any]) -> str | None:
