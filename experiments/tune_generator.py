@@ -55,6 +55,7 @@ class TuneSettings(BenchSettings):
         "rounds of sampling and training; the tuned model samples from the second on", metavar="N", ge=1
     )
     pairs_rule: Literal["reward", "three-candidates", "threshold", "random"] = option("how pairs are chosen")
+    guarded: bool = option("reward by checks, likeness and retrieval; without, by retrieval alone, to see what wins it")
     loss: Literal["cpo", "sft", "sft-cpo"] = option("what is trained; sft-cpo begins with a round of SFT")
     train_documents: int = option("candidates are sampled for so many documents, a round", metavar="N", ge=4)
     validation_documents: int = option("training keeps the best weights on so many; 0 for the last", metavar="N", ge=0)
@@ -66,7 +67,11 @@ class TuneSettings(BenchSettings):
 
 
 def tune_generator(
-    settings: TuneSettings, *, make_lm: MakeLm | None = None, scorer: Scorer | None = None
+    settings: TuneSettings,
+    *,
+    make_lm: MakeLm | None = None,
+    scorer: Scorer | None = None,
+    replies: Path | None = None,
 ) -> Summary | None:
     """Tune, score, and write the generator, summary and report.
 
@@ -74,6 +79,7 @@ def tune_generator(
         settings: of the job.
         make_lm: makes the language models instead of their names.
         scorer: of naturalness, instead of the embedded model.
+        replies: file of the store of replies, for runs that share it.
 
     Returns:
         The summary that was written; ``None`` after a dry run.
@@ -93,7 +99,9 @@ def tune_generator(
         return None
     with (
         Run(settings.out) as run_,
-        contextlib.closing(Workbench(settings, directory=run_.directory, make_lm=make_lm, scorer=scorer)) as bench,
+        contextlib.closing(
+            Workbench(settings, directory=run_.directory, make_lm=make_lm, scorer=scorer, replies=replies)
+        ) as bench,
     ):
         say(f"{len(bench.corpus):,} documents")
         steps = Steps(run_)

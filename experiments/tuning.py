@@ -28,7 +28,7 @@ from inpars_plus.foundation.files import append_lines
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
 from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
-from inpars_plus.metrics.query_metric import Judged, summarize
+from inpars_plus.metrics.query_metric import Judged, retrieval_score, summarize
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
 from inpars_plus.optimizers.generators.pairs import (
     PairSettings,
@@ -129,6 +129,7 @@ class Tuning:
             "retriever": settings.retriever,
             "samples": settings.samples,
             "openings": list(openings),
+            "guarded": settings.guarded,
             "seed": settings.seed,
             "single_stream": settings.single_stream,
         }
@@ -141,6 +142,7 @@ class Tuning:
         pairs_inputs: dict[str, JSON] = {
             "candidates": digest_file(settings.out / files[0]),
             "rule": settings.pairs_rule,
+            "guarded": settings.guarded,
             "seed": settings.seed,
         }
         pairs = self.steps.do(
@@ -194,9 +196,10 @@ class Tuning:
             verdicts = self.bench.metric.judge([(documents[at], sampled[at][turn].text) for at in there])
             judged.update({(at, turn): verdict for at, verdict in zip(there, verdicts, strict=True)})
         scored = [
-            ScoredCandidate.of(candidate, judged[at, turn])
+            ScoredCandidate.of(candidate, one, None if settings.guarded else retrieval_score(one.rank))
             for at, found in enumerate(sampled)
             for turn, candidate in enumerate(found)
+            for one in [judged[at, turn]]
         ]
         path = settings.out / self._work(number) / "candidates.jsonl"
         path.unlink(missing_ok=True)
@@ -217,7 +220,11 @@ class Tuning:
         for _, line in read_lines(folder / "candidates.jsonl"):
             one = ScoredCandidate.model_validate(line)
             candidates.setdefault(one.document_id, []).append(one)
-        pairs = choose_pairs(candidates, PairSettings(rule=self.settings.pairs_rule), seed=self.settings.seed)
+        pairs = choose_pairs(
+            candidates,
+            PairSettings(rule=self.settings.pairs_rule, guarded=self.settings.guarded),
+            seed=self.settings.seed,
+        )
         if len(pairs) < _LEAST_PAIRS:
             raise InputError(
                 f"{len(candidates)} documents gave {len(pairs)} preference pairs, but {_LEAST_PAIRS} are needed",
@@ -247,7 +254,7 @@ class Tuning:
             program=self.program,
             lm=self.bench.lm,
             metric=self.bench.metric,
-            validation=self.documents.validation,
+            validation=self.documents.validation if settings.validation_documents else [],
         )
         give_back_memory()
         return result

@@ -84,6 +84,8 @@ class Workbench:
         directory: where finished replies are kept; ``None`` keeps none, for a dry run.
         make_lm: makes the language models instead of :func:`inpars_plus.lms.load_lm`.
         scorer: scores how natural queries are, instead of the embedded model.
+        replies: file of the store of replies, for runs that share it; the default is ``replies.sqlite`` in the
+            directory.
     """
 
     def __init__(
@@ -93,8 +95,10 @@ class Workbench:
         directory: Path | None,
         make_lm: MakeLm | None = None,
         scorer: Scorer | None = None,
+        replies: Path | None = None,
     ) -> None:
         self.settings = settings
+        self._replies = replies
         self._directory = directory
         self._make_lm = make_lm
         self._scorer = scorer
@@ -117,7 +121,9 @@ class Workbench:
     @cached_property
     def store(self) -> ReplyStore | None:
         """Finished replies of this run."""
-        return None if self._directory is None else ReplyStore(self._directory / "replies.sqlite")
+        if self._directory is None:
+            return None
+        return ReplyStore(self._replies or self._directory / "replies.sqlite")
 
     @cached_property
     def lm(self) -> dspy.LM:

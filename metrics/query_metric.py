@@ -30,7 +30,7 @@ from inpars_plus.metrics.words import words
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.ranks import ranks_of_sources
 
-__all__ = ["HIT_DEPTH", "Judged", "QueryMetric", "summarize"]
+__all__ = ["HIT_DEPTH", "Judged", "QueryMetric", "retrieval_score", "summarize"]
 
 HIT_DEPTH = 10
 _SEARCH_DEPTH = 100
@@ -178,7 +178,7 @@ class QueryMetric:
             query=query,
             accepted=reason is None,
             reason=reason,
-            score=gate * _retrieval(rank) * likeness(log_probabilities, own_words_share(query, document)),
+            score=gate * retrieval_score(rank) * likeness(log_probabilities, own_words_share(query, document)),
             rank=rank,
             copy4=copied,
             naturalness=mean,
@@ -230,7 +230,12 @@ def _gate(reason: str, copied: float) -> float:
     return _SLIP_GATE if reason in _SLIPS else 0.0
 
 
-def _retrieval(rank: int | None) -> float:
+def retrieval_score(rank: int | None) -> float:
+    """How well a query finds its document, in [0, 1]: nearly 1 in the top 10, falling with the rank's logarithm to 0.
+
+    Args:
+        rank: 1-based; ``None`` where the document was not found.
+    """
     if rank is None:
         return 0.0
     if rank <= HIT_DEPTH:

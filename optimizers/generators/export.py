@@ -16,7 +16,7 @@ import torch
 from inpars_plus.foundation.errors import ConfigurationError, RunError
 from inpars_plus.foundation.files import replacing
 from inpars_plus.foundation.parts import require
-from inpars_plus.optimizers.generators.models import BaseModel
+from inpars_plus.optimizers.generators.models import BaseModel, silent
 
 __all__ = ["GGUF_ARCHITECTURES", "check_exportable", "merge_adapters", "save_weights", "write_gguf"]
 
@@ -40,8 +40,9 @@ def save_weights(model: Any, tokenizer: Any, directory: Path, *, dtype: torch.dt
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        model.to(dtype).save_pretrained(directory, safe_serialization=True)
-        tokenizer.save_pretrained(directory)
+        with silent(require("transformers", install="pip install transformers", purpose="Writing a tuned model")):
+            model.to(dtype).save_pretrained(directory, safe_serialization=True)
+            tokenizer.save_pretrained(directory)
     except OSError as problem:
         raise _unwritten(directory, problem) from problem
 

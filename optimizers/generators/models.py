@@ -25,7 +25,16 @@ from inpars_plus.lms.embedded import local_model
 if TYPE_CHECKING:
     from inpars_plus.lms.pipeline import Pipeline
 
-__all__ = ["BaseModel", "LoraSettings", "add_lora", "check_tokens", "load_base", "pick_precision", "trainable"]
+__all__ = [
+    "BaseModel",
+    "LoraSettings",
+    "add_lora",
+    "check_tokens",
+    "load_base",
+    "pick_precision",
+    "silent",
+    "trainable",
+]
 
 _PROBES = (
     "Write a search query.\n\nDocument: Water boils at 100 °C (212 °F).\nWords: boils, water\nQuery: boiling point?",
@@ -137,7 +146,7 @@ def load_base(name: str, *, dtype: torch.dtype = torch.float32, device: torch.de
         require("gguf", install="pip install gguf", purpose="Reading a GGUF file for tuning")
         source = {"gguf_file": path.name}
     try:
-        with _silent(transformers):
+        with silent(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **_only(settings))
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, attn_implementation="sdpa", **source, **settings
@@ -206,8 +215,8 @@ def trainable(model: Any) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _silent(transformers: Any) -> Iterator[None]:
-    """Loading takes seconds; bars and advice of others are not ours to show."""
+def silent(transformers: Any) -> Iterator[None]:
+    """Inside, ``transformers`` shows nothing: loading and saving take seconds, and its bars and advice are not ours."""
     logging = transformers.utils.logging
     level = logging.get_verbosity()
     logging.set_verbosity_error()

@@ -1,0 +1,163 @@
+"""What each part of tuning is worth: one table of variants, resumable, with shared samples.
+
+    python -m inpars_plus.experiments.ablate_tuning --corpus DOCS --programs runs/docs --out runs/ablation
+
+Every variant is a run of ``tune-generator`` in a directory of its own. They share the store of replies, so what one has
+sampled or scored before tuning costs the others nothing. Stopped or killed, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.experiments.settings import make_settings
+from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
+from inpars_plus.experiments.workbench import MakeLm
+from inpars_plus.foundation import LmUsage, Summary, log_to_stderr, read_lines, say, write_summary
+from inpars_plus.lms.scoring import Scorer
+from inpars_plus.metrics.significance import paired_bootstrap
+
+__all__ = ["SEEDS", "VARIANTS", "ablate_tuning", "main"]
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "cpo": {"loss": "cpo", "rounds": 1},
+    "sft-cpo": {"loss": "sft-cpo", "rounds": 2},
+    "sft": {"loss": "sft", "rounds": 1},
+    "cpo, 2 rounds": {"loss": "cpo", "rounds": 2},
+    "cpo, 3 rounds": {"loss": "cpo", "rounds": 3},
+    "random pairs": {"loss": "cpo", "rounds": 1, "pairs_rule": "random"},
+    # Validation would stop the cheating that this variant is there to show.
+    "without guards": {"loss": "cpo", "rounds": 1, "guarded": False, "validation_documents": 0},
+}
+"""Variant → the settings in which it differs."""
+
+SEEDS = {"cpo": 3, "sft-cpo": 3}
+"""How many seeds a variant has, if not one."""
+
+_COLUMNS = ("score", "accepted", "hit@10", "copy4", "top_opening")
+
+
+def ablate_tuning(
+    shared: Mapping[str, Any],
+    out: Path,
+    *,
+    only: Sequence[str] = (),
+    make_lm: MakeLm | None = None,
+    scorer: Scorer | None = None,
+) -> Summary:
+    """Run the variants and compare them.
+
+    Args:
+        shared: settings of ``tune-generator`` that all variants have; ``seed`` is the first seed.
+        out: directory; each variant and seed has a folder in it.
+        only: names of variants; all by default.
+        make_lm: makes the language models instead of their names.
+        scorer: of naturalness, instead of the embedded model.
+
+    Returns:
+        The summary that was written, with ``results.rows``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    seconds, memory, usage = 0.0, 0, LmUsage()
+    for name, changes in VARIANTS.items():
+        if only and name not in only:
+            continue
+        for seed in range(shared.get("seed", 0), shared.get("seed", 0) + SEEDS.get(name, 1)):
+            say(f"Variant '{name}', seed {seed}")
+            folder = out / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+            settings = make_settings(
+                TuneSettings, "tune-generator", **{**shared, **changes, "seed": seed, "out": folder}
+            )
+            summary = tune_generator(settings, make_lm=make_lm, scorer=scorer, replies=out / f"replies-{seed}.sqlite")
+            assert summary is not None
+            ((_, result),) = summary.results.items()
+            rows.append({"variant": name, "seed": seed, "folder": folder.name, "test": result["test"]})
+            seconds, memory = seconds + summary.seconds, max(memory, summary.peak_memory_mb)
+            usage += summary.lm
+    _compare(out, rows)
+    summary = Summary(
+        settings={name: str(value) for name, value in shared.items()},
+        seed=shared.get("seed", 0),
+        seconds=round(seconds, 1),
+        peak_memory_mb=memory,
+        lm=usage,
+        results={"rows": rows},
+    )
+    write_summary(out, summary)
+    return summary
+
+
+def _compare(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Add to each row its score less that of CPO with the same seed, paired by document."""
+    scores = {
+        (row["variant"], row["seed"]): {
+            line["document_id"]: float(line["score"])
+            for _, line in read_lines(out / row["folder"] / "scores/after.jsonl")
+        }
+        for row in rows
+    }
+    for row in rows:
+        own, other = scores[row["variant"], row["seed"]], scores.get(("cpo", row["seed"]))
+        if other is not None and row["variant"] != "cpo":
+            both = sorted(own.keys() & other.keys())
+            row["less_cpo"] = paired_bootstrap(
+                [other[name] for name in both], [own[name] for name in both], seed=row["seed"]
+            ).as_dict()
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = ["", "seed", *(f"{name.replace('_', ' ')}" for name in _COLUMNS), "sampled", "score less before", "less cpo"]
+    cells = []
+    for row in rows:
+        test = row["test"]
+        cells.append(
+            [
+                row["variant"],
+                str(row["seed"]),
+                *(number(test["after"][name]) for name in _COLUMNS),
+                number(test["after_sampled"]["accepted"]),
+                interval(test["difference"]),
+                interval(row["less_cpo"]) if "less_cpo" in row else "",
+            ]
+        )
+    test = rows[0]["test"]
+    for label, one in [
+        ("before", test["before"]),
+        *((f"cheat: {name}", cheat) for name, cheat in test["cheats"].items()),
+    ]:
+        cells.append([label.replace("_", " "), "", *(number(one[name]) for name in _COLUMNS), "", "", ""])
+    return text_table(head, cells, numbers=set(range(1, len(_COLUMNS) + 3)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all variants and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, help="as for tune-generator")
+    parser.add_argument("--programs", type=Path, required=True, help="as for tune-generator")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="directory (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed (default %(default)s)")
+    parser.add_argument("--train-documents", type=int, default=200, help="a round (default %(default)s)")
+    parser.add_argument("--test-documents", type=int, default=256, help="(default %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=[], help="these variants alone")
+    given = parser.parse_args(arguments)
+    log_to_stderr()
+    shared = {
+        "corpus": given.corpus,
+        "programs": given.programs,
+        "seed": given.seed,
+        "train_documents": given.train_documents,
+        "test_documents": given.test_documents,
+    }
+    summary = ablate_tuning(shared, given.out, only=given.only)
+    print(_table(summary.results["rows"]))
+    print(f"\nAll figures: {given.out / 'summary.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,44 @@
+"""The table of variants, with a scripted model and a tiny base."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.experiments.ablate_tuning import SEEDS, VARIANTS, ablate_tuning
+
+pytestmark = pytest.mark.slow
+
+
+def shared(corpus: Path, compiled: Path, tiny_directory: Path) -> dict[str, Any]:
+    small = {"lm": "scripted", "base": str(tiny_directory), "retriever": "bm25", "threads": 4, "samples": 8}
+    small |= {"train_documents": 40, "validation_documents": 4, "test_documents": 16, "seed": 0}
+    return {**small, "corpus": str(corpus), "programs": compiled}
+
+
+def test_variants_share_their_samples_and_are_compared_with_cpo(
+    corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inpars_plus.experiments.ablate_tuning.SEEDS", {"cpo": 2})
+    given = shared(corpus, compiled, tiny_directory)
+    first, sharing, alone, rest, again = (small.World(replies=small.write_candidate) for _ in range(5))
+    ablate_tuning(given, tmp_path, only=["cpo"], **first.parts)
+    ablate_tuning(given, tmp_path, only=["sft"], **sharing.parts)
+    ablate_tuning(given, tmp_path / "alone", only=["sft"], **alone.parts)
+    assert sharing.calls + 40 * 3 <= alone.calls  # 40 documents, at least three distinct prompts each
+
+    names = ["cpo", "sft", "random pairs", "without guards"]
+    summary = ablate_tuning(given, tmp_path, only=names, **rest.parts)
+    rows = summary.results["rows"]
+    assert [(row["variant"], row["seed"]) for row in rows] == [
+        ("cpo", 0), ("cpo", 1), ("sft", 0), ("random pairs", 0), ("without guards", 0),
+    ]  # fmt: skip
+    assert all(set(row["less_cpo"]) == {"score", "low", "high"} for row in rows if row["variant"] != "cpo")
+    assert ablate_tuning(given, tmp_path, only=names, **again.parts).results == summary.results
+    assert again.calls == 0
+
+
+def test_every_variant_with_several_seeds_is_one_of_them() -> None:
+    assert SEEDS.keys() <= VARIANTS.keys()
