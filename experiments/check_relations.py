@@ -1,0 +1,152 @@
+"""Does the check of relations see a swapped entity? Human queries against the same with a key term of another document.
+
+    INPARS_PLUS_COLLECTIONS=... python -m inpars_plus.experiments.check_relations --out runs/relations
+
+On each collection: the share of unchanged human queries that are flagged, and of swapped ones. ``--fit`` also fits the
+weights anew, on all collections and on all but one, and tells what the latter flag on the one that they have not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
+from inpars_plus.experiments.check_metric import COLLECTIONS
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.files import write_json
+from inpars_plus.foundation.summaries import Summary, peak_memory_mb, write_summary
+from inpars_plus.lms import load_scorer
+from inpars_plus.metrics.checks import document_stems, stem
+from inpars_plus.metrics.relations import FALSE_RELATION, RelationCheck, RelationSigns
+from inpars_plus.metrics.words import words
+from inpars_plus.programs import KeyTerms
+from inpars_plus.retrieval.encoders import load_encoder
+
+__all__ = ["main", "swapped_queries"]
+
+_TERMS = 12
+_DRAWS = 200
+
+
+def swapped_queries(
+    human: Sequence[tuple[Document, str]], corpus: Sequence[Document], *, seed: int
+) -> list[tuple[Document, str, str]]:
+    """Human queries with their foremost key term swapped for that of another document.
+
+    Args:
+        human: documents and human queries.
+        corpus: whose key terms are taken.
+        seed: draws the other document, whose term the first one must not have.
+
+    Returns:
+        Document, query and swapped query; those left out name no key term of their document.
+    """
+    key_terms, draw = KeyTerms.fit(corpus), random.Random(seed)
+    found = []
+    for document, query in human:
+        there = {stem(word) for word in words(query)}
+        term = next((one for one in key_terms.of(document, _TERMS) if stem(one.lower()) in there), None)
+        known = document_stems(document.full_text)
+        for _ in range(_DRAWS):
+            other = key_terms.of(draw.choice(corpus), 1)
+            if term is not None and other and stem(other[0].lower()) not in known:
+                place = re.search(rf"\b{re.escape(term)}\w?\b", query, flags=re.IGNORECASE)
+                if place is not None:
+                    found.append((document, query, query[: place.start()] + other[0] + query[place.end() :]))
+                break
+    return found
+
+
+def _measure(directory: Path, split: str, *, pairs: int, seed: int) -> tuple[list[RelationSigns], list[RelationSigns]]:
+    corpus = {document.id: document for document in open_corpus(str(directory)).documents() if not document.is_empty}
+    texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
+    judged = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
+    judged = [one for one in judged if one.document_id in corpus]
+    random.Random(seed).shuffle(judged)
+    human = [(corpus[one.document_id], texts[one.query_id]) for one in judged]
+    chosen = swapped_queries(human, list(corpus.values()), seed=seed)[:pairs]
+    check = RelationCheck(load_scorer(), load_encoder())
+    unchanged = check.signs([(document, query) for document, query, _ in chosen])
+    return unchanged, check.signs([(document, swapped) for document, _, swapped in chosen])
+
+
+def _fit(signs: Mapping[str, tuple[list[RelationSigns], list[RelationSigns]]]) -> npt.NDArray[np.float64]:
+    """Logistic regression; returns the weights and the intercept."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = [astuple(one) for both in signs.values() for kind in both for one in kind]
+    swapped = [kind for both in signs.values() for kind in (0, 1) for _ in both[kind]]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=10.0)).fit(np.array(rows), np.array(swapped))
+    scaler, regression = model.steps[0][1], model.steps[1][1]
+    weights = regression.coef_[0] / scaler.scale_
+    return np.append(weights, regression.intercept_[0] - (weights * scaler.mean_).sum())
+
+
+def _flagged(signs: Sequence[RelationSigns], weights: npt.NDArray[np.float64]) -> float:
+    values = np.array([astuple(one) for one in signs]) @ weights[:-1] + weights[-1]
+    return float((values > 0).mean())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write ``summary.json``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/relations"), help="directory for summary.json")
+    parser.add_argument("--pairs", type=int, default=200, help="human queries a collection (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="draws queries and entities (default %(default)s)")
+    parser.add_argument("--fit", action="store_true", help="fit the weights anew")
+    given = parser.parse_args(arguments)
+    root = os.environ.get("INPARS_PLUS_COLLECTIONS")
+    if not root:
+        raise ConfigurationError(
+            "INPARS_PLUS_COLLECTIONS is not set", remedy="Set it to a directory of BEIR collections"
+        )
+    started = time.monotonic()
+    signs = {
+        name: _measure(Path(root) / name, split, pairs=given.pairs, seed=given.seed)
+        for name, split in COLLECTIONS.items()
+    }
+    results: dict[str, Any] = {}
+    for name, (unchanged, swapped) in signs.items():
+        shares = [sum(one.probability > FALSE_RELATION for one in kind) / len(kind) for kind in (unchanged, swapped)]
+        results[name] = {"pairs": len(unchanged), "unchanged_flagged": shares[0], "swapped_flagged": shares[1]}
+        print(f"{name}: {shares[1]:.3f} of {len(swapped)} swapped queries flagged, {shares[0]:.3f} of the unchanged")
+        if given.fit:
+            weights = _fit({other: both for other, both in signs.items() if other != name})
+            unseen = [_flagged(kind, weights) for kind in (unchanged, swapped)]
+            results[name] |= {"unchanged_flagged_by_others": unseen[0], "swapped_flagged_by_others": unseen[1]}
+            print(f"  with weights of the other collections: {unseen[1]:.3f} swapped, {unseen[0]:.3f} unchanged")
+    if given.fit:
+        results["weights"] = [round(float(one), 4) for one in _fit(signs)]
+        print(f"weights and intercept of all: {results['weights']}")
+    write_json(
+        given.out / "signs.json", {name: [[astuple(s) for s in kind] for kind in both] for name, both in signs.items()}
+    )
+    settings = {"pairs": given.pairs}
+    write_summary(
+        given.out,
+        Summary(
+            settings=settings,
+            seed=given.seed,
+            seconds=time.monotonic() - started,
+            peak_memory_mb=peak_memory_mb(),
+            results=results,
+        ),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
