@@ -26,6 +26,7 @@ from inpars_plus.optimizers.generators.models import (
     LoraSettings,
     add_lora,
     load_base,
+    mixed_precision,
     pick_precision,
     trainable,
 )
@@ -38,6 +39,7 @@ FORMS = ("packed", "plain", "trl")
 _PROMPT_TOKENS = 245
 _COMPLETION_TOKENS = 12
 _RATE = 1e-4
+_PLAIN_ROWS = 8
 
 StepLoss = Callable[[list[DocumentPairs]], Tensor]
 """The loss of a step's documents."""
@@ -63,11 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds, memory, first = [], [], 0.0
     for number, batch in enumerate(batches):
         with timed() as watch:
-            loss = loss_of(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
+            value = 0.0
+            for part in _parts(batch, given.form):
+                loss = loss_of(part) * (len(part) / len(batch))
+                loss.backward()  # type: ignore[no-untyped-call]
+                value += float(loss.detach())
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            value = float(loss.detach())
         memory.append(torch.cuda.max_memory_allocated() // 2**20 if device == "cuda" else peak_memory_mb())
         if number == 0:
             first = value  # and its time is not counted: kernels are chosen, memory is taken
@@ -86,6 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     )
     return 0
+
+
+def _parts(batch: list[DocumentPairs], form: str) -> list[list[DocumentPairs]]:
+    """The documents of each forward pass: all of a step, or, a row for each completion, what memory has room for."""
+    together = max(1, _PLAIN_ROWS // len(batch[0].completions)) if form == "plain" else len(batch)
+    return [batch[start : start + together] for start in range(0, len(batch), together)]
 
 
 def _batches(base: BaseModel, documents: int, completions: int, count: int) -> list[list[DocumentPairs]]:
@@ -143,7 +153,10 @@ def trl_loss(base: BaseModel, model: Any, **settings: Any) -> StepLoss:
                 labels[number, len(row[0]) : len(whole)] = whole[len(row[0]) :]
             fields |= {f"{name}_input_ids": ids, f"{name}_attention_mask": mask, f"{name}_labels": labels}
         device = next(model.parameters()).device
-        value: Tensor = trainer.get_batch_loss_metrics(model, {key: one.to(device) for key, one in fields.items()})[0]
+        with mixed_precision(model):  # as its training loop has it with bf16=True
+            value: Tensor = trainer.get_batch_loss_metrics(model, {key: one.to(device) for key, one in fields.items()})[
+                0
+            ]
         return value
 
     return loss

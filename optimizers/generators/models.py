@@ -21,6 +21,7 @@ from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import digest_file
 from inpars_plus.foundation.parts import require
 from inpars_plus.lms.embedded import local_model
+from inpars_plus.optimizers.generators.attention import register_tree_attention
 
 if TYPE_CHECKING:
     from inpars_plus.lms.pipeline import Pipeline
@@ -31,6 +32,7 @@ __all__ = [
     "add_lora",
     "check_tokens",
     "load_base",
+    "mixed_precision",
     "pick_precision",
     "silent",
     "trainable",
@@ -149,7 +151,7 @@ def load_base(name: str, *, dtype: torch.dtype = torch.float32, device: torch.de
         with silent(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **_only(settings))
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, attn_implementation="sdpa", **source, **settings
+                folder, dtype=dtype, attn_implementation=register_tree_attention(), **source, **settings
             )
             model = _plain(transformers, model) if source else model
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as problem:
@@ -190,7 +192,12 @@ def add_lora(base: BaseModel, settings: LoraSettings, *, seed: int) -> Any:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for what it has renamed
-        return peft.get_peft_model(base.model, config)
+        model = peft.get_peft_model(base.model, config)
+    for module in model.modules():
+        if hasattr(module, "cast_input_dtype_enabled"):
+            # Autocast does it: a copy of each layer's input in single precision would double the memory.
+            module.cast_input_dtype_enabled = False
+    return model
 
 
 def check_tokens(base: BaseModel, pipeline: Pipeline) -> None:
@@ -214,6 +221,12 @@ def trainable(model: Any) -> dict[str, Tensor]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
+def mixed_precision(model: Any) -> Any:
+    """A context for forward passes: adapters in single precision compute in the precision of a model in bfloat16."""
+    weight = next(model.parameters())
+    return torch.autocast(weight.device.type, dtype=torch.bfloat16, enabled=weight.dtype == torch.bfloat16)
+
+
 @contextmanager
 def silent(transformers: Any) -> Iterator[None]:
     """Inside, ``transformers`` shows nothing: loading and saving take seconds, and its bars and advice are not ours."""
@@ -231,7 +244,9 @@ def _plain(transformers: Any, model: Any) -> Any:
     """A model read from GGUF without the mark of its quantization, which would keep it from being saved."""
     config = model.config
     del config.quantization_config
-    plain = transformers.AutoModelForCausalLM.from_config(config, dtype=model.dtype, attn_implementation="sdpa")
+    plain = transformers.AutoModelForCausalLM.from_config(
+        config, dtype=model.dtype, attn_implementation=register_tree_attention()
+    )
     plain.load_state_dict(model.state_dict())
     plain.generation_config = model.generation_config
     return plain

@@ -11,6 +11,7 @@ The plain form (:func:`pack_plain`), one row a sequence, is what the packed one 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +22,11 @@ import torch
 from torch import Tensor
 
 from inpars_plus.foundation.errors import InputError
+from inpars_plus.optimizers.generators.models import mixed_precision
 
-__all__ = ["Packed", "TokenPair", "completion_log_probabilities", "pack", "pack_plain"]
+__all__ = ["Packed", "TokenPair", "completion_log_probabilities", "pack", "pack_plain", "predicted_logits"]
+
+_LEAST_RUN = 128
 
 TokenPair = tuple[Sequence[int], Sequence[int]]
 """Token ids of a prompt and of a completion behind it."""
@@ -43,6 +47,8 @@ class Packed:
         owners: which sequence each completion token is of, shape (T,).
         count: number of sequences.
         nodes: tokens that are not padding.
+        segments: start and end of the trunk that all sequences share, then of the runs of branches behind it; no run
+            sees another. ``None`` where there are several rows.
     """
 
     tokens: Tensor
@@ -54,11 +60,12 @@ class Packed:
     owners: Tensor
     count: int
     nodes: int
+    segments: tuple[tuple[int, int], ...] | None = None
 
     def to(self, device: torch.device | str) -> Packed:
         """The same on a device."""
         moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return Packed(**moved, count=self.count, nodes=self.nodes)
+        return Packed(**moved, count=self.count, nodes=self.nodes, segments=self.segments)
 
 
 def pack(sequences: Sequence[TokenPair], *, multiple: int = 64) -> Packed:
@@ -92,15 +99,21 @@ def pack(sequences: Sequence[TokenPair], *, multiple: int = 64) -> Packed:
             path.append(node)
         completions.append(path[len(prompt) - 1 :])
     length = -(-len(tokens) // multiple) * multiple
+    order, segments = _branches(parents, length)
+    places = np.empty(len(tokens), dtype=np.int64)
+    places[order] = np.arange(len(tokens))
     visible = np.eye(length, dtype=bool)
     depth = np.zeros(length, dtype=np.int64)
-    for node, parent in enumerate(parents):
-        if parent >= 0:
-            visible[node] |= visible[parent]
-            depth[node] = depth[parent] + 1
     padded = np.zeros(length, dtype=np.int64)
-    padded[: len(tokens)] = tokens
-    return _packed(padded[None], depth[None], visible[None], completions, [0] * len(sequences), len(tokens))
+    for node, parent in enumerate(parents):
+        place = places[node]
+        padded[place] = tokens[node]
+        if parent >= 0:
+            visible[place] |= visible[places[parent]]
+            depth[place] = depth[places[parent]] + 1
+    paths = [[int(places[node]) for node in path] for path in completions]
+    found = _packed(padded[None], depth[None], visible[None], paths, [0] * len(sequences), len(tokens))
+    return dataclasses.replace(found, segments=segments)
 
 
 def pack_plain(sequences: Sequence[TokenPair]) -> Packed:
@@ -124,9 +137,6 @@ def pack_plain(sequences: Sequence[TokenPair]) -> Packed:
 def completion_log_probabilities(model: Any, packed: Packed) -> tuple[Tensor, Tensor]:
     """Log-probabilities of completions under a causal language model of ``transformers``.
 
-    The head of the model, its widest layer, is applied only where a completion token is predicted, in single
-    precision.
-
     Args:
         model: has ``model`` (the body), as ``transformers``' causal models have, and output embeddings; adapters in it
             count.
@@ -136,19 +146,63 @@ def completion_log_probabilities(model: Any, packed: Packed) -> tuple[Tensor, Te
         Sums over each completion's tokens, shape (count,), with gradients; and the log-probability of each completion
         token, shape (T,), in the order of ``packed.owners``.
     """
-    # get_base_model: what peft wraps; its layers hold the adapters.
-    causal: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
-    body: Any = causal.model
-    hidden = body(
-        input_ids=packed.tokens, attention_mask=packed.mask, position_ids=packed.positions, use_cache=False
-    ).last_hidden_state
-    states = hidden.reshape(-1, hidden.shape[-1])[packed.sources]
-    head: Any = causal.get_output_embeddings()
-    logits = head(states).float()
+    logits = predicted_logits(model, packed)
     chosen = logits[packed.predicted_from, packed.predicted]
     token_log_probabilities = chosen - torch.logsumexp(logits, dim=-1)[packed.predicted_from]
     sums = torch.zeros(packed.count, dtype=torch.float32, device=logits.device)
     return sums.index_add(0, packed.owners, token_log_probabilities), token_log_probabilities
+
+
+def predicted_logits(model: Any, packed: Packed) -> Tensor:
+    """What a model predicts at each of ``packed.sources``: logits in single precision, shape (S, vocabulary).
+
+    The head, the widest layer, is applied only where a completion token is predicted.
+    """
+    # get_base_model: what peft wraps; its layers hold the adapters.
+    causal: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    body: Any = causal.model
+    with mixed_precision(model):
+        hidden = body(
+            input_ids=packed.tokens,
+            attention_mask=packed.mask,
+            position_ids=packed.positions,
+            use_cache=False,
+            segments=packed.segments,
+        ).last_hidden_state
+        states = hidden.reshape(-1, hidden.shape[-1])[packed.sources]
+        logits: Tensor = causal.get_output_embeddings()(states)
+    return logits.float()
+
+
+def _branches(parents: Sequence[int], length: int) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
+    """The order of nodes in which every branch behind the trunk is contiguous, and the runs of it.
+
+    Args:
+        parents: of each node, -1 for none; a parent comes before its children.
+        length: with padding, which goes to the last run.
+    """
+    children = np.bincount(np.asarray(parents) + 1, minlength=len(parents) + 1)
+    trunk = 0
+    # The first sequence was laid out first, so the trunk is the first nodes.
+    while trunk < len(parents) and children[trunk] == 1:
+        trunk += 1
+    branch = np.full(len(parents), -1)
+    for node in range(trunk, len(parents)):
+        branch[node] = node if parents[node] == trunk - 1 else branch[parents[node]]
+    order = np.argsort(branch, kind="stable")
+    sizes = np.unique(branch[branch >= 0], return_counts=True)[1]
+    runs: list[tuple[int, int]] = []
+    start = end = trunk
+    for size in sizes:
+        end += int(size)
+        if end - start >= _LEAST_RUN:
+            runs.append((start, end))
+            start = end
+    if start < length and (start < end or not runs):
+        runs.append((start, end))
+    if runs:
+        runs[-1] = (runs[-1][0], length)
+    return order, ((0, trunk), *runs)
 
 
 def _packed(

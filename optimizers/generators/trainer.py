@@ -24,7 +24,7 @@ from inpars_plus.optimizers.generators.batches import DocumentPairs, Part, parts
 from inpars_plus.optimizers.generators.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from inpars_plus.optimizers.generators.losses import CpoVariant, NllReduction, cpo_loss, dpo_loss, rpo_loss, sft_loss
 from inpars_plus.optimizers.generators.models import trainable
-from inpars_plus.optimizers.generators.packing import completion_log_probabilities
+from inpars_plus.optimizers.generators.packing import completion_log_probabilities, predicted_logits
 
 __all__ = ["LossName", "Schedule", "TrainSettings", "Trained", "Trainer", "learning_rate_at"]
 
@@ -73,7 +73,7 @@ class TrainSettings:
     max_gradient: float = 1.0
     epochs: int = 1
     documents_per_step: int = 8
-    max_nodes: int = 1024
+    max_nodes: int = 2048
     max_tokens: int = 2048
     packed: bool = True
     checkpoint_every: int = 10
@@ -281,9 +281,9 @@ class Trainer:
         given texts and not on the tuned model's own.
         """
         part = part.to(self._accelerator.device)
-        tuned = _distributions(self._model, part)
+        tuned = predicted_logits(self._model, part.packed).log_softmax(-1)
         with self._model.disable_adapter():
-            base = _distributions(self._model, part)
+            base = predicted_logits(self._model, part.packed).log_softmax(-1)
         return float((tuned.exp() * (tuned - base)).sum(-1).mean())
 
     def _resume(self) -> Checkpoint:
@@ -331,13 +331,3 @@ def learning_rate_at(step: int, total: int, settings: TrainSettings) -> float:
         "inverse_sqrt": math.sqrt(max(warm, 1) / max(step + 1, 1)),
     }
     return settings.learning_rate * factors[settings.schedule]
-
-
-def _distributions(model: Any, part: Part) -> Tensor:
-    causal = model.get_base_model()
-    packed = part.packed
-    hidden = causal.model(
-        input_ids=packed.tokens, attention_mask=packed.mask, position_ids=packed.positions, use_cache=False
-    ).last_hidden_state
-    states = hidden.reshape(-1, hidden.shape[-1])[packed.sources]
-    return torch.log_softmax(causal.get_output_embeddings()(states).float(), dim=-1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from inpars_plus.optimizers.generators.models import BaseModel
+from inpars_plus.optimizers.generators.models import BaseModel, mixed_precision
 
 __all__ = ["greedy_completions"]
 
@@ -42,15 +42,16 @@ def greedy_completions(
         for row, at in enumerate(members):
             tokens[row, width - len(ids[at]) :] = torch.tensor(ids[at])
             mask[row, width - len(ids[at]) :] = 1
-        written = model.generate(
-            input_ids=tokens.to(device),
-            attention_mask=mask.to(device),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            use_cache=True,
-            eos_token_id=[base.end, *base.encode("\n")[:1]],
-            pad_token_id=base.end,
-        )
+        with mixed_precision(model):
+            written = model.generate(
+                input_ids=tokens.to(device),
+                attention_mask=mask.to(device),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                use_cache=True,
+                eos_token_id=[base.end, *base.encode("\n")[:1]],
+                pad_token_id=base.end,
+            )
         for row, at in enumerate(members):
             text = base.tokenizer.decode(written[row, width:], skip_special_tokens=True)
             texts[at] = text.strip().split("\n", 1)[0].strip()
