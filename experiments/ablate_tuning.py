@@ -2,13 +2,14 @@
 
     python -m inpars_plus.experiments.ablate_tuning --corpus DOCS --programs runs/docs --out runs/ablation
 
-Every variant is a run of ``tune-generator`` in a directory of its own. They share the store of replies, so what one has
-sampled or scored before tuning costs the others nothing. Stopped or killed, the same command goes on.
+Every variant is a run of ``tune-generator`` in a directory of its own, begun as a copy of the variant whose stages it
+shares: what was sampled, trained or scored there is not done again. Stopped or killed, the same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ __all__ = ["SEEDS", "VARIANTS", "ablate_tuning", "main"]
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "cpo": {"loss": "cpo", "rounds": 1},
-    "sft-cpo": {"loss": "sft-cpo", "rounds": 2},
     "sft": {"loss": "sft", "rounds": 1},
+    "sft-cpo": {"loss": "sft-cpo", "rounds": 2},
     "cpo, 2 rounds": {"loss": "cpo", "rounds": 2},
     "cpo, 3 rounds": {"loss": "cpo", "rounds": 3},
     "random pairs": {"loss": "cpo", "rounds": 1, "pairs_rule": "random"},
@@ -34,6 +35,16 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "without guards": {"loss": "cpo", "rounds": 1, "guarded": False, "validation_documents": 0},
 }
 """Variant → the settings in which it differs."""
+
+_SHARED: Mapping[str, tuple[str, ...]] = {
+    "sft": ("cpo",),
+    "sft-cpo": ("sft", "cpo"),
+    "cpo, 2 rounds": ("cpo",),
+    "cpo, 3 rounds": ("cpo, 2 rounds", "cpo"),
+    "random pairs": ("cpo",),
+    "without guards": ("cpo",),
+}
+"""Variant → those that it may begin as a copy of, the nearest first. Steps whose inputs differ are done again."""
 
 SEEDS = {"cpo": 3, "sft-cpo": 3}
 """How many seeds a variant has, if not one."""
@@ -69,7 +80,7 @@ def ablate_tuning(
             continue
         for seed in range(shared.get("seed", 0), shared.get("seed", 0) + SEEDS.get(name, 1)):
             say(f"Variant '{name}', seed {seed}")
-            folder = out / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+            folder = _begin(out, name, seed)
             settings = make_settings(
                 TuneSettings, "tune-generator", **{**shared, **changes, "seed": seed, "out": folder}
             )
@@ -90,6 +101,24 @@ def ablate_tuning(
     )
     write_summary(out, summary)
     return summary
+
+
+def _folder(out: Path, name: str, seed: int) -> Path:
+    return out / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+
+
+def _begin(out: Path, name: str, seed: int) -> Path:
+    """The folder of a variant, with the stages that another has finished."""
+    folder = _folder(out, name, seed)
+    finished = (_folder(out, other, seed) for other in _SHARED.get(name, ()))
+    source = next((other for other in finished if (other / "summary.json").is_file()), None)
+    if source is not None and not folder.exists():
+        half = folder.with_name(f"{folder.name}.copy")
+        shutil.rmtree(half, ignore_errors=True)
+        own = shutil.ignore_patterns("summary.json", "report.html", ".lock", "replies*")
+        shutil.copytree(source, half, ignore=own)
+        half.rename(folder)
+    return folder
 
 
 def _compare(out: Path, rows: Sequence[dict[str, Any]]) -> None:

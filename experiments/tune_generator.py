@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from inpars_plus.experiments.reports.tuning_report import TUNING_ROWS, tuning_report
+from pydantic import field_validator
+
+from inpars_plus.experiments.reports.tuning_report import tuning_report, tuning_rows
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, quality_table
 from inpars_plus.experiments.tuning import Tuning, program_and_documents
@@ -55,6 +57,19 @@ class TuneSettings(BenchSettings):
         "rounds of sampling and training; the tuned model samples from the second on", metavar="N", ge=1
     )
     pairs_rule: Literal["reward", "three-candidates", "threshold", "random"] = option("how pairs are chosen")
+    teacher: tuple[str, ...] = option(
+        "another model whose query for each train document is a candidate too; repeatable", metavar="NAME", default=()
+    )
+    human: Path | None = option(
+        "BEIR directory with queries that people wrote for documents; those for train documents are candidates too",
+        metavar="DIR",
+        default=None,
+    )
+    compare: tuple[str, ...] = option(
+        "another model, such as a generator tuned elsewhere, scored in the same program; repeatable",
+        metavar="NAME",
+        default=(),
+    )
     guarded: bool = option("reward by checks, likeness and retrieval; without, by retrieval alone, to see what wins it")
     loss: Literal["cpo", "sft", "sft-cpo"] = option("what is trained; sft-cpo begins with a round of SFT")
     train_documents: int = option("candidates are sampled for so many documents, a round", metavar="N", ge=4)
@@ -64,6 +79,11 @@ class TuneSettings(BenchSettings):
     learning_rate: float = option("the highest rate of the adapters", metavar="RATE", gt=0)
     epochs: int = option("passes over a round's pairs", metavar="N", ge=1)
     dry_run: bool = option("only tell documents, calls and minutes; no model is called, nothing is written")
+
+    @field_validator("teacher", "compare", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
 
 def tune_generator(
@@ -138,7 +158,7 @@ def tell(settings: TuneSettings, summary: Summary) -> str:
     parts = []
     for doc_type, result in summary.results.items():
         test = result["test"]
-        rows: dict[str, Any] = {name: test[row] for row, name in TUNING_ROWS.items()}
+        rows: dict[str, Any] = {name: test[row] for row, name in tuning_rows(settings.compare).items()}
         cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
         dense = test["dense"]
         parts.append(

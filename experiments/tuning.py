@@ -20,15 +20,16 @@ import dspy
 
 from inpars_plus.corpora import Document
 from inpars_plus.experiments.selection import TypeDocuments, documents_by_type
+from inpars_plus.experiments.tuning_samples import human_queries, judged_candidates, sample_round, sampling_plan
 from inpars_plus.experiments.tuning_scores import TuningScores
 from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, documents_digest
-from inpars_plus.foundation import JSON, ConfigurationError, bar, digest_file, read_lines, say, write_json
+from inpars_plus.foundation import JSON, ConfigurationError, digest, digest_file, read_lines, say, write_json
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.files import append_lines
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
-from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
-from inpars_plus.metrics.query_metric import Judged, retrieval_score, summarize
+from inpars_plus.lms.embedded import TUNED_FILE, TUNED_WEIGHTS, local_model, release_pipelines, shared_pipeline
+from inpars_plus.lms.torch_models import weights_digest
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
 from inpars_plus.optimizers.generators.pairs import (
     PairSettings,
@@ -37,7 +38,7 @@ from inpars_plus.optimizers.generators.pairs import (
     read_pairs,
     write_pairs,
 )
-from inpars_plus.optimizers.generators.sampling import OPENINGS, SamplePlan, sample_candidates, worthy_openings
+from inpars_plus.optimizers.generators.sampling import OPENINGS
 from inpars_plus.programs import list_programs, load_program
 
 if TYPE_CHECKING:
@@ -90,18 +91,16 @@ class Tuning:
         }
 
     def _check_base(self) -> None:
-        """Refuse a base that cannot be served, or that has another tokenizer, before anything is paid for."""
+        """Refuse a base that cannot be read, or that has another tokenizer, before anything is paid for."""
         base, lm = self.settings.base, self.settings.lm
         if base is None or base == lm:
             return
         inputs: dict[str, JSON] = {"base": self._model_digest(base), "lm": self._model_digest(lm)}
 
         def work() -> None:
-            from inpars_plus.optimizers.generators.export import check_exportable
             from inpars_plus.optimizers.generators.models import check_tokens, load_base
 
             loaded = load_base(base)
-            check_exportable(loaded)
             if is_local(lm):
                 check_tokens(loaded, shared_pipeline(local_model(lm).path))
 
@@ -111,7 +110,7 @@ class Tuning:
         """Digests of what was read and written."""
         return {
             "program": self.program.card.digest,
-            "generator/model.gguf": digest_file(self.generator / "model.gguf"),
+            "generator": weights_digest(local_model(str(self.generator)).path),
         }
 
     def _work(self, number: int) -> str:
@@ -130,6 +129,7 @@ class Tuning:
             "samples": settings.samples,
             "openings": list(openings),
             "guarded": settings.guarded,
+            **self._others(),
             "seed": settings.seed,
             "single_stream": settings.single_stream,
         }
@@ -161,11 +161,20 @@ class Tuning:
         trained = self.steps.do(
             f"train, round {number}",
             train_inputs,
-            lambda: self._train(number, kind),
+            lambda: self._train(number, kind, digest(train_inputs)),
             files=[f"{folder}/adapter", f"{folder}/generator"],
         )
         written_by = lm_name if number == 1 else f"{self._work(number - 1)}/generator"
         return {"lm": written_by, "loss": kind, "sampled": sampled, "pairs": pairs, "training": trained}
+
+    def _others(self) -> dict[str, JSON]:
+        """Who else wrote candidates; nothing where nobody did."""
+        settings, found = self.settings, dict[str, JSON]()
+        if settings.teacher:
+            found["teacher"] = [self._any_digest(name) for name in settings.teacher]
+        if settings.human is not None:
+            found["human"] = digest_file(settings.human / "queries.jsonl")
+        return found
 
     def _loss(self, number: int) -> str:
         if self.settings.loss == "sft-cpo":
@@ -175,44 +184,22 @@ class Tuning:
     def _sample(
         self, number: int, lm_name: str, documents: Sequence[Document], openings: tuple[str, ...]
     ) -> dict[str, Any]:
-        settings, lm = self.settings, self._lm(lm_name)
-        opened = settings.samples // 4
-        draws = SamplePlan().draws
-        plan = SamplePlan(free=settings.samples - opened * draws, opened=opened, openings=openings)
-        with bar("Sampling", len(documents) * plan.calls) as progress:
-            sampled = sample_candidates(
-                self.program,
-                documents,
-                lm,
-                plan,
-                seed=settings.seed * 100 + number,
-                threads=settings.threads,
-                on_done=progress.update,
-            )
-        judged: dict[tuple[int, int], Judged] = {}
-        # One candidate of each document at a time: judged together, the later ones would count as duplicates.
-        for turn in range(max(map(len, sampled), default=0)):
-            there = [at for at, found in enumerate(sampled) if turn < len(found)]
-            verdicts = self.bench.metric.judge([(documents[at], sampled[at][turn].text) for at in there])
-            judged.update({(at, turn): verdict for at, verdict in zip(there, verdicts, strict=True)})
-        scored = [
-            ScoredCandidate.of(candidate, one, None if settings.guarded else retrieval_score(one.rank))
-            for at, found in enumerate(sampled)
-            for turn, candidate in enumerate(found)
-            for one in [judged[at, turn]]
-        ]
+        settings = self.settings
+        candidates = sample_round(
+            self.program,
+            documents,
+            self._lm(lm_name),
+            settings,
+            plan=sampling_plan(settings, openings),
+            seed=settings.seed * 100 + number,
+            teachers={name: self._lm(name) for name in settings.teacher},
+            human=human_queries(settings.human, self.bench.corpus) if settings.human else {},
+        )
+        scored, told = judged_candidates(self.bench, documents, candidates, openings=openings, guarded=settings.guarded)
         path = settings.out / self._work(number) / "candidates.jsonl"
         path.unlink(missing_ok=True)
         append_lines(path, [one.model_dump() for one in scored])
-        free = [judged[at, turn] for at, turn in judged if not sampled[at][turn].opening]
-        return {
-            "documents": len(documents),
-            "candidates": len(scored),
-            "accepted": sum(one.accepted for one in scored) / max(1, len(scored)),
-            "reward": sum(one.reward for one in scored) / max(1, len(scored)),
-            "without_opening": summarize(free),
-            "openings": worthy_openings(scored, openings),
-        }
+        return told
 
     def _pairs(self, number: int) -> dict[str, Any]:
         folder = self.settings.out / self._work(number)
@@ -234,7 +221,7 @@ class Tuning:
         write_pairs(folder / "pairs.jsonl", pairs)
         return pair_counts(pairs)
 
-    def _train(self, number: int, kind: str) -> dict[str, Any]:
+    def _train(self, number: int, kind: str, key: str) -> dict[str, Any]:
         from inpars_plus.experiments.tuning_training import train_round
 
         settings = self.settings
@@ -255,6 +242,7 @@ class Tuning:
             lm=self.bench.lm,
             metric=self.bench.metric,
             validation=self.documents.validation if settings.validation_documents else [],
+            key=key,
         )
         give_back_memory()
         return result
@@ -264,11 +252,11 @@ class Tuning:
 
     def _assemble(self, last: str, rounds: Sequence[dict[str, Any]]) -> None:
         """The directory that people take: model, card, program."""
-        inputs: dict[str, JSON] = {"model": digest_file(Path(last) / "model.gguf"), "program": self.program.card.digest}
+        inputs: dict[str, JSON] = {"model": self._model_digest(last), "program": self.program.card.digest}
 
         def work() -> None:
             self.generator.mkdir(parents=True, exist_ok=True)
-            for name in ("model.gguf", "hf"):
+            for name in (TUNED_FILE, TUNED_WEIGHTS):
                 source, target = Path(last) / name, self.generator / name
                 if source.is_dir():
                     shutil.copytree(source, target, dirs_exist_ok=True)
@@ -304,7 +292,7 @@ class Tuning:
             self.bench,
             self.steps,
             make_lm=self._lm,
-            digest=self._model_digest,
+            digest=self._any_digest,
         )
         return scores.all(before=settings.lm, tuned=str(self.generator), openings=openings)
 
@@ -325,12 +313,12 @@ class Tuning:
         return lm
 
     def _model_digest(self, name: str) -> str:
-        directory = Path(name).expanduser()
-        if (directory / "config.json").is_file():
-            return ",".join(digest_file(file) for file in sorted(directory.glob("*.safetensors")))
         if self._make_lm is not None and not is_local(name):
             return name  # it has no weights
-        return digest_file(local_model(name).path)
+        return weights_digest(local_model(name).path)
+
+    def _any_digest(self, name: str) -> str:
+        return self._model_digest(name) if is_local(name) else name
 
 
 def program_and_documents(settings: TuneSettings, bench: Workbench) -> tuple[Any, TypeDocuments]:

@@ -89,6 +89,7 @@ class TuningScores:
             _Row("after", tuned, 0.0),
             _Row("before_sampled", before, _SAMPLED),
             _Row("after_sampled", tuned, _SAMPLED),
+            *(_Row(f"compared_{number}", name, 0.0) for number, name in enumerate(self._settings.compare, 1)),
         ]
         found: dict[str, Any] = {row.name: self._score(row) for row in rows}
         lines = {row.name: self._lines(row.name) for row in rows}

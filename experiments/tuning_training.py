@@ -1,4 +1,4 @@
-"""One round of training: from pairs to adapters and a GGUF file, with validation by what the metric rewards."""
+"""One round of training: from pairs to adapters and a model to serve, with validation by what the metric rewards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import torch
 
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.memory import give_back_memory
-from inpars_plus.foundation.progress import bar
-from inpars_plus.lms.embedded import release_pipelines
+from inpars_plus.foundation.progress import bar, say
+from inpars_plus.lms.embedded import TUNED_FILE, TUNED_WEIGHTS, release_pipelines
+from inpars_plus.lms.torch_models import pick_precision
 from inpars_plus.metrics.query_metric import QueryMetric
 from inpars_plus.optimizers.generators.batches import group_pairs, part_of
-from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, write_gguf
-from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, load_base, pick_precision
+from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, why_not_gguf, write_gguf
+from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, load_base
 from inpars_plus.optimizers.generators.pairs import PreferencePair
 from inpars_plus.optimizers.generators.trainer import Trainer, TrainSettings
 from inpars_plus.optimizers.generators.writing import greedy_completions
@@ -41,6 +42,7 @@ def train_round(
     lm: dspy.LM,
     metric: QueryMetric,
     validation: Sequence[Document],
+    key: str,
 ) -> dict[str, Any]:
     """Train adapters on pairs, merge them and write the model.
 
@@ -57,6 +59,7 @@ def train_round(
         lm: the model it was compiled for.
         metric: judges what is written for them.
         validation: documents; none validates by nothing and keeps the last weights.
+        key: digest of all of this; what is left of a training with another is not gone on from.
 
     Returns:
         Steps, the best reward, tokens and loss of the first and the last steps.
@@ -80,14 +83,19 @@ def train_round(
         seed=seed,
         validate=_validation(base, program, lm, metric, validation) if validation else None,
         probe=part_of(documents[:_PROBE_DOCUMENTS]),
+        key=key,
     )
     trained = trainer.train(documents)
     give_back_memory()
     model.save_pretrained(folder / "adapter", safe_serialization=True)
     with bar("Writing the tuned model", None):
         merged = merge_adapters(model.to(torch.float32))
-        write_gguf(base, merged, folder / "generator" / "model.gguf")
-        save_weights(merged, base.tokenizer, folder / "generator" / "hf")
+        reason = why_not_gguf(base)
+        if reason is None:
+            write_gguf(base, merged, folder / "generator" / TUNED_FILE)
+        save_weights(merged, base.tokenizer, folder / "generator" / TUNED_WEIGHTS)
+    if reason is not None:
+        say(f"Torch will serve the tuned model: {reason}")
     return {
         "documents": len(documents),
         "steps": trained.steps,
@@ -103,6 +111,7 @@ def _validation(
     prompts = [program.completion_prompt(document, lm) for document in documents]
 
     def reward(model: Any) -> float:
+        give_back_memory()  # what the steps before left free
         texts = greedy_completions(model, base, prompts)
         give_back_memory()
         judged = metric.judge([(document, text or None) for document, text in zip(documents, texts, strict=True)])

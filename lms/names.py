@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.lms.embedded import TUNED_FILE, EmbeddedEngine, local_model
+from inpars_plus.lms.embedded import EmbeddedEngine, local_model, model_in
 from inpars_plus.lms.engine import EngineLM, sentence
 from inpars_plus.lms.limits import Budget, SpendingLimits
 from inpars_plus.lms.replies import ReplyStore
@@ -19,7 +19,7 @@ _HOSTED_TOKENS = 1024
 
 def is_local(name: str) -> bool:
     """Whether a name is that of a model that runs here, so that no document leaves this machine."""
-    return name == "embedded" or name.startswith("gguf:") or (Path(name).expanduser() / TUNED_FILE).is_file()
+    return name == "embedded" or name.startswith("gguf:") or model_in(Path(name).expanduser()) is not None
 
 
 def load_lm(
@@ -38,8 +38,8 @@ def load_lm(
     """The language model of a name. Nothing is loaded, and nobody is called, before its first call.
 
     Args:
-        name: ``embedded``, ``gguf:PATH``, the directory of a tuned generator, or any model id of LiteLLM, such as
-            ``openai/gpt-4o-mini`` (with ``api_base`` any server that speaks OpenAI's protocol).
+        name: ``embedded``, ``gguf:PATH``, the directory of a tuned generator or of a model for torch, or any model id
+            of LiteLLM, such as ``openai/gpt-4o-mini`` (with ``api_base`` any server that speaks OpenAI's protocol).
         limits: what may be spent.
         store: where finished replies are kept and found again.
         api_base: address of the server of a hosted model.

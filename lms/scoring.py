@@ -25,12 +25,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from inpars_plus.foundation.batching import Batcher
-from inpars_plus.foundation.errors import InputError
+from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.embedded import local_model, shared_pipeline
 from inpars_plus.lms.pipeline import Pipeline
@@ -120,7 +120,7 @@ class EmbeddedScorer:
             InputError: a prompt is empty, or a pair is longer than the model's context.
             DeadModelError: the model failed.
         """
-        pipeline = shared_pipeline(self._path)
+        pipeline = cast(Pipeline, shared_pipeline(self._path))  # load_scorer lets no other in
         sequences = [_tokens(pipeline, prompt, completion) for prompt, completion in pairs]
         with self._turn:
             started = time.perf_counter()
@@ -211,6 +211,11 @@ def load_scorer(name: str = "embedded") -> EmbeddedScorer:
         ConfigurationError: the name is not that of a local model.
     """
     model = local_model(name)
+    if model.path.is_dir():
+        raise ConfigurationError(
+            f"'{name}' is served through torch, and only a GGUF model scores how natural queries are",
+            remedy="Name embedded or gguf:PATH",
+        )
     with _lock:
         return _scorers.setdefault(model.name, EmbeddedScorer(model.path, model.name))
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from inpars_plus.experiments.benchmarks.common import passages, timed
 from inpars_plus.foundation import peak_memory_mb
 from inpars_plus.foundation.parts import require
+from inpars_plus.lms.torch_models import pick_precision
 from inpars_plus.optimizers.generators.batches import DocumentPairs, part_of
 from inpars_plus.optimizers.generators.losses import cpo_loss
 from inpars_plus.optimizers.generators.models import (
@@ -27,7 +28,6 @@ from inpars_plus.optimizers.generators.models import (
     add_lora,
     load_base,
     mixed_precision,
-    pick_precision,
     trainable,
 )
 from inpars_plus.optimizers.generators.packing import completion_log_probabilities

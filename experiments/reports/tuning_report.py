@@ -15,16 +15,15 @@ from inpars_plus.experiments.tables import MEASURES, interval, number
 from inpars_plus.foundation import Summary, read_lines
 from inpars_plus.metrics.significance import paired_bootstrap
 
-__all__ = ["TUNING_ROWS", "tuning_report"]
+__all__ = ["tuning_report", "tuning_rows"]
 
-TUNING_ROWS = {
+_ROWS = {
     "before": "before",
     "before_with_openings": "before, given openings",
     "after": "after",
     "before_sampled": "before, sampled",
     "after_sampled": "after, sampled",
 }
-"""The rows of the quality table and what they are called."""
 
 _SAMPLES = 10
 _CURVES = {
@@ -33,6 +32,11 @@ _CURVES = {
     "reward": "Reward on validation documents",
     "kl": "Distance to the base (KL, nats a token)",
 }
+
+
+def tuning_rows(compare: Sequence[str] = ()) -> dict[str, str]:
+    """The rows of the quality table and what they are called; ``compare`` names the models scored beside."""
+    return _ROWS | {f"compared_{number}": f"compared: {name}" for number, name in enumerate(compare, 1)}
 
 
 def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
@@ -45,7 +49,8 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
     out = Path(summary.settings["out"])
     ((doc_type, result),) = summary.results.items()
     test = result["test"]
-    lines = {row: [line for _, line in read_lines(out / "scores" / f"{row}.jsonl")] for row in TUNING_ROWS}
+    rows = tuning_rows(summary.settings["compare"])
+    lines = {row: [line for _, line in read_lines(out / "scores" / f"{row}.jsonl")] for row in rows}
     before, after, dense = test["before"], test["after"], test["dense"]
     body = [
         cards(
@@ -56,8 +61,8 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
                 (str(after["documents"]), "test documents"),
             ]
         ),
-        dots(_dots(lines, summary.seed), title="Mean score on test documents, with 95 % intervals"),
-        _quality(test),
+        dots(_dots(rows, lines, summary.seed), title="Mean score on test documents, with 95 % intervals"),
+        _quality(rows, test),
         paragraph(
             f"Score, after less before: {interval(test['difference'])}; sampled at temperature 0.7: "
             f"{interval(test['difference_sampled'])}. Found in the top 10 by the encoder alone, which no reward has "
@@ -84,22 +89,22 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
     return page("Tuned query generator", lead, [section(doc_type, body), how])
 
 
-def _dots(lines: Mapping[str, Sequence[Mapping[str, Any]]], seed: int) -> list[Dot]:
+def _dots(rows: Mapping[str, str], lines: Mapping[str, Sequence[Mapping[str, Any]]], seed: int) -> list[Dot]:
     found = []
-    for row, name in TUNING_ROWS.items():
+    for row, name in rows.items():
         scores = [float(line["score"]) for line in lines[row]]
         mean = paired_bootstrap([0.0] * len(scores), scores, seed=seed)
         found.append(Dot(name, mean.score, mean.low, mean.high))
     return found
 
 
-def _quality(test: Mapping[str, Any]) -> Html:
-    labelled = [(name, test[row]) for row, name in TUNING_ROWS.items()]
+def _quality(names: Mapping[str, str], test: Mapping[str, Any]) -> Html:
+    labelled = [(name, test[row]) for row, name in names.items()]
     own = len(labelled)
     labelled += [(f"cheat: {name.replace('_', ' ')}", row) for name, row in test["cheats"].items()]
     rows = [[label, *(number(row[measure]) for measure in MEASURES)] for label, row in labelled]
     head = ["", "score", "accepted", "hit@10", "copied 4-grams", "top opening"]
-    strong = {list(TUNING_ROWS).index("after")}
+    strong = {list(names).index("after")}
     return table(head, rows, numbers=set(range(1, 6)), strong=strong, weak=set(range(own, len(rows))))
 
 
@@ -107,7 +112,7 @@ def _openings(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Html]:
     parts = []
     for row in ("before", "after"):
         counts = Counter(line["query"].split()[0].lower() for line in lines[row] if line["query"])
-        parts.append(paragraph(f"{TUNING_ROWS[row].capitalize()}:", soft=True))
+        parts.append(paragraph(f"{_ROWS[row].capitalize()}:", soft=True))
         parts.append(bars(dict(counts.most_common(10)), title=f"First words, {row}", whole=len(lines[row])))
     return parts
 
@@ -134,8 +139,7 @@ def _samples(documents: Sequence[Document], lines: Mapping[str, Sequence[Mapping
     found = [paragraph("Drawn at random, not chosen.", soft=True)]
     for at, document in enumerate(documents[:_SAMPLES]):
         queries = [
-            Html(f"<p><b>{TUNING_ROWS[row].capitalize()}:</b> {verdict(lines[row][at])}</p>")
-            for row in ("before", "after")
+            Html(f"<p><b>{_ROWS[row].capitalize()}:</b> {verdict(lines[row][at])}</p>") for row in ("before", "after")
         ]
         found.append(
             Html(f'<div class="sample">{paragraph(excerpt(document.full_text), soft=True)}{join(queries)}</div>')

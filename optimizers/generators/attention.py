@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from inpars_plus.foundation.parts import require
 
@@ -74,12 +75,20 @@ def _tree_attention(
     for start, end in segments:
         if start == end:
             continue
-        keys, values, mask = key[:, :, start:end], value[:, :, start:end], attention_mask[..., start:end, start:end]
-        if start:
-            keys = torch.cat([key[:, :, :trunk], keys], dim=2)
-            values = torch.cat([value[:, :, :trunk], values], dim=2)
-            mask = torch.cat([attention_mask[..., start:end, :trunk], mask], dim=-1)
-        parts.append(_attend(query[:, :, start:end], keys, values, mask, scale=scale, dropout=dropout))
+
+        def run(query: Tensor, key: Tensor, value: Tensor, start: int = start, end: int = end) -> Tensor:
+            keys, values, mask = key[:, :, start:end], value[:, :, start:end], attention_mask[..., start:end, start:end]
+            if start:
+                keys = torch.cat([key[:, :, :trunk], keys], dim=2)
+                values = torch.cat([value[:, :, :trunk], values], dim=2)
+                mask = torch.cat([attention_mask[..., start:end, :trunk], mask], dim=-1)
+            return _attend(query[:, :, start:end], keys, values, mask, scale=scale, dropout=dropout)
+
+        # Weights of attention are the largest part of what a way back would keep, and cheap to compute again.
+        if torch.is_grad_enabled():
+            parts.append(checkpoint(run, query, key, value, use_reentrant=False, preserve_rng_state=dropout > 0))
+        else:
+            parts.append(run(query, key, value))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 

@@ -35,6 +35,7 @@ class Checkpoint:
         best_reward: that reward.
         worse: validations since then.
         stopped: whether patience ran out.
+        key: of the settings and data that it is of.
         best: the weights after ``best_step``.
     """
 
@@ -43,6 +44,7 @@ class Checkpoint:
     best_reward: float | None = None
     worse: int = 0
     stopped: bool = False
+    key: str = ""
     best: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -77,18 +79,24 @@ def save_checkpoint(
         ) from problem
 
 
-def load_checkpoint(directory: Path, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> Checkpoint:
+def load_checkpoint(
+    directory: Path, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, key: str = ""
+) -> Checkpoint:
     """Put weights and moments back as they were, or return a checkpoint at step 0.
+
+    A checkpoint with another key is passed over: with other settings or other data, training starts anew.
 
     Raises:
         RunError: the file is damaged, or of a model with other adapters.
     """
     path = directory / CHECKPOINT_FILE
     if not path.exists():
-        return Checkpoint()
+        return Checkpoint(key=key)
     try:
         with safe_open(path, framework="pt") as file, torch.no_grad():
             state = Checkpoint(**json.loads(file.metadata()["counters"]))
+            if state.key != key:
+                return Checkpoint(key=key)
             names = set(file.keys())
             for name, value in weights.items():
                 value.copy_(file.get_tensor(f"weights/{name}"))

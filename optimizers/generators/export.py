@@ -16,9 +16,10 @@ import torch
 from inpars_plus.foundation.errors import ConfigurationError, RunError
 from inpars_plus.foundation.files import replacing
 from inpars_plus.foundation.parts import require
-from inpars_plus.optimizers.generators.models import BaseModel, silent
+from inpars_plus.lms.torch_models import silent
+from inpars_plus.optimizers.generators.models import BaseModel
 
-__all__ = ["GGUF_ARCHITECTURES", "check_exportable", "merge_adapters", "save_weights", "write_gguf"]
+__all__ = ["GGUF_ARCHITECTURES", "merge_adapters", "save_weights", "why_not_gguf", "write_gguf"]
 
 GGUF_ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """``model_type`` of ``transformers`` → architecture of GGUF. Others are not written as GGUF."""
@@ -47,21 +48,14 @@ def save_weights(model: Any, tokenizer: Any, directory: Path, *, dtype: torch.dt
         raise _unwritten(directory, problem) from problem
 
 
-def check_exportable(base: BaseModel) -> None:
-    """Refuse a model that could be tuned, but not served afterwards.
-
-    Raises:
-        ConfigurationError: GGUF has no name for this architecture, or its tokenizer is of another kind.
-    """
+def why_not_gguf(base: BaseModel) -> str | None:
+    """Why a model cannot be written as GGUF, as a clause; ``None`` if it can."""
     kind = base.model.config.model_type
     if kind not in GGUF_ARCHITECTURES:
-        raise ConfigurationError(
-            f"models of type '{kind}' are not written as GGUF",
-            place=str(base.path),
-            remedy=f"Tune one of: {', '.join(GGUF_ARCHITECTURES)}",
-        )
-    if not base.is_gguf:
-        _tokenizer_parts(base)
+        return f"models of type '{kind}' are not written as GGUF, only {', '.join(GGUF_ARCHITECTURES)}"
+    if not base.is_gguf and _tokenizer_parts(base) is None:
+        return "the base model's tokenizer is none that is written as GGUF"
+    return None
 
 
 def write_gguf(base: BaseModel, model: Any, path: Path) -> None:
@@ -77,7 +71,11 @@ def write_gguf(base: BaseModel, model: Any, path: Path) -> None:
         RunError: the disk is full or cannot be written.
     """
     gguf = require("gguf", install="pip install gguf", purpose="Writing a GGUF file")
-    check_exportable(base)
+    reason = why_not_gguf(base)
+    if reason is not None:
+        raise ConfigurationError(
+            reason, place=str(base.path), remedy="Serve it through torch, or start from a GGUF file of the model"
+        )
     config = model.config
     architecture = GGUF_ARCHITECTURES[config.model_type]
     try:
@@ -131,7 +129,9 @@ def _describe(gguf: Any, writer: Any, architecture: str, config: Any, base: Base
 def _add_tokenizer(gguf: Any, writer: Any, base: BaseModel) -> None:
     """The byte-level BPE of Llama 3, Qwen and SmolLM."""
     tokenizer = base.tokenizer
-    parts, splitting = _tokenizer_parts(base)
+    found = _tokenizer_parts(base)
+    assert found is not None  # or why_not_gguf would have said so
+    parts, splitting = found
     size = base.model.config.vocab_size
     tokens = [f"[PAD{at}]" for at in range(size)]
     kinds = [int(gguf.TokenType.UNUSED)] * size
@@ -159,18 +159,12 @@ def _add_tokenizer(gguf: Any, writer: Any, base: BaseModel) -> None:
         writer.add_chat_template(tokenizer.chat_template)
 
 
-def _tokenizer_parts(base: BaseModel) -> tuple[dict[str, Any], str]:
-    """The tokenizer's description, and how GGUF calls its way of cutting; tokenizers of other kinds are refused."""
+def _tokenizer_parts(base: BaseModel) -> tuple[dict[str, Any], str] | None:
+    """The tokenizer's description, and how GGUF calls its way of cutting; ``None`` for tokenizers of other kinds."""
     tokenizer = base.tokenizer
     parts = json.loads(tokenizer.backend_tokenizer.to_str()) if hasattr(tokenizer, "backend_tokenizer") else {}
     splitting = _splitting(parts)
-    if parts.get("model", {}).get("type") != "BPE" or splitting is None:
-        raise ConfigurationError(
-            "the base model's tokenizer is none that is written as GGUF",
-            place=str(base.path),
-            remedy="Start from a GGUF file of the model",
-        )
-    return parts, splitting
+    return None if parts.get("model", {}).get("type") != "BPE" or splitting is None else (parts, splitting)
 
 
 def _splitting(parts: dict[str, Any]) -> str | None:

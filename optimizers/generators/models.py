@@ -1,15 +1,8 @@
-"""The torch form of a generator: loading it, its tokens, its adapters.
-
-A GGUF file is read with its weights dequantised, which is a good start for tuning; a directory in Hugging Face's form
-is read as it is. Nothing is downloaded, and no code that comes with a model is run.
-"""
+"""The torch form of a generator: its tokens and its adapters."""
 
 from __future__ import annotations
 
-import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +11,14 @@ import torch
 from torch import Tensor
 
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.foundation.files import digest_file
 from inpars_plus.foundation.parts import require
 from inpars_plus.lms.embedded import local_model
+from inpars_plus.lms.torch_models import load_causal_lm, weights_digest
 from inpars_plus.optimizers.generators.attention import register_tree_attention
 
 if TYPE_CHECKING:
     from inpars_plus.lms.pipeline import Pipeline
+    from inpars_plus.lms.torch_pipeline import TorchPipeline
 
 __all__ = [
     "BaseModel",
@@ -33,8 +27,6 @@ __all__ = [
     "check_tokens",
     "load_base",
     "mixed_precision",
-    "pick_precision",
-    "silent",
     "trainable",
 ]
 
@@ -68,7 +60,7 @@ class BaseModel:
     Attributes:
         name: as a person named it.
         path: the GGUF file or the directory.
-        digest: SHA-256 of the weights; of several files, of their digests.
+        digest: of the weights.
         model: of ``transformers``.
         tokenizer: of ``transformers``; adds no special tokens when asked not to.
     """
@@ -105,15 +97,6 @@ class BaseModel:
         return self.path.is_file()
 
 
-def pick_precision(device: torch.device | str) -> torch.dtype:
-    """bfloat16 where the machine computes with it, single precision elsewhere."""
-    if torch.device(device).type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if torch.device(device).type == "cpu":
-        return torch.bfloat16 if _cpu_bf16() else torch.float32
-    return torch.float32
-
-
 def load_base(name: str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> BaseModel:
     """Load a model to tune.
 
@@ -127,40 +110,10 @@ def load_base(name: str, *, dtype: torch.dtype = torch.float32, device: torch.de
         MissingPartError: the embedded model is not installed.
         ConfigurationError: there is no such model, or ``transformers`` cannot read it.
     """
-    transformers = require("transformers", install="pip install transformers", purpose="Tuning a generator")
     directory = Path(name).expanduser()
-    settings: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if (directory / "config.json").is_file():
-        path, folder = directory, directory
-        weights = sorted(directory.glob("*.safetensors"))
-        if not weights:
-            raise ConfigurationError(
-                "the directory has no safetensors weights",
-                place=str(directory),
-                remedy="Save the model with save_pretrained; pickled weights are not read",
-            )
-        digest = "".join(digest_file(file) for file in weights) if len(weights) > 1 else digest_file(weights[0])
-        settings["use_safetensors"] = True
-        source: dict[str, Any] = {}
-    else:
-        path = local_model(name).path
-        folder, digest = path.parent, digest_file(path)
-        require("gguf", install="pip install gguf", purpose="Reading a GGUF file for tuning")
-        source = {"gguf_file": path.name}
-    try:
-        with silent(transformers):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **_only(settings))
-            model = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, attn_implementation=register_tree_attention(), **source, **settings
-            )
-            model = _plain(transformers, model) if source else model
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as problem:
-        first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
-        raise ConfigurationError(
-            f"the base model cannot be read ({first})",
-            place=str(path),
-            remedy="Give a GGUF file of a Llama or Qwen model, or a directory that save_pretrained wrote",
-        ) from problem
+    path = directory if (directory / "config.json").is_file() else local_model(name).path
+    digest = weights_digest(path)
+    model, tokenizer = load_causal_lm(path, dtype=dtype, attention=register_tree_attention())
     model.requires_grad_(False)
     model.config.use_cache = False
     return BaseModel(name=name, path=path, digest=digest, model=model.to(device).eval(), tokenizer=tokenizer)
@@ -200,7 +153,7 @@ def add_lora(base: BaseModel, settings: LoraSettings, *, seed: int) -> Any:
     return model
 
 
-def check_tokens(base: BaseModel, pipeline: Pipeline) -> None:
+def check_tokens(base: BaseModel, pipeline: Pipeline | TorchPipeline) -> None:
     """Refuse a base model that would read a prompt as other tokens than the model that serves it.
 
     Raises:
@@ -225,40 +178,3 @@ def mixed_precision(model: Any) -> Any:
     """A context for forward passes: adapters in single precision compute in the precision of a model in bfloat16."""
     weight = next(model.parameters())
     return torch.autocast(weight.device.type, dtype=torch.bfloat16, enabled=weight.dtype == torch.bfloat16)
-
-
-@contextmanager
-def silent(transformers: Any) -> Iterator[None]:
-    """Inside, ``transformers`` shows nothing: loading and saving take seconds, and its bars and advice are not ours."""
-    logging = transformers.utils.logging
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        with redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logging.set_verbosity(level)
-
-
-def _plain(transformers: Any, model: Any) -> Any:
-    """A model read from GGUF without the mark of its quantization, which would keep it from being saved."""
-    config = model.config
-    del config.quantization_config
-    plain = transformers.AutoModelForCausalLM.from_config(
-        config, dtype=model.dtype, attn_implementation=register_tree_attention()
-    )
-    plain.load_state_dict(model.state_dict())
-    plain.generation_config = model.generation_config
-    return plain
-
-
-def _only(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != "use_safetensors"}
-
-
-def _cpu_bf16() -> bool:
-    # Without hardware for it bfloat16 is emulated and slower than single precision.
-    capability = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    if capability is not None:
-        return bool(capability())
-    return bool(getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() == "AVX512")

@@ -119,6 +119,7 @@ class Trainer:
         seed: of the order of documents.
         validate: gives the reward of the model as it is, on validation documents; more is better.
         probe: a part on which the distance to the base is measured at each validation.
+        key: digest of all that the result depends on; a checkpoint in the directory with another is passed over.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class Trainer:
         seed: int = 0,
         validate: Callable[[Any], float] | None = None,
         probe: Part | None = None,
+        key: str = "",
     ) -> None:
         accelerate = require("accelerate", install="pip install accelerate", purpose="Tuning a generator")
         self._model = model
@@ -138,6 +140,7 @@ class Trainer:
         self._seed = seed
         self._validate = validate
         self._probe = probe
+        self._key = key
         self._accelerator = accelerate.Accelerator(cpu=not torch.cuda.is_available())
         self._weights = trainable(model)
         # fused: five times faster on a CPU.
@@ -287,7 +290,7 @@ class Trainer:
         return float((tuned.exp() * (tuned - base)).sum(-1).mean())
 
     def _resume(self) -> Checkpoint:
-        state = load_checkpoint(self._directory, self._weights, self._optimizer)
+        state = load_checkpoint(self._directory, self._weights, self._optimizer, self._key)
         if state.step:
             say(f"Training goes on after step {state.step}")
         return state

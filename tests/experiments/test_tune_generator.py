@@ -13,9 +13,19 @@ from typing import Any
 
 import pytest
 
+from inpars_plus.corpora import Judgment, Query, open_corpus, write_beir
 from inpars_plus.experiments.tune_generator import tell, tune_generator
-from inpars_plus.foundation import ConfigurationError, InputError, Summary, digest_file
-from inpars_plus.lms.embedded import local_model
+from inpars_plus.foundation import (
+    ConfigurationError,
+    CorpusError,
+    InParsError,
+    InputError,
+    Summary,
+    digest_file,
+    read_lines,
+)
+from inpars_plus.lms import load_lm
+from inpars_plus.lms.embedded import local_model, release_pipelines
 from inpars_plus.optimizers.generators.pairs import read_pairs
 from inpars_plus.programs import ProgramFileWarning, load_program
 
@@ -67,7 +77,7 @@ def test_a_tuned_generator_is_written_with_all_that_it_came_from(tune: Any, comp
     assert (out / "generator" / "program.json").read_bytes() == (compiled / "compiled" / "manual.json").read_bytes()
     assert local_model(str(out / "generator")).openings == tuple(card["openings"])
     assert len(card["openings"]) >= 4
-    assert summary.hashes["generator/model.gguf"] == digest_file(out / "generator" / "model.gguf")
+    assert summary.hashes["generator"] == digest_file(out / "generator" / "model.gguf")
 
     told = tell(settings, summary)
     assert "before, given openings" in told
@@ -117,6 +127,83 @@ def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
     _, summary, _ = tune(killed, epochs=3)
     assert summary.results == expected.results
     assert summary.hashes == expected.hashes
+
+
+@pytest.mark.slow
+def test_people_and_teachers_write_candidates_too_and_other_models_are_compared(
+    tune: Any, corpus: Path, tmp_path: Path
+) -> None:
+    names = [document.id for document in open_corpus(str(corpus)).documents()]
+    human = tmp_path / "human"
+    write_beir(
+        human,
+        queries=[Query(id=name, text=f"which seal of {name} did people ask for") for name in names],
+        judgments=[Judgment(query_id=name, document_id=name) for name in names],
+    )
+    out = tmp_path / "run"
+    settings, summary, _ = tune(out, human=human, teacher=("wiser",), compare=("other",), rounds=1)
+    candidates = [line for _, line in read_lines(out / "rounds" / "1" / "candidates.jsonl")]
+    by_origin = {line["origin"].split(",")[0]: line["document_id"] for line in candidates}
+    assert {"human", "wiser", "scripted"} <= set(by_origin)
+    assert len({line["prompt"] for line in candidates}) == len({line["document_id"] for line in candidates}) == 24
+    assert sum(line["origin"] == "human" for line in candidates) == 24
+    result = summary.results["manual"]["test"]
+    assert result["compared_1"]["documents"] == 16
+    assert "compared: other" in tell(settings, summary)
+    assert "compared: other" in (out / "report.html").read_text()
+
+
+def test_people_must_have_asked_for_documents_of_the_corpus(tune: Any, tmp_path: Path) -> None:
+    human = tmp_path / "human"
+    asked = [Query(id="1", text="who leaks"), Query(id="2", text="what of it")]
+    write_beir(human, queries=asked, judgments=[Judgment(query_id="1", document_id="elsewhere")])
+    with pytest.raises(InputError, match=r"train\.tsv: no judgment is of a document of the corpus"):
+        tune(tmp_path / "run", human=human)
+    (human / "qrels" / "train.tsv").rename(human / "qrels" / "test.tsv")
+    with pytest.raises(CorpusError, match=r"There are test\.tsv"):
+        tune(tmp_path / "run", human=human)
+
+
+@pytest.mark.slow
+def test_other_settings_in_the_same_directory_train_anew(tune: Any, tmp_path: Path) -> None:
+    _, first, _ = tune(tmp_path / "run", rounds=1)
+    _, second, calls = tune(tmp_path / "run", rounds=1, learning_rate=5e-3)
+    _, alone, _ = tune(tmp_path / "alone", rounds=1, learning_rate=5e-3)
+    assert second.hashes == alone.hashes != first.hashes
+    assert calls < 24  # what was sampled is kept
+
+
+def test_a_corpus_without_text_is_told_before_anything_is_sampled(
+    compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any
+) -> None:
+    corpus = tmp_path / "empty.jsonl"
+    corpus.write_text("".join(json.dumps({"_id": str(n), "text": "", "doc_type": "manual"}) + "\n" for n in range(90)))
+    world = small.World(replies=small.write_candidate)
+    settings = small.tune_settings(corpus, compiled, tmp_path / "run", tiny_directory)
+    with pytest.raises(InParsError, match="manual") as caught:
+        tune_generator(settings, **world.parts)
+    assert len(str(caught.value).splitlines()) == 1
+    assert world.calls == 0
+
+
+@pytest.mark.slow
+def test_a_model_that_has_no_gguf_form_is_tuned_and_served_through_torch(
+    corpus: Path, compiled: Path, tiny: Any, tmp_path: Path, small: Any
+) -> None:
+    from transformers import GemmaConfig, GemmaForCausalLM
+
+    made: Any = GemmaForCausalLM
+    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "head_dim": 16}
+    made(GemmaConfig(vocab_size=288, num_attention_heads=2, **sizes)).save_pretrained(tmp_path / "gemma")
+    tiny.tokenizer().save_pretrained(tmp_path / "gemma")
+    settings = small.tune_settings(corpus, compiled, tmp_path / "run", tmp_path / "gemma", rounds=1)
+    assert tune_generator(settings, **small.World(replies=small.write_candidate).parts) is not None
+    generator = tmp_path / "run" / "generator"
+    assert not (generator / "model.gguf").exists()
+    lm = load_lm(str(generator), max_tokens=4)
+    assert lm.engine.openings
+    assert isinstance(lm("Query:")[0], str)
+    release_pipelines()
 
 
 def test_too_few_pairs_are_told_with_the_place(tune: Any, tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""Models in torch, in Hugging Face's form or read from GGUF: for tuning, and to serve what has no GGUF form.
+
+A GGUF file is read with its weights dequantised, which is a good start for tuning; a directory is read as it is.
+Nothing is downloaded, and no code that comes with a model is run.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.files import digest, digest_file
+from inpars_plus.foundation.parts import require
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["load_causal_lm", "pick_precision", "silent", "torch_itself", "weight_files", "weights_digest"]
+
+_INSTALL = "pip install transformers"
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a model's directory.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    files = sorted(directory.glob("*.safetensors"))
+    if not files:
+        raise ConfigurationError(
+            "the directory has no safetensors weights",
+            place=str(directory),
+            remedy="Save the model with save_pretrained; pickled weights are not read",
+        )
+    return files
+
+
+def weights_digest(path: Path) -> str:
+    """The SHA-256 of a GGUF file; of a directory, that of the digests of its weight files.
+
+    Raises:
+        ConfigurationError: the directory has no weights.
+        InputError: a file cannot be read.
+    """
+    return digest_file(path) if path.is_file() else digest([digest_file(file) for file in weight_files(path)])
+
+
+def load_causal_lm(path: Path, *, dtype: torch.dtype, attention: str = "sdpa") -> tuple[Any, Any]:
+    """A causal language model of ``transformers`` and its tokenizer.
+
+    Args:
+        path: a GGUF file, or a directory with ``config.json``, safetensors and tokenizer.
+        dtype: of the weights.
+        attention: which attention it computes with.
+
+    Raises:
+        MissingPartError: ``transformers`` or ``gguf`` is not installed.
+        ConfigurationError: it cannot be read.
+    """
+    transformers = require("transformers", install=_INSTALL, purpose="Running a model in torch")
+    settings: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    if path.is_dir():
+        weight_files(path)
+        folder, source, weights = path, {}, {"use_safetensors": True}
+    else:
+        require("gguf", install="pip install gguf", purpose="Reading a GGUF file with torch")
+        folder, source, weights = path.parent, {"gguf_file": path.name}, {}
+    try:
+        with silent(transformers):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **settings)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, attn_implementation=attention, **source, **weights, **settings
+            )
+            if source:
+                model = _plain(transformers, model, attention)
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as problem:
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise ConfigurationError(
+            f"the model cannot be read ({first})",
+            place=str(path),
+            remedy="Give a GGUF file of a Llama or Qwen model, or a directory that save_pretrained wrote",
+        ) from problem
+    # The last position of a batch is a view with gaps, for which torch would copy the head once for each row.
+    model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    return model, tokenizer
+
+
+def pick_precision(device: torch.device | str) -> torch.dtype:
+    """bfloat16 where the machine computes with it, single precision elsewhere."""
+    module = torch_itself()
+    kind = module.device(device).type
+    fast = {"cuda": lambda: module.cuda.is_bf16_supported(), "cpu": _cpu_bf16}.get(kind, lambda: False)()
+    chosen: torch.dtype = module.bfloat16 if fast else module.float32
+    return chosen
+
+
+@contextmanager
+def silent(transformers: Any) -> Iterator[None]:
+    """Inside, ``transformers`` shows nothing: loading and saving take seconds, and its bars and advice are not ours."""
+    logging = transformers.utils.logging
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def _plain(transformers: Any, model: Any, attention: str) -> Any:
+    """A model read from GGUF without the mark of its quantization, which would keep it from being saved."""
+    config = model.config
+    del config.quantization_config
+    plain = transformers.AutoModelForCausalLM.from_config(config, dtype=model.dtype, attn_implementation=attention)
+    plain.load_state_dict(model.state_dict())
+    plain.generation_config = model.generation_config
+    return plain
+
+
+def _cpu_bf16() -> bool:
+    torch = torch_itself()
+    # Without hardware for it bfloat16 is emulated and slower than single precision.
+    capability = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if capability is not None:
+        return bool(capability())
+    return bool(getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() == "AVX512")
+
+
+def torch_itself() -> Any:
+    """The package torch, imported when it is first needed: most of what loads this module never computes with it.
+
+    Raises:
+        MissingPartError: it is not installed.
+    """
+    return require("torch", install="pip install torch", purpose="Running a model in torch")
