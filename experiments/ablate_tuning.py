@@ -70,11 +70,11 @@ def ablate_tuning(
         scorer: of naturalness, instead of the embedded model.
 
     Returns:
-        The summary that was written, with ``results.rows``.
+        The summary that was written, with ``results.rows``. Seconds are those that each variant would take alone.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    seconds, memory, usage = 0.0, 0, LmUsage()
+    memory, usage = 0, dict[int, LmUsage]()
     for name, changes in VARIANTS.items():
         if only and name not in only:
             continue
@@ -88,15 +88,16 @@ def ablate_tuning(
             assert summary is not None
             ((_, result),) = summary.results.items()
             rows.append({"variant": name, "seed": seed, "folder": folder.name, "test": result["test"]})
-            seconds, memory = seconds + summary.seconds, max(memory, summary.peak_memory_mb)
-            usage += summary.lm
+            rows[-1]["seconds"] = summary.seconds
+            memory = max(memory, summary.peak_memory_mb)
+            usage[seed] = summary.lm  # of the store that the variants of a seed share
     _compare(out, rows)
     summary = Summary(
         settings={name: str(value) for name, value in shared.items()},
         seed=shared.get("seed", 0),
-        seconds=round(seconds, 1),
+        seconds=round(sum(row["seconds"] for row in rows), 1),
         peak_memory_mb=memory,
-        lm=usage,
+        lm=sum(usage.values(), LmUsage()),
         results={"rows": rows},
     )
     write_summary(out, summary)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from inpars_plus.experiments.reports.tuning_report import tuning_report, tuning_rows
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, quality_table
-from inpars_plus.experiments.tuning import Tuning, program_and_documents
+from inpars_plus.experiments.tuning import Tuning
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
 from inpars_plus.foundation import ConfigurationError, Run, Summary, say, write_summary, write_text
 from inpars_plus.lms import is_local
@@ -48,6 +48,7 @@ class TuneSettings(BenchSettings):
 
     programs: Path = option("a compiled program, or the run directory of compile-programs", metavar="PATH")
     doc_type: str | None = option("which program of a directory with several", metavar="TYPE", default=None)
+    lm: str = option("writes the candidates and is tuned: embedded, gguf:PATH, a model's directory", metavar="NAME")
     base: str | None = option(
         "the model to tune, if it is not --lm: embedded, gguf:PATH, a Hugging Face directory",
         metavar="NAME",
@@ -78,7 +79,13 @@ class TuneSettings(BenchSettings):
     samples: int = option("candidates of each train document", metavar="N", ge=2, le=16)
     learning_rate: float = option("the highest rate of the adapters", metavar="RATE", gt=0)
     epochs: int = option("passes over a round's pairs", metavar="N", ge=1)
-    dry_run: bool = option("only tell documents, calls and minutes; no model is called, nothing is written")
+    dry_run: bool = option("only tell documents and calls; no model is called, nothing is written")
+
+    @model_validator(mode="after")
+    def _rounds_for_both(self) -> TuneSettings:
+        if self.loss == "sft-cpo" and self.rounds < 2:
+            raise ValueError("sft-cpo begins with a round of SFT, so it needs 2 rounds at least")
+        return self
 
     @field_validator("teacher", "compare", mode="before")
     @classmethod
@@ -109,13 +116,13 @@ def tune_generator(
     """
     if make_lm is None and not is_local(settings.lm):
         raise ConfigurationError(
-            f"'{settings.lm}' is a hosted model, and only a local one can be tuned",
+            f"'{settings.lm}' is no model on this machine, and only such a one can be tuned",
             place="--lm",
-            remedy="Name embedded, gguf:PATH or the directory of a tuned generator",
+            remedy="Name embedded, gguf:PATH, or a directory that holds a model",
         )
     if settings.dry_run:
         with contextlib.closing(Workbench(settings, directory=None, make_lm=make_lm, scorer=scorer)) as bench:
-            print(_preview(settings, bench))
+            print(_preview(settings, Tuning(settings, bench, make_lm)))
         return None
     with (
         Run(settings.out) as run_,
@@ -125,8 +132,8 @@ def tune_generator(
     ):
         say(f"{len(bench.corpus):,} documents")
         steps = Steps(run_)
-        tuning = Tuning(settings, bench, steps, make_lm)
-        result = tuning.do()
+        tuning = Tuning(settings, bench, make_lm)
+        result = tuning.do(steps)
         summary = Summary(
             settings=bench.redacted(),
             seed=settings.seed,
@@ -141,15 +148,19 @@ def tune_generator(
         return summary
 
 
-def _preview(settings: TuneSettings, bench: Workbench) -> str:
-    program, documents = program_and_documents(settings, bench)
-    calls = settings.rounds * len(documents.train) // settings.rounds * settings.samples
-    scoring = 3 * len(documents.test)
+def _preview(settings: TuneSettings, tuning: Tuning) -> str:
+    documents = tuning.documents
+    train = min(settings.train_documents * settings.rounds, len(documents.train))
+    rows = len(tuning_rows(settings.compare))
+    calls = {settings.lm: train * settings.samples + (rows - len(settings.compare)) * len(documents.test)}
+    for name in settings.teacher:
+        calls[name] = calls.get(name, 0) + train
+    for name in settings.compare:
+        calls[name] = calls.get(name, 0) + len(documents.test)
+    told = "\n".join(f"about {count:,} calls of {name}" for name, count in calls.items())
     return (
-        f"{program.card.document_type}: {len(documents.train):,} train, {len(documents.validation):,} validation and "
-        f"{len(documents.test):,} test documents\n"
-        f"about {calls + scoring:,} calls of {bench.lm.model}, and training on up to "
-        f"{2 * len(documents.train):,} pairs; nothing was called"
+        f"{tuning.doc_type}: {train:,} train, {len(documents.validation):,} validation and "
+        f"{len(documents.test):,} test documents\n{told}\ntraining on up to {2 * train:,} pairs; nothing was called"
     )
 
 

@@ -19,16 +19,22 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document
-from inpars_plus.experiments.selection import TypeDocuments, documents_by_type
-from inpars_plus.experiments.tuning_samples import human_queries, judged_candidates, sample_round, sampling_plan
+from inpars_plus.experiments.tuning_documents import program_and_documents
+from inpars_plus.experiments.tuning_samples import (
+    HUMAN_FILES,
+    human_queries,
+    judged_candidates,
+    sample_round,
+    sampling_plan,
+)
 from inpars_plus.experiments.tuning_scores import TuningScores
 from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, documents_digest
-from inpars_plus.foundation import JSON, ConfigurationError, digest, digest_file, read_lines, say, write_json
+from inpars_plus.foundation import JSON, ConfigurationError, RunError, digest, digest_file, read_lines, say, write_json
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.files import append_lines
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
-from inpars_plus.lms.embedded import TUNED_FILE, TUNED_WEIGHTS, local_model, release_pipelines, shared_pipeline
+from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
 from inpars_plus.lms.torch_models import weights_digest
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
 from inpars_plus.optimizers.generators.pairs import (
@@ -39,12 +45,11 @@ from inpars_plus.optimizers.generators.pairs import (
     write_pairs,
 )
 from inpars_plus.optimizers.generators.sampling import OPENINGS
-from inpars_plus.programs import list_programs, load_program
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.tune_generator import TuneSettings
 
-__all__ = ["Tuning", "program_and_documents"]
+__all__ = ["Tuning"]
 
 _LEAST_PAIRS = 16
 
@@ -55,21 +60,24 @@ class Tuning:
     Args:
         settings: of the job.
         bench: corpus, model and metric.
-        steps: of the run.
         make_lm: makes the language models instead of their names.
     """
 
-    def __init__(self, settings: TuneSettings, bench: Workbench, steps: Steps, make_lm: MakeLm | None = None) -> None:
+    steps: Steps
+
+    def __init__(self, settings: TuneSettings, bench: Workbench, make_lm: MakeLm | None = None) -> None:
         self.settings = settings
         self.bench = bench
-        self.steps = steps
         self._make_lm = make_lm
-        self.program, self.documents = program_and_documents(settings, bench)
+        self._refuse_unknown_models()
+        self.program, self.documents = program_and_documents(settings, bench, self._lm(settings.lm))
+        self._human = human_queries(settings.human, bench.corpus) if settings.human else {}
         self.doc_type = self.program.card.document_type
         self.generator = settings.out / "generator"
 
-    def do(self) -> dict[str, Any]:
-        """Every step; returns what ``summary.json`` says of this type."""
+    def do(self, steps: Steps) -> dict[str, Any]:
+        """Every step, recorded in those of a run; returns what ``summary.json`` says of this type."""
+        self.steps = steps
         lm, rounds = self.settings.lm, []
         self._check_base()
         openings = self._lm(lm).engine.openings or OPENINGS
@@ -91,20 +99,35 @@ class Tuning:
         }
 
     def _check_base(self) -> None:
-        """Refuse a base that cannot be read, or that has another tokenizer, before anything is paid for."""
-        base, lm = self.settings.base, self.settings.lm
-        if base is None or base == lm:
+        """Refuse a base that cannot be tuned, or that has another tokenizer, before anything is paid for."""
+        lm = self.settings.lm
+        base = self.settings.base or lm
+        if base == lm == "embedded":
             return
         inputs: dict[str, JSON] = {"base": self._model_digest(base), "lm": self._model_digest(lm)}
 
         def work() -> None:
-            from inpars_plus.optimizers.generators.models import check_tokens, load_base
+            from inpars_plus.optimizers.generators.models import check_tokens, check_trainable, load_base
 
             loaded = load_base(base)
+            check_trainable(loaded)
             if is_local(lm):
                 check_tokens(loaded, shared_pipeline(local_model(lm).path))
 
         self.steps.do("check the base model", inputs, work)
+
+    def _refuse_unknown_models(self) -> None:
+        """Teachers and models to compare with are needed late, so what is wrong with their names is told now."""
+        settings = self.settings
+        others = [*settings.teacher, *settings.compare]
+        for name in others:
+            self._lm(name)
+        if settings.api_base is not None and all(is_local(name) for name in others):
+            raise ConfigurationError(
+                "an address was given, but every model that is named runs on this machine",
+                place="--api-base",
+                remedy="Leave it out, or name the server's model with --teacher",
+            )
 
     def hashes(self) -> dict[str, str]:
         """Digests of what was read and written."""
@@ -118,7 +141,7 @@ class Tuning:
 
     def _round(self, number: int, lm_name: str, openings: tuple[str, ...]) -> dict[str, Any]:
         settings = self.settings
-        count = settings.train_documents
+        count = min(settings.train_documents, len(self.documents.train) // settings.rounds)
         documents = self.documents.train[(number - 1) * count : number * count]
         inputs: dict[str, JSON] = {
             "corpus": self.bench.corpus.digest(),
@@ -155,7 +178,7 @@ class Tuning:
             "loss": kind,
             "learning_rate": settings.learning_rate,
             "epochs": settings.epochs,
-            "validation": documents_digest(self.documents.validation),
+            "validation": documents_digest(self.documents.validation) if settings.validation_documents else None,
             "seed": settings.seed,
         }
         trained = self.steps.do(
@@ -173,7 +196,7 @@ class Tuning:
         if settings.teacher:
             found["teacher"] = [self._any_digest(name) for name in settings.teacher]
         if settings.human is not None:
-            found["human"] = digest_file(settings.human / "queries.jsonl")
+            found["human"] = [digest_file(settings.human / name) for name in HUMAN_FILES]
         return found
 
     def _loss(self, number: int) -> str:
@@ -193,7 +216,7 @@ class Tuning:
             plan=sampling_plan(settings, openings),
             seed=settings.seed * 100 + number,
             teachers={name: self._lm(name) for name in settings.teacher},
-            human=human_queries(settings.human, self.bench.corpus) if settings.human else {},
+            human=self._human,
         )
         scored, told = judged_candidates(self.bench, documents, candidates, openings=openings, guarded=settings.guarded)
         path = settings.out / self._work(number) / "candidates.jsonl"
@@ -239,7 +262,7 @@ class Tuning:
             epochs=settings.epochs,
             seed=settings.seed,
             program=self.program,
-            lm=self.bench.lm,
+            lm=self._lm(settings.lm),
             metric=self.bench.metric,
             validation=self.documents.validation if settings.validation_documents else [],
             key=key,
@@ -255,14 +278,16 @@ class Tuning:
         inputs: dict[str, JSON] = {"model": self._model_digest(last), "program": self.program.card.digest}
 
         def work() -> None:
-            self.generator.mkdir(parents=True, exist_ok=True)
-            for name in (TUNED_FILE, TUNED_WEIGHTS):
-                source, target = Path(last) / name, self.generator / name
-                if source.is_dir():
-                    shutil.copytree(source, target, dirs_exist_ok=True)
-                elif source.exists():
-                    shutil.copyfile(source, target)
-            shutil.copyfile(cast(Path, self.program.card.path), self.generator / "program.json")
+            shutil.rmtree(self.generator, ignore_errors=True)  # with other settings it may have held other files
+            try:
+                shutil.copytree(last, self.generator)
+                shutil.copyfile(cast(Path, self.program.card.path), self.generator / "program.json")
+            except OSError as problem:
+                raise RunError(
+                    f"the tuned generator cannot be copied ({problem.strerror or problem})",
+                    place=str(self.generator),
+                    remedy="Make room on the disk and run the same command again; what is trained is kept",
+                ) from problem
             write_json(self.generator / "card.json", self._card(rounds))
 
         self.steps.do("generator", inputs, work, files=["generator"])
@@ -300,7 +325,9 @@ class Tuning:
         settings = self.settings
         if self._make_lm is not None:
             lm = self._make_lm(name, self.bench.store)
-        else:
+        elif not is_local(name):
+            lm = self.bench.model(name, settings.api_base, temperature=temperature)
+        else:  # caps and addresses are for hosted models
             lm = load_lm(
                 name,
                 store=self.bench.store,
@@ -319,47 +346,3 @@ class Tuning:
 
     def _any_digest(self, name: str) -> str:
         return self._model_digest(name) if is_local(name) else name
-
-
-def program_and_documents(settings: TuneSettings, bench: Workbench) -> tuple[Any, TypeDocuments]:
-    """The compiled program that is tuned for, and the documents of its type.
-
-    Raises:
-        ProgramFileError: there is no program at the path.
-        ConfigurationError: there are several and none was named, or too few documents.
-    """
-    program = load_program(_program_file(settings), lm=bench.lm)
-    doc_type = program.card.document_type
-    types = bench.corpus.types()
-    if doc_type not in types:
-        raise ConfigurationError(
-            f"the program was compiled for '{doc_type}', but the corpus has {', '.join(types)}",
-            place=str(program.card.path),
-            remedy="Name the type of the documents, as in --corpus PATH:TYPE, or another program",
-        )
-    counts = {
-        "train": settings.train_documents * settings.rounds,
-        "validation": max(4, settings.validation_documents),
-        "test": settings.test_documents,
-    }
-    found = documents_by_type(bench.corpus, [doc_type], counts=counts, seed=settings.seed, skip_small=False)[doc_type]
-    return program, found
-
-
-def _program_file(settings: TuneSettings) -> Path:
-    path = settings.programs
-    if not path.is_dir():
-        return path
-    directory = path / "compiled" if (path / "compiled").is_dir() else path
-    cards = {card.document_type: card for card in list_programs(directory)}
-    if settings.doc_type is None and len(cards) == 1:
-        return cast(Path, next(iter(cards.values())).path)
-    if settings.doc_type in cards:
-        return cast(Path, cards[settings.doc_type].path)
-    there = ", ".join(cards) or "none"
-    asked = "no --doc-type was given" if settings.doc_type is None else f"none is for '{settings.doc_type}'"
-    raise ConfigurationError(
-        f"{asked}, and the directory has programs for: {there}",
-        place=str(directory),
-        remedy="Name one with --doc-type, or give its file with --programs",
-    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dspy
 
 from inpars_plus.corpora import Corpus, Document, read_judgments, read_queries
+from inpars_plus.corpora.chunking import parent_id_of
 from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.foundation import InputError, bar
 from inpars_plus.metrics.query_metric import Judged, retrieval_score, summarize
@@ -21,9 +22,10 @@ from inpars_plus.programs import example_of
 if TYPE_CHECKING:
     from inpars_plus.experiments.tune_generator import TuneSettings
 
-__all__ = ["human_queries", "judged_candidates", "sample_round", "sampling_plan"]
+__all__ = ["HUMAN_FILES", "human_queries", "judged_candidates", "sample_round", "sampling_plan"]
 
-_TRAIN_JUDGMENTS = "qrels/train.tsv"
+HUMAN_FILES = ("queries.jsonl", "qrels/train.tsv")
+"""What is read of a directory of human queries."""
 
 
 def sampling_plan(settings: TuneSettings, openings: tuple[str, ...]) -> SamplePlan:
@@ -141,26 +143,27 @@ def human_queries(directory: Path, corpus: Corpus) -> dict[str, list[str]]:
         corpus: whose ids the judgments name, as they stand in the collection itself.
 
     Returns:
-        Document id, as the corpus has it → queries.
+        Document id, as the corpus has it → queries. A chunk has those of the whole document; their reward tells which
+        of them it answers.
 
     Raises:
         CorpusError: a file is missing or malformed.
         InputError: no judgment is of a document of the corpus.
     """
-    texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
+    texts = {query.id: query.text for query in read_queries(directory / HUMAN_FILES[0])}
     original: dict[str, list[str]] = {}
-    for judgment in read_judgments(directory / _TRAIN_JUDGMENTS):
+    for judgment in read_judgments(directory / HUMAN_FILES[1]):
         if judgment.grade > 0 and judgment.query_id in texts:
             original.setdefault(judgment.document_id, []).append(texts[judgment.query_id])
     found = {}
     for document in corpus.documents():
-        queries = original.get(corpus.original_id(document.id))
+        queries = original.get(corpus.original_id(parent_id_of(document)))
         if queries:
             found[document.id] = sorted(queries)
     if not found:
         raise InputError(
             "no judgment is of a document of the corpus",
-            place=str(directory / _TRAIN_JUDGMENTS),
+            place=str(directory / HUMAN_FILES[1]),
             remedy="Give the collection that the corpus is of",
         )
     return found

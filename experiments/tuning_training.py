@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from inpars_plus.lms.embedded import TUNED_FILE, TUNED_WEIGHTS, release_pipeline
 from inpars_plus.lms.torch_models import pick_precision
 from inpars_plus.metrics.query_metric import QueryMetric
 from inpars_plus.optimizers.generators.batches import group_pairs, part_of
-from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, why_not_gguf, write_gguf
+from inpars_plus.optimizers.generators.export import (
+    merge_adapters,
+    save_adapters,
+    save_weights,
+    why_not_gguf,
+    write_gguf,
+)
 from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, load_base
 from inpars_plus.optimizers.generators.pairs import PreferencePair
 from inpars_plus.optimizers.generators.trainer import Trainer, TrainSettings
@@ -87,7 +94,8 @@ def train_round(
     )
     trained = trainer.train(documents)
     give_back_memory()
-    model.save_pretrained(folder / "adapter", safe_serialization=True)
+    save_adapters(model, folder / "adapter")
+    shutil.rmtree(folder / "generator", ignore_errors=True)  # another base may have left a file of another kind
     with bar("Writing the tuned model", None):
         merged = merge_adapters(model.to(torch.float32))
         reason = why_not_gguf(base)

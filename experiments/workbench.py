@@ -128,7 +128,7 @@ class Workbench:
     @cached_property
     def lm(self) -> dspy.LM:
         """Writes queries."""
-        return self._model(self.settings.lm, self.settings.api_base)
+        return self.model(self.settings.lm, self.settings.api_base)
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -146,7 +146,7 @@ class Workbench:
         if settings.prompt_lm is None:
             return None
         address = settings.prompt_api_base or self.settings.api_base
-        return self._model(settings.prompt_lm, address, max_tokens=1024)
+        return self.model(settings.prompt_lm, address, max_tokens=1024)
 
     def usage(self) -> LmUsage:
         """What all replies of the run came to, also those of calls of the command before this one."""
@@ -162,7 +162,14 @@ class Workbench:
         if self.__dict__.get("store") is not None:
             self.__dict__["store"].close()
 
-    def _model(self, name: str, api_base: str | None, **settings: Any) -> dspy.LM:
+    def model(self, name: str, api_base: str | None, **settings: Any) -> dspy.LM:
+        """A language model that keeps to the limits of the settings and keeps its replies in the store.
+
+        Args:
+            name: see :func:`inpars_plus.lms.load_lm`.
+            api_base: address of its server.
+            settings: further ones of ``load_lm``.
+        """
         if self._make_lm is not None:
             return self._make_lm(name, self.store)
         given = self.settings

@@ -12,6 +12,8 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import digest, digest_file
 from inpars_plus.foundation.parts import require
@@ -78,7 +80,7 @@ def load_causal_lm(path: Path, *, dtype: torch.dtype, attention: str = "sdpa") -
             )
             if source:
                 model = _plain(transformers, model, attention)
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as problem:
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, SafetensorError) as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         raise ConfigurationError(
             f"the model cannot be read ({first})",

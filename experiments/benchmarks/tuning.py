@@ -19,6 +19,8 @@ from inpars_plus.foundation.errors import RunError
 
 __all__ = ["measure"]
 
+_DOCUMENTS = 4
+
 
 def measure(quick: bool = False) -> Benchmark:
     """Time the forms at 2 and at 8 completions a document, and compare their losses in single precision."""
@@ -27,9 +29,12 @@ def measure(quick: bool = False) -> Benchmark:
     figures: dict[str, Any] = {}
     for completions in (2, 8):
         forms = ["packed", "plain", *(["trl"] if with_trl and completions == 2 else [])]
-        figures[f"completions_{completions}"] = _in_turn(forms, completions, steps, rounds)
+        # Quick, so that one run of each form gives its loss too.
+        figures[f"completions_{completions}"] = _in_turn(forms, completions, steps, rounds, quick=quick)
+    measured = figures["completions_2"]
     losses = {
-        form: _run(form, 2, 0, single=True)["loss"] for form in ["packed", "plain", *(["trl"] if with_trl else [])]
+        form: measured[form]["loss"] if quick else _run(form, 2, 0, single=True)["loss"]
+        for form in ["packed", "plain", *(["trl"] if with_trl else [])]
     }
     figures["losses_in_single_precision"] = losses
     two, eight = figures["completions_2"], figures["completions_8"]
@@ -44,7 +49,7 @@ def measure(quick: bool = False) -> Benchmark:
     rows.append(Row(what="greatest difference of their losses in fp32, in 1e-4", value=apart * 1e4, at_most=1.0))
     return Benchmark(
         name="tuning",
-        compared="Forward, backward and update on 4 documents of 245 tokens with completions of 13, low-rank adapters "
+        compared=f"Forward, backward and update on {_DOCUMENTS} documents of 245 tokens with completions of 13, low-rank adapters "
         "of rank 16 on the embedded model; seconds a pair, the median of "
         f"{steps * rounds} steps in {rounds} rounds, the first step of each process not counted. TRL is given the same "
         "token ids" + ("." if with_trl else ", but is not installed here."),
@@ -53,11 +58,12 @@ def measure(quick: bool = False) -> Benchmark:
     )
 
 
-def _in_turn(forms: list[str], completions: int, steps: int, rounds: int) -> dict[str, Any]:
+def _in_turn(forms: list[str], completions: int, steps: int, rounds: int, *, quick: bool) -> dict[str, Any]:
     found: dict[str, Any] = {form: {"seconds_per_pair": [], "peak_memory_mb": 0} for form in forms}
     for _ in range(rounds):
         for form in forms:
-            result = _run(form, completions, steps)
+            result = _run(form, completions, steps, single=quick, documents=1 if quick else _DOCUMENTS)
+            found[form]["loss"] = result["loss"]
             found[form]["seconds_per_pair"] += result["seconds_per_pair"]
             found[form]["peak_memory_mb"] = max(found[form]["peak_memory_mb"], *result["peak_memory_mb"])
             found[form]["memory_by_step"] = result["peak_memory_mb"]
@@ -71,9 +77,12 @@ def _ratio(figures: dict[str, Any], form: str) -> float:
     return median_ratio(figures[form]["seconds_per_pair"], figures["packed"]["seconds_per_pair"])
 
 
-def _run(form: str, completions: int, steps: int, *, single: bool = False) -> dict[str, Any]:
+def _run(
+    form: str, completions: int, steps: int, *, single: bool = False, documents: int = _DOCUMENTS
+) -> dict[str, Any]:
     command = [sys.executable, "-m", "inpars_plus.experiments.benchmarks.tuning_form", form]
-    command += ["--completions", str(completions), "--steps", str(steps), *(["--single"] if single else [])]
+    command += ["--completions", str(completions), "--steps", str(steps), "--documents", str(documents)]
+    command += ["--single"] if single else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from inpars_plus.foundation.errors import ConfigurationError, RunError
 from inpars_plus.foundation.files import replacing
@@ -19,7 +20,7 @@ from inpars_plus.foundation.parts import require
 from inpars_plus.lms.torch_models import silent
 from inpars_plus.optimizers.generators.models import BaseModel
 
-__all__ = ["GGUF_ARCHITECTURES", "merge_adapters", "save_weights", "why_not_gguf", "write_gguf"]
+__all__ = ["GGUF_ARCHITECTURES", "merge_adapters", "save_adapters", "save_weights", "why_not_gguf", "write_gguf"]
 
 GGUF_ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """``model_type`` of ``transformers`` → architecture of GGUF. Others are not written as GGUF."""
@@ -33,6 +34,18 @@ def merge_adapters(model: Any) -> Any:
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
 
 
+def save_adapters(model: Any, directory: Path) -> None:
+    """Write the adapters as ``peft`` loads them.
+
+    Raises:
+        RunError: the disk is full or cannot be written.
+    """
+    try:
+        model.save_pretrained(directory, safe_serialization=True)
+    except (OSError, SafetensorError) as problem:
+        raise _unwritten(directory, problem) from problem
+
+
 def save_weights(model: Any, tokenizer: Any, directory: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
     """Write a model and its tokenizer in Hugging Face's form, as vLLM and ``transformers`` load it.
 
@@ -44,7 +57,7 @@ def save_weights(model: Any, tokenizer: Any, directory: Path, *, dtype: torch.dt
         with silent(require("transformers", install="pip install transformers", purpose="Writing a tuned model")):
             model.to(dtype).save_pretrained(directory, safe_serialization=True)
             tokenizer.save_pretrained(directory)
-    except OSError as problem:
+    except (OSError, SafetensorError) as problem:
         raise _unwritten(directory, problem) from problem
 
 
@@ -53,6 +66,9 @@ def why_not_gguf(base: BaseModel) -> str | None:
     kind = base.model.config.model_type
     if kind not in GGUF_ARCHITECTURES:
         return f"models of type '{kind}' are not written as GGUF, only {', '.join(GGUF_ARCHITECTURES)}"
+    rope = getattr(base.model.config, "rope_parameters", None) or {}
+    if not base.is_gguf and rope.get("rope_type", "default") != "default":
+        return f"the model scales its positions ('{rope['rope_type']}'), which is not written as GGUF"
     if not base.is_gguf and _tokenizer_parts(base) is None:
         return "the base model's tokenizer is none that is written as GGUF"
     return None
@@ -211,9 +227,9 @@ def _interleaved(rows: np.ndarray, heads: int) -> np.ndarray:
     return np.ascontiguousarray(rows.reshape(heads, 2, half, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape))
 
 
-def _unwritten(path: Path, problem: OSError) -> RunError:
+def _unwritten(path: Path, problem: Exception) -> RunError:
     return RunError(
-        f"the tuned generator cannot be written ({problem.strerror or problem})",
+        f"the tuned generator cannot be written ({getattr(problem, 'strerror', None) or problem})",
         place=str(path),
         remedy="Make room on the disk and run the same command again; what is trained is kept",
     )

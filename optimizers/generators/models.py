@@ -25,6 +25,7 @@ __all__ = [
     "LoraSettings",
     "add_lora",
     "check_tokens",
+    "check_trainable",
     "load_base",
     "mixed_precision",
     "trainable",
@@ -35,6 +36,9 @@ _PROBES = (
     "def search(self, query: str, *, k=10) -> list[int]:\n\treturn [x for x in self._index if x != -1]\n",
     "naïve café, „quotes“, 中文, emoji 🙂, 3.14e-10 and a_snake_case_name",
 )
+_PROBE_TOKENS = 256
+_MOST_APART = 0.1
+"""Mean difference of log-probabilities that rounding in bfloat16 stays well below."""
 _LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -127,14 +131,7 @@ def add_lora(base: BaseModel, settings: LoraSettings, *, seed: int) -> Any:
         ConfigurationError: the model has none of the layers that adapters go to.
     """
     peft = require("peft", install="pip install peft", purpose="Tuning a generator")
-    there = {name.rsplit(".", 1)[-1] for name, _ in base.model.named_modules()}
-    targets = [name for name in _LINEAR if name in there]
-    if not targets:
-        raise ConfigurationError(
-            "the base model has none of the layers that are tuned",
-            place=str(base.path),
-            remedy=f"Use a model with layers named {', '.join(_LINEAR)}, as Llama and Qwen models have",
-        )
+    targets = _targets(base)
     torch.manual_seed(seed)
     config = peft.LoraConfig(
         r=settings.rank,
@@ -151,6 +148,39 @@ def add_lora(base: BaseModel, settings: LoraSettings, *, seed: int) -> Any:
             # Autocast does it: a copy of each layer's input in single precision would double the memory.
             module.cast_input_dtype_enabled = False
     return model
+
+
+def check_trainable(base: BaseModel) -> None:
+    """Refuse a model that could not be tuned, or that training would compute otherwise than it is served.
+
+    Raises:
+        ConfigurationError: it has no end token or none of the layers, or log-probabilities that are taken from its
+            body and its head are not those of the whole model.
+    """
+    from inpars_plus.optimizers.generators.packing import completion_log_probabilities, pack
+
+    _targets(base)
+    tokens = base.encode(_PROBES[0] * 8)[:_PROBE_TOKENS]
+    problem = None
+    if not hasattr(base.model, "model"):
+        problem = "has no body of its own"
+    else:
+        prompt, completion = tokens[:-8], [*tokens[-7:], base.end]
+        device = next(base.model.parameters()).device
+        with torch.no_grad():
+            mine = completion_log_probabilities(base.model, pack([(prompt, completion)]).to(device))[1]
+            logits = base.model(torch.tensor([[*prompt, *completion]], device=device)).logits[0].float()
+        theirs = logits.log_softmax(-1)[len(prompt) - 1 : -1].gather(
+            1, torch.tensor(completion, device=device)[:, None]
+        )
+        if float((mine - theirs[:, 0]).abs().mean()) > _MOST_APART:
+            problem = "does more with what its body gives than its head does, or does not see all that came before"
+    if problem is not None:
+        raise ConfigurationError(
+            f"models of type '{base.model.config.model_type}' cannot be tuned here: the base model {problem}",
+            place=str(base.path),
+            remedy="Use a Llama or Qwen model",
+        )
 
 
 def check_tokens(base: BaseModel, pipeline: Pipeline | TorchPipeline) -> None:
@@ -178,3 +208,15 @@ def mixed_precision(model: Any) -> Any:
     """A context for forward passes: adapters in single precision compute in the precision of a model in bfloat16."""
     weight = next(model.parameters())
     return torch.autocast(weight.device.type, dtype=torch.bfloat16, enabled=weight.dtype == torch.bfloat16)
+
+
+def _targets(base: BaseModel) -> list[str]:
+    there = {name.rsplit(".", 1)[-1] for name, _ in base.model.named_modules()}
+    targets = [name for name in _LINEAR if name in there]
+    if not targets:
+        raise ConfigurationError(
+            "the base model has none of the layers that are tuned",
+            place=str(base.path),
+            remedy=f"Use a model with layers named {', '.join(_LINEAR)}, as Llama and Qwen models have",
+        )
+    return targets

@@ -72,7 +72,7 @@ class PairSettings:
         per_document: most pairs of a document.
         min_gap: least difference of rewards.
         min_chosen: least reward of the chosen.
-        opening_share: most of the chosen queries that may begin with the same word; and four times as many with the
+        opening_share: most of the chosen queries that may begin with the same word; and twice as many with the
             same kind of question. 1 turns balance off.
         guarded: whether a chosen candidate must pass every check. Off only to show what then happens.
         tau: of the threshold rule.
@@ -192,11 +192,15 @@ def _by_reward(
 def _three_candidates(
     candidates: Sequence[ScoredCandidate], settings: PairSettings, balance: _Balance, rng: random.Random
 ) -> list[tuple[ScoredCandidate, ScoredCandidate]]:
-    """Best against worst of one candidate of each origin, dropped when all of them lie in the undecided middle."""
+    """Best against worst of three, dropped when all of them lie in the undecided middle.
+
+    The three are of the model itself, which comes last, and of the first two others; of a model alone, its first three.
+    """
     by_origin: dict[str, ScoredCandidate] = {}
     for one in candidates:
-        by_origin.setdefault(one.origin, one)
-    three = list(by_origin.values())[:3]
+        by_origin.setdefault(one.origin.removesuffix(f", opening '{one.opening}'"), one)
+    *others, own = by_origin.values()
+    three = [*others[:2], own] if others else list(candidates)[:3]
     if len(three) < 2 or all(0.3 < one.reward < 0.7 for one in three):
         return []
     best, worst = _extremes(three)

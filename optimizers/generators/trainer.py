@@ -201,12 +201,15 @@ class Trainer:
         share = self._accelerator.num_processes
         parts = everything[self._accelerator.process_index :: share] or everything[:1]
         pairs = sum(part.pairs for part in parts)
+        tokens = sum(int(part.tokens[part.chosen].sum()) for part in parts)
         line: dict[str, float] = {"loss": 0.0, "chosen": 0.0, "rejected": 0.0, "accuracy": 0.0, "nodes": 0.0}
         for part in parts:
             weight = part.pairs / pairs
             part = part.to(self._accelerator.device)
             sums = self._scored(part)
-            loss = self._loss(sums, part)
+            # A mean over tokens is one over the tokens of the step, however the step is cut.
+            share = int(part.tokens[part.chosen].sum()) / tokens / weight
+            loss = self._loss(sums, part, share)
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise RunError(
@@ -227,12 +230,19 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         return {**line, "margin": line["chosen"] - line["rejected"], "gradient": float(norm), "rate": rate}
 
-    def _loss(self, sums: Tensor, part: Part) -> Tensor:
+    def _loss(self, sums: Tensor, part: Part, share: float) -> Tensor:
+        """The loss of a part.
+
+        Args:
+            sums: log-probabilities of its completions.
+            part: one of a step's.
+            share: its share of the step's chosen tokens over its share of the pairs.
+        """
         settings = self._settings
         chosen, rejected = sums[part.chosen], sums[part.rejected]
         chosen_tokens, rejected_tokens = part.tokens[part.chosen], part.tokens[part.rejected]
         if settings.loss == "sft":
-            return sft_loss(chosen, chosen_tokens)
+            return sft_loss(chosen, chosen_tokens) * share
         if settings.loss == "cpo":
             return cpo_loss(
                 chosen,
@@ -240,7 +250,7 @@ class Trainer:
                 chosen_tokens,
                 rejected_tokens,
                 beta=settings.beta,
-                alpha=settings.alpha,
+                alpha=settings.alpha * (share if settings.nll_reduction == "token" else 1.0),
                 variant=settings.variant,
                 label_smoothing=settings.label_smoothing,
                 gamma=settings.gamma,

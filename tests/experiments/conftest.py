@@ -139,6 +139,19 @@ def tune_settings(corpus: Path, programs: Path, out: Path, base: Path, **values:
 
 
 @pytest.fixture(scope="session")
+def gemma(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of an architecture that has no GGUF form here."""
+    from transformers import GemmaConfig, GemmaForCausalLM
+
+    made: Any = GemmaForCausalLM
+    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "head_dim": 16}
+    folder = tmp_path_factory.mktemp("models") / "gemma"
+    made(GemmaConfig(vocab_size=288, num_attention_heads=2, num_key_value_heads=1, **sizes)).save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_directory(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model in Hugging Face's form."""
     folder = tmp_path_factory.mktemp("tiny")

@@ -188,15 +188,9 @@ def test_a_corpus_without_text_is_told_before_anything_is_sampled(
 
 @pytest.mark.slow
 def test_a_model_that_has_no_gguf_form_is_tuned_and_served_through_torch(
-    corpus: Path, compiled: Path, tiny: Any, tmp_path: Path, small: Any
+    corpus: Path, compiled: Path, gemma: Path, tmp_path: Path, small: Any
 ) -> None:
-    from transformers import GemmaConfig, GemmaForCausalLM
-
-    made: Any = GemmaForCausalLM
-    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "head_dim": 16}
-    made(GemmaConfig(vocab_size=288, num_attention_heads=2, **sizes)).save_pretrained(tmp_path / "gemma")
-    tiny.tokenizer().save_pretrained(tmp_path / "gemma")
-    settings = small.tune_settings(corpus, compiled, tmp_path / "run", tmp_path / "gemma", rounds=1)
+    settings = small.tune_settings(corpus, compiled, tmp_path / "run", gemma, rounds=1)
     assert tune_generator(settings, **small.World(replies=small.write_candidate).parts) is not None
     generator = tmp_path / "run" / "generator"
     assert not (generator / "model.gguf").exists()
@@ -206,6 +200,51 @@ def test_a_model_that_has_no_gguf_form_is_tuned_and_served_through_torch(
     release_pipelines()
 
 
+@pytest.mark.slow
+def test_rounds_share_what_train_documents_there_are(
+    tune: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "inpars_plus"):
+        _, summary, _ = tune(tmp_path / "run", train_documents=10_000, rounds=2)
+    first, second = (one["sampled"]["documents"] for one in summary.results["manual"]["rounds"])
+    assert first == second < 10_000
+    assert "so each round takes" in caplog.text
+
+
+def test_more_rounds_than_documents_are_refused(tune: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"--rounds: \d+ train documents .* too few for 50 rounds"):
+        tune(tmp_path / "run", rounds=50)
+
+
+def test_sft_then_cpo_needs_two_rounds(tmp_path: Path, small: Any) -> None:
+    with pytest.raises(ConfigurationError, match="needs 2 rounds at least"):
+        small.tune_settings(tmp_path, tmp_path, tmp_path, tmp_path, loss="sft-cpo", rounds=1)
+
+
+def test_a_wrong_name_of_a_model_to_compare_with_is_told_before_anything_is_sampled(
+    corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = small.tune_settings(
+        corpus, compiled, tmp_path / "run", tiny_directory, lm=str(tiny_directory), compare=("gguf:missing.gguf",)
+    )
+    with pytest.raises(ConfigurationError, match=r"no file missing\.gguf"):
+        tune_generator(settings)
+    hosted = settings.model_copy(update={"compare": (), "api_base": "http://localhost:1/v1"})
+    with pytest.raises(ConfigurationError, match="--api-base: an address was given, but every model"):
+        tune_generator(hosted)
+    assert not (tmp_path / "run" / "rounds").exists()
+
+
+@pytest.mark.slow
+def test_another_kind_of_base_in_the_same_directory_leaves_nothing_of_the_first(
+    corpus: Path, compiled: Path, tiny_directory: Path, gemma: Path, tmp_path: Path, small: Any
+) -> None:
+    for base in (tiny_directory, gemma):
+        settings = small.tune_settings(corpus, compiled, tmp_path / "run", base, rounds=1)
+        assert tune_generator(settings, **small.World(replies=small.write_candidate).parts) is not None
+    assert not list((tmp_path / "run").rglob("*.gguf"))
+
+
 def test_too_few_pairs_are_told_with_the_place(tune: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"candidates\.jsonl: 4 documents gave \d+ preference pairs, but 16"):
         tune(tmp_path / "run", train_documents=4, rounds=1)
@@ -213,7 +252,7 @@ def test_too_few_pairs_are_told_with_the_place(tune: Any, tmp_path: Path) -> Non
 
 def test_a_hosted_model_cannot_be_tuned(corpus: Path, compiled: Path, tiny_directory: Path, small: Any) -> None:
     settings = small.tune_settings(corpus, compiled, Path("never"), tiny_directory, lm="openai/gpt-4o-mini")
-    with pytest.raises(ConfigurationError, match="only a local one can be tuned"):
+    with pytest.raises(ConfigurationError, match="only such a one can be tuned"):
         tune_generator(settings)
     assert not Path("never").exists()
 

@@ -53,6 +53,11 @@ def test_an_architecture_without_a_name_in_gguf_is_told(tiny_base: BaseModel, tm
     assert not (tmp_path / "model.gguf").exists()
 
 
+def test_scaled_positions_are_told(tiny_base: BaseModel) -> None:
+    tiny_base.model.config.rope_parameters = {"rope_type": "llama3", "rope_theta": 1e4}
+    assert "scales its positions ('llama3')" in str(why_not_gguf(tiny_base))
+
+
 def test_a_tokenizer_of_another_kind_is_told(tiny_base: BaseModel) -> None:
     tiny_base.tokenizer = object()
     assert "tokenizer is none that is written as GGUF" in str(why_not_gguf(tiny_base))

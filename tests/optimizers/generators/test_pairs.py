@@ -101,6 +101,18 @@ def test_three_candidates_are_best_against_worst_of_their_origins() -> None:
     assert choose_pairs({"d": middle}, PairSettings(rule="three-candidates")) == []
 
 
+def test_the_tuned_model_is_always_one_of_the_three() -> None:
+    others = [candidate(f"what is x{at}", 0.5, origin=f"teacher {at}") for at in range(3)]
+    own = [
+        candidate("how is x", 0.9, origin="student").model_copy(update={"opening": ""}),
+        candidate("why is x", 0.1, origin="student, opening 'why'").model_copy(update={"opening": "why"}),
+    ]
+    (pair,) = choose_pairs({"d": [*others, *own]}, PairSettings(rule="three-candidates"))
+    assert pair.chosen == " how is x"
+    (alone,) = choose_pairs({"d": own}, PairSettings(rule="three-candidates"))
+    assert (alone.chosen, alone.rejected) == (" how is x", " why is x")
+
+
 def test_the_threshold_rule_keeps_a_worst_of_at_most_tau_times_the_best() -> None:
     near = [candidate("what is x", 0.9), candidate("how is x", 0.97 * 0.9)]
     far = [candidate("what is x", 0.9), candidate("how is x", 0.9 * 0.9)]

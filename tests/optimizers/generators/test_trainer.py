@@ -60,16 +60,39 @@ def test_training_prefers_the_chosen_on_documents_that_it_did_not_see(
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
-def test_packed_and_plain_training_end_alike(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("loss", ["cpo", "sft"])
+def test_training_ends_alike_however_a_step_is_cut(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path, loss: Any
+) -> None:
+    pairs = [
+        one.model_copy(update={"chosen": one.chosen + " again" * (at % 4)}) for at, one in enumerate(make_pairs(8))
+    ]
     weights = []
-    for packed in (True, False):
+    for packed, max_nodes in ((True, 4096), (False, 4096), (True, 100)):
         base, model = fresh()
-        documents = group_pairs(make_pairs(8), base, max_tokens=512)
-        settings = TrainSettings(learning_rate=1e-3, documents_per_step=4, packed=packed, max_nodes=4096)
-        Trainer(model, settings, directory=tmp_path / str(packed)).train(documents)
+        documents = group_pairs(pairs, base, max_tokens=512)
+        settings = TrainSettings(
+            loss=loss, learning_rate=1e-3, documents_per_step=4, packed=packed, max_nodes=max_nodes
+        )
+        Trainer(model, settings, directory=tmp_path / f"{packed}-{max_nodes}").train(documents)
         weights.append({name: value.detach().clone() for name, value in trainable(model).items()})
     for name, value in weights[0].items():
-        assert torch.allclose(value, weights[1][name], atol=2e-4), name
+        for other in weights[1:]:
+            assert torch.allclose(value, other[name], atol=2e-4), name
+
+
+def test_a_checkpoint_of_other_settings_is_passed_over(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
+    def train(directory: Path, key: str, rate: float) -> dict[str, torch.Tensor]:
+        base, model = fresh()
+        documents = group_pairs(make_pairs(8), base, max_tokens=512)
+        Trainer(model, TrainSettings(learning_rate=rate), directory=directory, key=key).train(documents)
+        return {name: value.detach().clone() for name, value in trainable(model).items()}
+
+    train(tmp_path / "one", "a", 1e-3)
+    again, alone = train(tmp_path / "one", "b", 3e-3), train(tmp_path / "other", "b", 3e-3)
+    assert all(torch.equal(value, alone[name]) for name, value in again.items())
+    kept = train(tmp_path / "one", "b", 1.0)  # finished, so the rate has nothing left to do
+    assert all(torch.equal(value, alone[name]) for name, value in kept.items())
 
 
 def test_a_run_that_was_killed_ends_with_the_same_weights(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
