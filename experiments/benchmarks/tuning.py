@@ -49,7 +49,7 @@ def measure(quick: bool = False) -> Benchmark:
     rows.append(Row(what="greatest difference of their losses in fp32, in 1e-4", value=apart * 1e4, at_most=1.0))
     return Benchmark(
         name="tuning",
-        compared=f"Forward, backward and update on {_DOCUMENTS} documents of 245 tokens with completions of 13, low-rank "
+        compared=f"Forward, backward and update on {_DOCUMENTS} documents of 245 tokens, completions of 13, low-rank "
         f"adapters of rank 16 on the embedded model; seconds a pair, the median of {steps * rounds} steps in {rounds} "
         "rounds, the first step of each process not counted. TRL is given the same token ids"
         + ("." if with_trl else ", but is not installed here."),
