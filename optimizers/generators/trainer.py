@@ -18,6 +18,7 @@ from torch import Tensor
 
 from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.files import append_lines, read_lines
+from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import bar, say
 from inpars_plus.optimizers.generators.batches import DocumentPairs, Part, parts_of, steps_of
@@ -180,6 +181,7 @@ class Trainer:
                 self._log(state.step, line)
                 if last or state.stopped or state.step % settings.checkpoint_every == 0:
                     self._save(state, best)
+                    give_back_memory()  # steps of many sizes leave gaps, and what is held would creep up
                 progress.update(1)
         if best is not None:
             with torch.no_grad():
