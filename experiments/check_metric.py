@@ -20,14 +20,14 @@ from typing import Any
 from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import write_json
-from inpars_plus.foundation.summaries import Summary, peak_memory_mb, write_summary
+from inpars_plus.foundation.summaries import measured, write_summary
 from inpars_plus.lms import load_scorer
 from inpars_plus.metrics import CHEATS, QueryMetric, cheat_queries
 from inpars_plus.metrics.query_metric import HIT_DEPTH, Judged
 from inpars_plus.programs import KeyTerms
 from inpars_plus.retrieval import build_retriever
 
-__all__ = ["COLLECTIONS", "check_collection", "main"]
+__all__ = ["COLLECTIONS", "check_collection", "collections_root", "main"]
 
 COLLECTIONS = {"scifact": "train", "cosqa": "dev", "stackfaq": "test"}
 
@@ -83,6 +83,20 @@ def check_collection(directory: Path, split: str, *, seed: int, pairs: int, docu
     }
 
 
+def collections_root() -> Path:
+    """The directory of test collections.
+
+    Raises:
+        ConfigurationError: it is not set.
+    """
+    root = os.environ.get("INPARS_PLUS_COLLECTIONS")
+    if not root:
+        raise ConfigurationError(
+            "INPARS_PLUS_COLLECTIONS is not set", remedy="Set it to a directory of BEIR collections"
+        )
+    return Path(root)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,28 +105,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--documents", type=int, default=200, help="documents against cheats (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws the pairs (default %(default)s)")
     given = parser.parse_args(arguments)
-    root = os.environ.get("INPARS_PLUS_COLLECTIONS")
-    if not root:
-        raise ConfigurationError(
-            "INPARS_PLUS_COLLECTIONS is not set", remedy="Set it to a directory of BEIR collections"
-        )
+    root = collections_root()
     started = time.monotonic()
     results: dict[str, Any] = {}
     for name, split in COLLECTIONS.items():
         results[name] = check_collection(
-            Path(root) / name, split, seed=given.seed, pairs=given.pairs, documents=given.documents
+            root / name, split, seed=given.seed, pairs=given.pairs, documents=given.documents
         )
         write_json(given.out / f"{name}.json", results[name])
         print(_table(name, results[name]))
-    settings = {"pairs": given.pairs, "documents": given.documents}
     write_summary(
         given.out,
-        Summary(
-            settings=settings,
-            seed=given.seed,
-            seconds=time.monotonic() - started,
-            peak_memory_mb=peak_memory_mb(),
-            results=results,
+        measured(
+            started, settings={"pairs": given.pairs, "documents": given.documents}, seed=given.seed, results=results
         ),
     )
     return 0

@@ -9,7 +9,6 @@ weights anew, on all collections and on all but one, and tells what the latter f
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import re
 import time
@@ -22,10 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
-from inpars_plus.experiments.check_metric import COLLECTIONS
-from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.experiments.check_metric import COLLECTIONS, collections_root
 from inpars_plus.foundation.files import write_json
-from inpars_plus.foundation.summaries import Summary, peak_memory_mb, write_summary
+from inpars_plus.foundation.summaries import measured, write_summary
 from inpars_plus.lms import load_scorer
 from inpars_plus.metrics.checks import document_stems, stem
 from inpars_plus.metrics.relations import FALSE_RELATION, RelationCheck, RelationSigns
@@ -108,15 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="draws queries and entities (default %(default)s)")
     parser.add_argument("--fit", action="store_true", help="fit the weights anew")
     given = parser.parse_args(arguments)
-    root = os.environ.get("INPARS_PLUS_COLLECTIONS")
-    if not root:
-        raise ConfigurationError(
-            "INPARS_PLUS_COLLECTIONS is not set", remedy="Set it to a directory of BEIR collections"
-        )
+    root = collections_root()
     started = time.monotonic()
     signs = {
-        name: _measure(Path(root) / name, split, pairs=given.pairs, seed=given.seed)
-        for name, split in COLLECTIONS.items()
+        name: _measure(root / name, split, pairs=given.pairs, seed=given.seed) for name, split in COLLECTIONS.items()
     }
     results: dict[str, Any] = {}
     for name, (unchanged, swapped) in signs.items():
@@ -134,17 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_json(
         given.out / "signs.json", {name: [[astuple(s) for s in kind] for kind in both] for name, both in signs.items()}
     )
-    settings = {"pairs": given.pairs}
-    write_summary(
-        given.out,
-        Summary(
-            settings=settings,
-            seed=given.seed,
-            seconds=time.monotonic() - started,
-            peak_memory_mb=peak_memory_mb(),
-            results=results,
-        ),
-    )
+    write_summary(given.out, measured(started, settings={"pairs": given.pairs}, seed=given.seed, results=results))
     return 0
 
 

@@ -1,13 +1,12 @@
 """Compiling for one document type: the program, its scores on test documents, and its file.
 
 Everything is a step of the run (see :mod:`inpars_plus.foundation.runs`): done once, recorded, and skipped afterwards.
+In the run's directory::
 
-::
-
-    <run>/work/<type>/compiled.json, best_pool_prompt.json    what the optimizer found, without test scores
-    <run>/trials/<type>.jsonl                                 every trial
-    <run>/scores/<type>/<row>.jsonl                           each query for each test document, judged
-    <run>/compiled/<type>.json                                the program with its whole description
+    work/<type>/compiled.json, best_pool_prompt.json    what the optimizer found, without test scores
+    trials/<type>.jsonl                                 every trial
+    scores/<type>/<row>.jsonl                           each query for each test document, judged
+    compiled/<type>.json                                the program with its whole description
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 from inpars_plus.foundation.files import write_json
 from inpars_plus.foundation.secrets import redact
 
-__all__ = ["LmUsage", "Summary", "peak_memory_mb", "write_summary"]
+__all__ = ["LmUsage", "Summary", "measured", "peak_memory_mb", "write_summary"]
 
 
 class LmUsage(BaseModel):
@@ -99,6 +100,16 @@ def _high_water_mark() -> int | None:
         return None
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) * 1024 if found else None
+
+
+def measured(started: float, **fields: Any) -> Summary:
+    """A summary of this process so far.
+
+    Args:
+        started: when its work began, on ``time.monotonic()``.
+        fields: of the summary, except seconds and memory.
+    """
+    return Summary(seconds=round(time.monotonic() - started, 1), peak_memory_mb=peak_memory_mb(), **fields)
 
 
 def write_summary(directory: str | os.PathLike[str], summary: Summary) -> Path:

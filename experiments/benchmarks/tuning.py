@@ -62,7 +62,7 @@ def _in_turn(forms: list[str], completions: int, steps: int, rounds: int, *, qui
     found: dict[str, Any] = {form: {"seconds_per_pair": [], "peak_memory_mb": 0} for form in forms}
     for _ in range(rounds):
         for form in forms:
-            result = _run(form, completions, steps, single=quick, documents=1 if quick else _DOCUMENTS)
+            result = _run(form, completions, steps, single=quick, documents=2 if quick else _DOCUMENTS)
             found[form]["loss"] = result["loss"]
             found[form]["seconds_per_pair"] += result["seconds_per_pair"]
             found[form]["peak_memory_mb"] = max(found[form]["peak_memory_mb"], *result["peak_memory_mb"])

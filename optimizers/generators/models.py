@@ -39,6 +39,9 @@ _PROBES = (
 _PROBE_TOKENS = 256
 _MOST_APART = 0.1
 """Mean difference of log-probabilities that rounding in bfloat16 stays well below."""
+_LONGEST = 2048
+"""Tokens of the longest prompt with a completion that is trained on."""
+_SLIDING = "sliding_attention"
 _LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -154,15 +157,19 @@ def check_trainable(base: BaseModel) -> None:
     """Refuse a model that could not be tuned, or that training would compute otherwise than it is served.
 
     Raises:
-        ConfigurationError: it has no end token or none of the layers, or log-probabilities that are taken from its
-            body and its head are not those of the whole model.
+        ConfigurationError: it has no end token or none of the layers, or it does not see the whole of a long
+            prompt, or log-probabilities taken from its body and its head are not those of the whole model.
     """
     from inpars_plus.optimizers.generators.packing import completion_log_probabilities, pack
 
     _targets(base)
     tokens = base.encode(_PROBES[0] * 8)[:_PROBE_TOKENS]
     problem = None
-    if not hasattr(base.model, "model"):
+    config = base.model.config
+    window = getattr(config, "sliding_window", None)
+    if window and window < _LONGEST and _SLIDING in (getattr(config, "layer_types", None) or [_SLIDING]):
+        problem = f"sees only the last {window} tokens in some layers, and training would show it all"
+    elif not hasattr(base.model, "model"):
         problem = "has no body of its own"
     else:
         prompt, completion = tokens[:-8], [*tokens[-7:], base.end]
@@ -174,7 +181,7 @@ def check_trainable(base: BaseModel) -> None:
             1, torch.tensor(completion, device=device)[:, None]
         )
         if float((mine - theirs[:, 0]).abs().mean()) > _MOST_APART:
-            problem = "does more with what its body gives than its head does, or does not see all that came before"
+            problem = "does more with what its body gives than its head does"
     if problem is not None:
         raise ConfigurationError(
             f"models of type '{base.model.config.model_type}' cannot be tuned here: the base model {problem}",

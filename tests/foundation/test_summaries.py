@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from inpars_plus.foundation.summaries import LmUsage, Summary, peak_memory_mb, write_summary
+from inpars_plus.foundation.summaries import LmUsage, Summary, measured, peak_memory_mb, write_summary
 
 
 def test_an_empty_summary_has_exactly_the_agreed_shape(tmp_path: Path) -> None:
@@ -69,3 +70,10 @@ def test_what_the_parent_held_is_not_counted() -> None:
     large = f"import subprocess, sys; x = bytearray(300 << 20); {child}"
     done = subprocess.run([sys.executable, "-c", large], capture_output=True, text=True, check=True)
     assert 5 < int(done.stdout) < 200
+
+
+def test_a_process_tells_how_long_it_worked_and_what_it_held() -> None:
+    found = measured(time.monotonic() - 2.0, settings={"pairs": 3}, seed=1, results={})
+    assert found.seconds >= 2.0
+    assert found.peak_memory_mb > 5
+    assert (found.settings, found.seed) == ({"pairs": 3}, 1)

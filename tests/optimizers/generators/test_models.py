@@ -28,6 +28,15 @@ def test_a_model_that_scales_what_its_head_gives_is_refused(tiny_base: BaseModel
         check_trainable(tiny_base)
 
 
+def test_a_model_that_sees_less_than_a_prompt_is_refused(tiny_base: BaseModel) -> None:
+    tiny_base.model.config.sliding_window = 512
+    tiny_base.model.config.layer_types = ["full_attention", "full_attention"]
+    check_trainable(tiny_base)
+    tiny_base.model.config.layer_types = ["sliding_attention", "full_attention"]
+    with pytest.raises(ConfigurationError, match="sees only the last 512 tokens"):
+        check_trainable(tiny_base)
+
+
 def test_a_model_without_the_layers_that_are_tuned_is_refused(tiny_base: BaseModel) -> None:
     tiny_base.model = torch.nn.Sequential(torch.nn.Linear(2, 2))
     with pytest.raises(ConfigurationError, match="none of the layers that are tuned"):
