@@ -75,26 +75,28 @@ def ablate_tuning(
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     memory, usage = 0, dict[int, LmUsage]()
-    for name, changes in VARIANTS.items():
-        if only and name not in only:
-            continue
-        for seed in range(shared.get("seed", 0), shared.get("seed", 0) + SEEDS.get(name, 1)):
-            say(f"Variant '{name}', seed {seed}")
-            folder = _begin(out, name, seed)
-            settings = make_settings(
-                TuneSettings, "tune-generator", **{**shared, **changes, "seed": seed, "out": folder}
-            )
-            summary = tune_generator(settings, make_lm=make_lm, scorer=scorer, replies=out / f"replies-{seed}.sqlite")
-            assert summary is not None
-            ((_, result),) = summary.results.items()
-            rows.append({"variant": name, "seed": seed, "folder": folder.name, "test": result["test"]})
-            rows[-1]["seconds"] = summary.seconds
-            memory = max(memory, summary.peak_memory_mb)
-            usage[seed] = summary.lm  # of the store that the variants of a seed share
+    chosen = [name for name in VARIANTS if not only or name in only]
+    first = shared.get("seed", 0)
+    # Seed by seed, so that one of each variant is there early.
+    jobs = [(first + nth, name) for name in chosen for nth in range(SEEDS.get(name, 1))]
+    for seed, name in sorted(jobs, key=lambda job: job[0]):
+        say(f"Variant '{name}', seed {seed}")
+        folder = _begin(out, name, seed)
+        settings = make_settings(
+            TuneSettings, "tune-generator", **{**shared, **VARIANTS[name], "seed": seed, "out": folder}
+        )
+        summary = tune_generator(settings, make_lm=make_lm, scorer=scorer, replies=out / f"replies-{seed}.sqlite")
+        assert summary is not None
+        ((_, result),) = summary.results.items()
+        rows.append({"variant": name, "seed": seed, "folder": folder.name, "test": result["test"]})
+        rows[-1]["seconds"] = summary.seconds
+        memory = max(memory, summary.peak_memory_mb)
+        usage[seed] = summary.lm  # of the store that the variants of a seed share
+    rows.sort(key=lambda row: chosen.index(row["variant"]))
     _compare(out, rows)
     summary = Summary(
         settings={name: str(value) for name, value in shared.items()},
-        seed=shared.get("seed", 0),
+        seed=first,
         seconds=round(sum(row["seconds"] for row in rows), 1),
         peak_memory_mb=memory,
         lm=sum(usage.values(), LmUsage()),
