@@ -26,6 +26,7 @@ import numpy as np
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.foundation.parts import require
+from inpars_plus.lms.inbox import Inbox, what_it_says
 from inpars_plus.lms.prefixes import BLOCK, PrefixGuard, Ticket
 
 __all__ = ["Generated", "Pipeline"]
@@ -106,7 +107,7 @@ class Pipeline:
             self._pipeline = self._genai.ContinuousBatchingPipeline(os.fspath(path), scheduler, "CPU", {})
         except RuntimeError as problem:
             raise ConfigurationError(
-                f"the file cannot be loaded as a GGUF model ({_first_line(problem)})",
+                f"the file cannot be loaded as a GGUF model ({what_it_says(problem)})",
                 place=str(path),
                 remedy="Give a GGUF file of a Llama, Qwen or SmolLM model",
             ) from problem
@@ -116,13 +117,11 @@ class Pipeline:
         self._guard = PrefixGuard() if prefix_caching else None
         self._plain: Pipeline | None = None
         self._limit = 1 if one_at_a_time else 4 * sequences if prefix_caching else sequences
-        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._inbox: Inbox[_Request] = Inbox(path)
         self._held: _Request | None = None  # taken out of the inbox, but does not fit yet
         self._sizes: dict[Any, int] = {}  # of the requests that run
-        self._failure: DeadModelError | None = None
         self._requests = 0
         self._crowd = 0  # how many requests ran at once lately
-        self._lock = threading.Lock()
         self._plain_lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="inpars-plus-model", daemon=True)
         self._thread.start()
@@ -166,12 +165,7 @@ class Pipeline:
         if ticket is not None:
             echoed = len(tokens) if config.echo else 0
             future.add_done_callback(lambda done: self._leave(ticket, done, echoed))
-        with self._lock:
-            problem = self._failure
-            if problem is None:
-                self._inbox.put(_Request(list(tokens), config, future))
-        if problem is not None:
-            future.set_exception(problem)
+        self._inbox.put(_Request(list(tokens), config, future))
         return future
 
     @property
@@ -186,10 +180,7 @@ class Pipeline:
 
     def close(self) -> None:
         """End the thread after the step it is in; waiting callers get DeadModelError. Closing twice is harmless."""
-        with self._lock:
-            if self._failure is None:
-                self._failure = DeadModelError("the language model is shut down", place=str(self.path))
-            self._inbox.put(None)
+        self._inbox.close()
         if self._thread is not threading.current_thread():
             self._thread.join(_EXIT_SECONDS)
         if self._plain is not None:
@@ -201,33 +192,18 @@ class Pipeline:
 
     def _serve(self) -> None:
         active: dict[Any, Future[Generated]] = {}
+        caught: BaseException | None = None
         try:
             while self._gather(active):
                 self._pipeline.step()
                 for handle in [handle for handle in active if handle.get_status() != self._running]:
                     self._finish(handle, active[handle])
                     del active[handle], self._sizes[handle]
-            problem: DeadModelError = self._failure or DeadModelError("the language model is shut down")
-        except BaseException as caught:  # whatever it is, callers wait for it
-            problem = DeadModelError(
-                f"the local language model failed ({_first_line(caught)})",
-                place=str(self.path),
-                remedy="Start again; finished replies are kept",
-            )
-            problem.__cause__ = caught
-        with self._lock:
-            self._failure = problem
-        for future in active.values():
-            if not future.done():
-                future.set_exception(problem)
+        except BaseException as problem:  # whatever it is, callers wait for it
+            caught = problem
+        held = [] if self._held is None else [self._held.future]
+        self._inbox.end([*active.values(), *held], caught)
         self._abandon(list(active))
-        if self._held is not None:
-            self._held.future.set_exception(problem)
-        with contextlib.suppress(queue.Empty):
-            while True:
-                item = self._inbox.get_nowait()
-                if item is not None:
-                    item.future.set_exception(problem)
 
     def _leave(self, ticket: Ticket, done: Future[Generated], echoed: int) -> None:
         assert self._guard is not None
@@ -244,14 +220,14 @@ class Pipeline:
     def _gather(self, active: dict[Any, Future[Generated]]) -> bool:
         """Add what waits; sleep while there is nothing to do. False when the pipeline is to end."""
         before = self._crowd
-        if self._held is not None and self._failure is not None:
+        if self._held is not None and self._inbox.failure is not None:
             return False
         while len(active) < self._limit:
             item = self._held
             if item is None:
                 patience = self._patience(len(active), before)
                 try:
-                    item = self._inbox.get(block=patience != 0, timeout=patience)
+                    item = self._inbox.take(timeout=patience)
                 except queue.Empty:
                     if patience and len(active) < self._crowd:
                         self._crowd = 0
@@ -317,8 +293,3 @@ def _close_all() -> None:
     # A thread inside native code while the interpreter is torn down crashes the process.
     for pipeline in list(_open):
         pipeline.close()
-
-
-def _first_line(problem: BaseException) -> str:
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(problem).__name__).rstrip(".")[:300]

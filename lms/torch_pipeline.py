@@ -6,15 +6,18 @@ batch runs to its end before the next begins, and nothing is kept of prompts.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.lms.inbox import Inbox
 from inpars_plus.lms.pipeline import Generated
 from inpars_plus.lms.torch_models import load_causal_lm, pick_precision, torch_itself
 
@@ -26,7 +29,12 @@ _WAIT_SECONDS = 0.02
 _CONTEXT = 8192
 """Most tokens read, if the model names no fewer."""
 
-_Request = tuple[list[int], Any, "Future[Generated]"]
+
+@dataclass(frozen=True)
+class _Request:
+    tokens: list[int]
+    config: Any
+    future: Future[Generated]
 
 
 class TorchPipeline:
@@ -56,9 +64,7 @@ class TorchPipeline:
         ends = model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends, self._tokenizer.eos_token_id]
         self._ends = {int(end) for end in ends if end is not None}
-        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._failure: DeadModelError | None = None
-        self._lock = threading.Lock()
+        self._inbox: Inbox[_Request] = Inbox(path)
         self._thread = threading.Thread(target=self._serve, name="inpars-plus-torch-model", daemon=True)
         self._thread.start()
 
@@ -108,69 +114,48 @@ class TorchPipeline:
             A future that never waits forever: it gets the reply, or DeadModelError when the model fails.
         """
         future: Future[Generated] = Future()
-        with self._lock:
-            problem = self._failure
-            if problem is None:
-                self._inbox.put((list(tokens), config, future))
-        if problem is not None:
-            future.set_exception(problem)
+        self._inbox.put(_Request(list(tokens), config, future))
         return future
 
     def close(self) -> None:
         """End the thread after the batch it is in; waiting callers get DeadModelError. Closing twice is harmless."""
-        self._fail(DeadModelError("the language model is shut down", place=str(self.path)))
-        self._inbox.put(None)
+        self._inbox.close()
         if self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _fail(self, problem: DeadModelError) -> None:
-        with self._lock:
-            self._failure = self._failure or problem
-
     def _serve(self) -> None:
-        while batch := self._gather():
-            try:
-                if self._failure is not None:
-                    raise self._failure
-                for (_, _, future), reply in zip(batch, self._generate(batch), strict=True):
-                    future.set_result(reply)
-            except BaseException as caught:  # whatever it is, callers wait for it
-                problem = DeadModelError(
-                    f"the local language model failed ({str(caught).splitlines()[0] if str(caught) else caught!r})",
-                    place=str(self.path),
-                    remedy="Start again; finished replies are kept",
-                )
-                problem.__cause__ = caught
-                self._fail(problem)
-                for _, _, future in batch:
-                    if not future.done():
-                        future.set_exception(self._failure or problem)
+        batch: list[_Request] = []
+        caught: BaseException | None = None
+        try:
+            while batch := self._gather():
+                for request, reply in zip(batch, self._generate(batch), strict=True):
+                    request.future.set_result(reply)
+        except BaseException as problem:  # whatever it is, callers wait for it
+            caught = problem
+        self._inbox.end([request.future for request in batch], caught)
 
     def _gather(self) -> list[_Request]:
         """The next batch; empty when the thread is to end."""
-        first = self._inbox.get()
+        first = self._inbox.take()
         batch = [] if first is None else [first]
-        while batch and len(batch) < self._limit:
-            try:
-                item = self._inbox.get(timeout=_WAIT_SECONDS)
-            except queue.Empty:
-                break
-            if item is None:
-                self._inbox.put(None)
-                break
-            batch.append(item)
+        with contextlib.suppress(queue.Empty):
+            while batch and len(batch) < self._limit:
+                request = self._inbox.take(timeout=_WAIT_SECONDS)
+                if request is None:
+                    break
+                batch.append(request)
         return batch
 
     def _generate(self, batch: Sequence[_Request]) -> list[Generated]:
         torch = torch_itself()
 
-        width = max(len(tokens) for tokens, _, _ in batch)
+        width = max(len(request.tokens) for request in batch)
         ids = torch.zeros((len(batch), width), dtype=torch.long)
         mask = torch.zeros_like(ids)
-        for row, (tokens, _, _) in enumerate(batch):
-            ids[row, width - len(tokens) :] = torch.tensor(tokens)
-            mask[row, width - len(tokens) :] = 1
-        writers = [_Writer(self, config) for _, config, _ in batch]
+        for row, request in enumerate(batch):
+            ids[row, width - len(request.tokens) :] = torch.tensor(request.tokens)
+            mask[row, width - len(request.tokens) :] = 1
+        writers = [_Writer(self, request.config) for request in batch]
         fed, mask, cache = ids.to(self._device), mask.to(self._device), None
         with torch.no_grad():
             while not all(writer.done for writer in writers):
