@@ -12,9 +12,13 @@ from inpars_plus.corpora.corpus import Corpus
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError
 
-__all__ = ["SplitName", "Splits", "sample", "split_documents", "split_of"]
+__all__ = ["HALVES", "SplitName", "Splits", "half_of", "sample", "split_documents", "split_of"]
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]
+
+
+HALVES = ("settings", "report")
+"""Of judged queries: on one, settings are chosen; on the other, figures are reported."""
 
 
 class Splits(NamedTuple):
@@ -50,6 +54,11 @@ def split_of(original_id: str, *, validation: float = 0.2, test: float = 0.2) ->
     if point < test:
         return "test"
     return "validation" if point < test + validation else "train"
+
+
+def half_of(query_id: str) -> str:
+    """Which of :data:`HALVES` a judged query belongs to, from its id alone, for collections with one set of them."""
+    return HALVES[_hash(f"half {query_id}") >> 63]
 
 
 def split_documents(

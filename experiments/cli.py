@@ -32,6 +32,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.tune_generator",
         "tune the language model of a compiled program on what retrieval rewards",
     ),
+    "evaluate-runs": (
+        "inpars_plus.experiments.evaluate_runs",
+        "compare search systems on human judgments, with paired tests and a report",
+    ),
     "list-programs": (
         "inpars_plus.experiments.list_programs",
         "show the compiled programs in a directory",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from inpars_plus.metrics.checks import REASONS, check_query, copied_share
     from inpars_plus.metrics.measures import evaluate_rankings
     from inpars_plus.metrics.query_metric import Judged, QueryMetric, summarize
-    from inpars_plus.metrics.significance import Difference, paired_bootstrap, paired_randomization
+    from inpars_plus.metrics.significance import Difference, holm, paired_bootstrap, paired_randomization
 
 __all__ = [
     "CHEATS",
@@ -22,6 +22,7 @@ __all__ = [
     "check_query",
     "copied_share",
     "evaluate_rankings",
+    "holm",
     "paired_bootstrap",
     "paired_randomization",
     "summarize",
@@ -38,6 +39,7 @@ _HOMES = {
     "check_query": "checks",
     "copied_share": "checks",
     "evaluate_rankings": "measures",
+    "holm": "significance",
     "paired_bootstrap": "significance",
     "paired_randomization": "significance",
     "summarize": "query_metric",

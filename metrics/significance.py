@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inpars_plus.foundation.errors import InputError
 
-__all__ = ["Difference", "paired_bootstrap", "paired_randomization"]
+__all__ = ["Difference", "holm", "paired_bootstrap", "paired_randomization"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,23 @@ def paired_randomization(before: Sequence[float], after: Sequence[float], *, see
         signs = generator.choice((-1.0, 1.0), size=(count, len(differences)))
         extreme += int((np.abs((signs * differences).mean(axis=1)) >= observed - 1e-12).sum())
     return (extreme + 1) / (samples + 1)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p-values adjusted for the number of tests, step down (Holm, 1979): below alpha means significant at alpha.
+
+    Args:
+        p_values: test → p-value.
+
+    Returns:
+        Test → adjusted p-value, at most 1, in the order given. The smallest of m is multiplied by m, the next by
+        m - 1, and so on; none is below that of a smaller one.
+    """
+    highest, adjusted = 0.0, dict[str, float]()
+    for at, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        highest = max(highest, min(1.0, (len(p_values) - at) * p_values[name]))
+        adjusted[name] = highest
+    return {name: adjusted[name] for name in p_values}
 
 
 def _differences(before: Sequence[float], after: Sequence[float]) -> np.ndarray:

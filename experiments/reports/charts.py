@@ -1,4 +1,4 @@
-"""Pictures as inline SVG: dots with whiskers, the history of trials, bars."""
+"""Pictures as inline SVG: dots with whiskers, gains around 0, the history of trials, bars."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from inpars_plus.experiments.reports.page import Html
 from inpars_plus.optimizers.prompts import Trial
 
-__all__ = ["Dot", "bars", "curve", "dots", "history"]
+__all__ = ["Dot", "bars", "curve", "dots", "gains", "history", "waterfall"]
 
 _WIDTH = 480
 _LABEL_CHARACTERS = 24
@@ -59,6 +59,68 @@ def dots(rows: Sequence[Dot], *, title: str) -> Html:
             f'<circle cx="{x(row.value):.1f}" cy="{y}" r="5" fill="currentColor"/>'
             f'<text x="{_WIDTH}" y="{y + 4}" text-anchor="end">{row.value:.3f}</text></g>'
         )
+    return _svg(height, parts, title)
+
+
+def gains(rows: Sequence[Dot], *, title: str) -> Html:
+    """One line a row: a difference with its interval, on a common scale around 0."""
+    left, right, row_height = 190, 62, 28
+    reach = max((abs(end) for row in rows for end in (row.low, row.high, row.value)), default=0.0) or 1.0
+    height = row_height * len(rows) + 26
+
+    def x(value: float) -> float:
+        return left + (value / reach + 1) / 2 * (_WIDTH - left - right)
+
+    parts = []
+    for value in (-reach, -reach / 2, 0.0, reach / 2, reach):
+        dash = "" if value == 0 else ' stroke-dasharray="2 4"'
+        parts.append(
+            f'<line class="rule" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="4" y2="{height - 22}"{dash}/>'
+            f'<text class="soft" x="{x(value):.1f}" y="{height - 6}" text-anchor="middle">{value:+.2f}</text>'
+        )
+    for at, row in enumerate(rows):
+        y = row_height * at + 18
+        # Green and red only where the interval leaves 0 out.
+        colour = "good" if row.low > 0 else "bad" if row.high < 0 else "soft"
+        low, high = f"{x(row.low):.1f}", f"{x(row.high):.1f}"
+        parts.append(
+            f'<g><text x="0" y="{y + 4}">{_short(row.label, 30)}</text><g class="{colour}">'
+            f'<path d="M{low} {y}H{high}M{low} {y - 4}V{y + 4}M{high} {y - 4}V{y + 4}" stroke="currentColor" '
+            f'stroke-width="2"/><circle cx="{x(row.value):.1f}" cy="{y}" r="4.5" fill="currentColor"/></g>'
+            f'<text x="{_WIDTH}" y="{y + 4}" text-anchor="end">{row.value:+.3f}</text></g>'
+        )
+    return _svg(height, parts, title)
+
+
+def waterfall(values: Sequence[float], *, title: str) -> Html:
+    """Differences of queries, the greatest win first: how many are touched, and how much."""
+    left, right, height, bottom = 44, 8, 150, 22
+    ordered = sorted(values, reverse=True)
+    reach = max((abs(value) for value in ordered), default=0.0) or 1.0
+    width = (_WIDTH - left - right) / max(1, len(ordered))
+
+    def y(value: float) -> float:
+        return 8 + (1 - value / reach) / 2 * (height - bottom - 8)
+
+    parts = [
+        f'<line class="rule" x1="{left}" x2="{_WIDTH - right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        f'<text class="soft" x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.2f}</text>'
+        for value in (reach, 0.0, -reach)
+    ]
+    for name, better in (("good", True), ("bad", False)):
+        path = "".join(
+            f"M{left + (at + 0.5) * width:.1f} {y(0):.1f}V{y(value):.1f}"
+            for at, value in enumerate(ordered)
+            if value and (value > 0) == better
+        )
+        parts.append(
+            f'<path class="{name}" d="{path}" stroke="currentColor" stroke-width="{max(0.6, width * 0.85):.2f}"/>'
+        )
+    wins, losses = sum(value > 0 for value in ordered), sum(value < 0 for value in ordered)
+    parts.append(f'<text class="soft" x="{left}" y="{height - 4}">{wins:,} better</text>')
+    parts.append(f'<text class="soft" x="{_WIDTH - right}" y="{height - 4}" text-anchor="end">{losses:,} worse</text>')
+    same = len(ordered) - wins - losses
+    parts.append(f'<text class="soft" x="{_WIDTH / 2}" y="{height - 4}" text-anchor="middle">{same:,} the same</text>')
     return _svg(height, parts, title)
 
 
@@ -157,8 +219,8 @@ def _svg(height: int, parts: Sequence[str], title: str) -> Html:
     )
 
 
-def _short(label: str) -> str:
-    cut = label if len(label) <= _LABEL_CHARACTERS else f"{label[: _LABEL_CHARACTERS - 1]}…"
+def _short(label: str, longest: int = _LABEL_CHARACTERS) -> str:
+    cut = label if len(label) <= longest else f"{label[: longest - 1]}…"
     return escape(cut)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpars_plus.corpora import Document, chunk_document, open_corpus, sample, split_documents, split_of
+from inpars_plus.corpora.splits import half_of
 from inpars_plus.foundation.errors import ConfigurationError
 
 
@@ -80,3 +81,8 @@ def test_another_seed_draws_others():
 def test_a_negative_sample_is_refused():
     with pytest.raises(ConfigurationError, match="-1"):
         sample(_documents, -1, 0)
+
+
+def test_judged_queries_fall_into_two_halves_by_their_id_for_ever():
+    assert [number for number in range(6) if half_of(f"q{number}") == "settings"] == [3]
+    assert 450 < sum(half_of(str(number)) == "report" for number in range(1000)) < 550

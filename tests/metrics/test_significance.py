@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inpars_plus.foundation.errors import InputError
-from inpars_plus.metrics.significance import paired_bootstrap, paired_randomization
+from inpars_plus.metrics.significance import holm, paired_bootstrap, paired_randomization
 
 
 def values(shift: float, *, noise: float = 1.0, count: int = 200) -> tuple[list[float], list[float]]:
@@ -50,3 +50,10 @@ def test_lists_of_different_length_are_refused() -> None:
         paired_bootstrap([1.0], [1.0, 2.0], seed=0)
     with pytest.raises(InputError):
         paired_randomization([], [], seed=0)
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_falls_back() -> None:
+    assert holm({"b": 0.04, "a": 0.01, "c": 0.03}) == pytest.approx({"b": 0.06, "a": 0.03, "c": 0.06})
+    assert holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
+    assert list(holm({"z": 0.1, "a": 0.2})) == ["z", "a"]
+    assert holm({}) == {}

@@ -1,0 +1,315 @@
+"""Compare search systems on human judgments, from their run files: ``inpars-plus evaluate-runs``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from inpars_plus.corpora import Judgment, Query, read_judgments, read_queries
+from inpars_plus.corpora.readers.tables import json_objects
+from inpars_plus.corpora.splits import half_of
+from inpars_plus.experiments.leaks import leaked, refuse_leaks, seen_queries
+from inpars_plus.experiments.reports.evaluation_report import evaluation_report
+from inpars_plus.experiments.settings import JobSettings, JobText, option, parse_settings
+from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file, say, write_summary, write_text
+from inpars_plus.foundation.files import write_json
+from inpars_plus.foundation.summaries import measured
+from inpars_plus.metrics.evaluation import MEASURES, Evaluation, compare, evaluate_systems
+from inpars_plus.retrieval.protocol import Ranking
+from inpars_plus.retrieval.runs import read_run
+
+__all__ = ["TEXT", "Collection", "EvaluateSettings", "evaluate_runs", "main", "run", "tell"]
+
+TEXT = JobText(
+    name="evaluate-runs",
+    about=(
+        "Compare search systems on human judgments, from their run files in TREC's form. Every system is compared\n"
+        "with the baseline on the same queries, by a paired randomisation test with Holm's correction and a bootstrap\n"
+        "interval. Queries without a relevant document are left out; a query that a system has no result for counts\n"
+        "0; a document with the query's own id is no result. One HTML report comes with pictures."
+    ),
+    examples=(
+        (
+            "Two runs on one collection",
+            "inpars-plus evaluate-runs --collection scifact=data/scifact --run bm25=bm25.trec --run mine=mine.trec \\\n"
+            "      --out runs/evaluation",
+        ),
+        (
+            "On two collections, with the queries that were trained on kept out",
+            "inpars-plus evaluate-runs --collection a=data/a --collection b=data/b:dev --run a/bm25=a-bm25.trec \\\n"
+            "      --run a/mine=a-mine.trec --run b/bm25=b-bm25.trec --run b/mine=b-mine.trec --baseline bm25 \\\n"
+            "      --seen runs/queries --out runs/evaluation",
+        ),
+    ),
+)
+
+
+class EvaluateSettings(JobSettings):
+    """Settings of ``evaluate-runs``."""
+
+    collection: tuple[str, ...] = option(
+        "BEIR directory with queries and judgments; the split is test if none is named; repeatable",
+        metavar="[NAME=]DIR[:SPLIT]",
+    )
+    run: tuple[str, ...] = option(
+        "run file of a system; with several collections, of which one; repeatable", metavar="[COLLECTION/]SYSTEM=FILE"
+    )
+    baseline: str | None = option("system that the others are compared with: the first, if not named", default=None)
+    measure: str = option("what is tested; the others of the table are only shown", metavar="NAME")
+    queries: Literal["all", "settings", "report"] = option(
+        "all judged queries, or the half on which settings are chosen, or the other, on which figures are reported"
+    )
+    samples: int = option("resamples and sign flips", metavar="N", ge=100)
+    seen: tuple[Path, ...] = option(
+        "queries that systems were trained on, or programs whose prompts show some; repeatable",
+        metavar="PATH",
+        default=(),
+    )
+    drop_seen: bool = option("leave queries that were seen out, instead of refusing them")
+
+    @field_validator("collection", "run", "seen", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | Path) else value
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Judged queries.
+
+    Attributes:
+        name: of the collection.
+        queries: all that are evaluated.
+        judgments: of these.
+        counts: what was left out or is worth knowing, by name.
+        digest: of the files.
+    """
+
+    name: str
+    queries: tuple[Query, ...]
+    judgments: tuple[Judgment, ...]
+    counts: Mapping[str, int]
+    digest: str
+
+
+def evaluate_runs(settings: EvaluateSettings) -> Summary:
+    """Evaluate, and write summary, per-query values and report.
+
+    Args:
+        settings: of the job.
+
+    Returns:
+        The summary that was written.
+
+    Raises:
+        InParsError: see its kinds.
+    """
+    started = time.monotonic()
+    seen = seen_queries(settings.seen)
+    collections = [_collection(given, settings, seen) for given in settings.collection]
+    names = [one.name for one in collections]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise ConfigurationError(
+            f"two collections have the name '{twice}'", place="--collection", remedy="Name them: other=DIR"
+        )
+    files = _run_files(settings.run, names)
+    with Run(settings.out):
+        results: dict[str, Any] = {}
+        evaluations: dict[str, Evaluation] = {}
+        for collection in collections:
+            systems = {name: read_run(path) for name, path in files[collection.name].items()}
+            evaluation = evaluate_systems(collection.judgments, systems, measures=_measures(settings.measure))
+            evaluations[collection.name] = evaluation
+            results[collection.name] = _results(collection, systems, evaluation, settings)
+        summary = measured(
+            started,
+            settings=settings.model_dump(mode="json"),
+            seed=settings.seed,
+            hashes={
+                **{collection.name: collection.digest for collection in collections},
+                **{f"{name}/{system}": digest_file(path) for name in names for system, path in files[name].items()},
+            },
+            results=results,
+        )
+        for name, evaluation in evaluations.items():
+            write_json(
+                settings.out / "queries" / f"{name}.json",
+                {"queries": evaluation.queries, "values": evaluation.values},
+            )
+        write_summary(settings.out, summary)
+        texts = {one.name: {query.id: query.text for query in one.queries} for one in collections}
+        write_text(settings.out / "report.html", evaluation_report(summary, evaluations, texts))
+    return summary
+
+
+def _measures(tested: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((tested, *MEASURES)))
+
+
+def _collection(given: str, settings: EvaluateSettings, seen: Mapping[str, str]) -> Collection:
+    name, equals, rest = given.partition("=")
+    rest = rest if equals else given
+    directory, split = Path(rest), "test"
+    if not directory.is_dir() and ":" in rest:
+        head, _, split = rest.rpartition(":")
+        directory = Path(head)
+    if not (directory / "queries.jsonl").is_file():
+        raise ConfigurationError(
+            "there is no queries.jsonl here", place=str(directory), remedy="Name a directory in BEIR's layout"
+        )
+    judged_file = directory / "qrels" / f"{split}.tsv"
+    judgments = read_judgments(judged_file)
+    known = {query.id: query for query in read_queries(directory / "queries.jsonl")}
+    judged = {one.query_id for one in judgments}
+    unknown = sorted(judged - known.keys())
+    if unknown:
+        say(
+            f"{judged_file}: {len(unknown):,} judged queries are not in queries.jsonl, such as '{unknown[0]}'; left out"
+        )
+    kept = [query for one, query in known.items() if one in judged]
+    kept = [query for query in kept if settings.queries in ("all", half_of(query.id))]
+    counts = {"judged_queries_without_text": len(unknown), **_unknown_documents(directory, judgments)}
+    if settings.drop_seen:
+        dropped = leaked(kept, seen)
+        kept = [query for query in kept if query.id not in dropped]
+        counts["seen_queries_left_out"] = len(dropped)
+    else:
+        refuse_leaks(kept, seen, place=str(directory))
+    repeats = len(kept) - len({" ".join(query.text.lower().split()) for query in kept})
+    counts["repeated_queries"] = repeats
+    if repeats:
+        say(f"{directory}: {repeats:,} queries have the text of another one; all of them count")
+    ids = {query.id for query in kept}
+    return Collection(
+        name=name if equals else directory.name,
+        queries=tuple(kept),
+        judgments=tuple(one for one in judgments if one.query_id in ids),
+        counts=counts,
+        digest=digest_file(judged_file),
+    )
+
+
+def _unknown_documents(directory: Path, judgments: Sequence[Judgment]) -> dict[str, int]:
+    """How many relevant documents the corpus has not, if it is there; they count as relevant and never found."""
+    if not (directory / "corpus.jsonl").is_file():
+        return {}
+    there = {str(row.get("_id")) for _, row in json_objects(directory / "corpus.jsonl")}
+    missing = sorted({one.document_id for one in judgments if one.grade > 0} - there)
+    if missing:
+        say(
+            f"{directory}: {len(missing):,} relevant documents are not in the corpus, such as '{missing[0]}'; "
+            "they count as relevant and not found"
+        )
+    return {"relevant_documents_unknown": len(missing)}
+
+
+def _run_files(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Collection → system → run file."""
+    files: dict[str, dict[str, Path]] = {name: {} for name in names}
+    for one in given:
+        label, equals, path = one.partition("=")
+        head, slash, system = label.partition("/")
+        name, system = (head, system) if slash and head in files else (names[0], label)
+        if not equals or not path or not system or (len(names) > 1 and not slash):
+            form = "COLLECTION/SYSTEM=FILE" if len(names) > 1 else "SYSTEM=FILE"
+            raise ConfigurationError(f"'{one}' is not of the form {form}", place="--run")
+        if slash and head not in files and len(names) > 1:
+            raise ConfigurationError(
+                f"there is no collection '{head}'", place=f"--run {one}", remedy=f"There are {', '.join(names)}"
+            )
+        if system in files[name]:
+            raise ConfigurationError(f"two runs of '{name}' have the name '{system}'", place="--run")
+        files[name][system] = Path(path)
+    empty = next((name for name in names if not files[name]), None)
+    if empty is not None:
+        raise ConfigurationError(f"there is no run for the collection '{empty}'", place="--run")
+    return files
+
+
+def _results(
+    collection: Collection,
+    systems: Mapping[str, Mapping[str, Ranking]],
+    evaluation: Evaluation,
+    settings: EvaluateSettings,
+) -> dict[str, Any]:
+    baseline = settings.baseline or next(iter(systems))
+    compared = compare(evaluation, baseline, measure=settings.measure, seed=settings.seed, samples=settings.samples)
+    constant = [name for name, rankings in systems.items() if _is_constant(rankings)]
+    for name in constant:
+        say(f"Run '{name}': all scores of a query are equal, so the order of the file decides")
+    return {
+        "queries": len(evaluation.queries),
+        "queries_without_a_relevant_document": len(evaluation.unanswerable),
+        **collection.counts,
+        "baseline": baseline,
+        "measure": settings.measure,
+        "systems": {
+            name: {
+                **{measure: evaluation.mean(name, measure) for measure in values},
+                "queries_without_result": evaluation.unanswered[name],
+                "constant_scores": name in constant,
+                **({"compared": asdict(compared[name])} if name in compared else {}),
+            }
+            for name, values in evaluation.values.items()
+        },
+    }
+
+
+def _is_constant(rankings: Mapping[str, Ranking]) -> bool:
+    longer = [ranking.scores for ranking in rankings.values() if len(ranking) > 1]
+    return bool(longer) and all(scores[0] == scores[-1] for scores in longer)
+
+
+def tell(settings: EvaluateSettings, summary: Summary) -> str:
+    """Tables for a terminal."""
+    parts = []
+    measures = _measures(settings.measure)
+    for name, result in summary.results.items():
+        rows = []
+        for system, row in result["systems"].items():
+            cells = [system, *(number(row[measure]) for measure in measures)]
+            compared = row.get("compared")
+            cells += (
+                ["", "", ""]
+                if compared is None
+                else [
+                    interval(compared["difference"]),
+                    f"{compared['p_holm']:.4f}",
+                    f"{compared['wins']}/{compared['losses']}",
+                ]
+            )
+            rows.append(cells)
+        head = ["", *measures, f"{settings.measure} less {result['baseline']}", "p (Holm)", "wins/losses"]
+        left_out = result["queries_without_a_relevant_document"]
+        note = f", {left_out:,} without a relevant document left out" if left_out else ""
+        table = text_table(head, rows, numbers=set(range(1, len(head))))
+        parts.append(f"\n{name}: {result['queries']:,} queries{note}\n\n{table}")
+    out = settings.out
+    parts.append(f"\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}")
+    return "\n".join(parts)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(EvaluateSettings, TEXT, arguments)
+    print(tell(settings, evaluate_runs(settings)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The leak guard: queries that something was trained on, or that stand in its prompts, prove nothing about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.corpora import Query, read_queries
+from inpars_plus.foundation import ConfigurationError, ProgramFileError, read_json
+from inpars_plus.metrics.words import words
+from inpars_plus.programs import list_programs
+
+__all__ = ["leaked", "refuse_leaks", "seen_queries"]
+
+_SHOWN = 3
+
+
+def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
+    """The queries that were trained on or shown, in a form that case and punctuation do not matter to.
+
+    Args:
+        paths: each a BEIR directory or a ``queries.jsonl``, a compiled program, or a directory of these.
+
+    Returns:
+        Normalised text → the file that it comes from.
+
+    Raises:
+        ConfigurationError: a path is none of these.
+        InputError: a file cannot be read as what it is.
+    """
+    return {_normal(text): place for path in paths for text, place in _texts(path)}
+
+
+def leaked(queries: Sequence[Query], seen: Mapping[str, str]) -> dict[str, str]:
+    """Query id → where the query was seen."""
+    return {query.id: seen[_normal(query.text)] for query in queries if _normal(query.text) in seen}
+
+
+def refuse_leaks(queries: Sequence[Query], seen: Mapping[str, str], *, place: str) -> None:
+    """Refuse to evaluate on queries that were seen.
+
+    Raises:
+        ConfigurationError: there are such queries; it names the first.
+    """
+    found = leaked(queries, seen)
+    if found:
+        texts = {query.id: query.text for query in queries}
+        shown = "; ".join(f"'{texts[one]}' is in {found[one]}" for one in list(found)[:_SHOWN])
+        raise ConfigurationError(
+            f"{len(found):,} of {len(queries):,} queries were trained on or shown in a prompt: {shown}",
+            place=place,
+            remedy="Evaluate on others, or leave these out with --drop-seen",
+        )
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    if path.is_dir():
+        if (path / "queries.jsonl").is_file():
+            yield from _texts(path / "queries.jsonl")
+            return
+        cards = list_programs(path / "compiled" if (path / "compiled").is_dir() else path)
+        if cards:
+            for card in cards:
+                yield from _texts(Path(str(card.path)))
+            return
+    elif path.name.endswith((".jsonl", ".jsonl.gz")):
+        yield from ((query.text, str(path)) for query in read_queries(path))
+        return
+    elif path.suffix == ".json" and path.is_file():
+        yield from ((text, str(path)) for text in _demonstrated(path))
+        return
+    raise ConfigurationError(
+        "here are neither queries nor compiled programs",
+        place=str(path),
+        remedy="Name a BEIR directory, a queries.jsonl, or what compile-programs wrote",
+    )
+
+
+def _demonstrated(path: Path) -> Iterator[str]:
+    """The queries in the demonstrations of a compiled program."""
+    envelope = read_json(path, kind="compiled program")
+    try:
+        for state in envelope["state"].values():
+            for demonstration in state["demos"]:
+                queries: Any = demonstration.get("queries", [])
+                yield from (query["text"] if isinstance(query, dict) else str(query) for query in queries)
+    except (AttributeError, KeyError, TypeError) as problem:
+        raise ProgramFileError("the file is no compiled program", place=str(path)) from problem
+
+
+def _normal(text: str) -> str:
+    return " ".join(words(text.lower()))

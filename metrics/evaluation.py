@@ -1,0 +1,141 @@
+"""Systems compared on human judgments: which queries count, what each system has on each, and whether it differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from inpars_plus.corpora.documents import Judgment
+from inpars_plus.foundation.errors import ConfigurationError, InputError
+from inpars_plus.metrics.measures import evaluate_rankings
+from inpars_plus.metrics.significance import Difference, holm, paired_bootstrap, paired_randomization
+from inpars_plus.retrieval.protocol import Ranking
+
+__all__ = ["MEASURES", "Comparison", "Evaluation", "compare", "evaluate_systems", "without_self"]
+
+MEASURES = ("nDCG@10", "RR@10", "R@100", "Success@10")
+"""Of every evaluation; ``Success@10`` is what the project calls hit@10."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What systems have on the queries that have a relevant document.
+
+    Attributes:
+        queries: ids of these queries, sorted.
+        values: system → measure → one value a query, in that order. A query that a system has no result for counts 0.
+        unanswerable: ids of queries whose judgments are all 0; they are left out for every system alike.
+        unanswered: system → how many of the queries it has no result for.
+    """
+
+    queries: tuple[str, ...]
+    values: Mapping[str, Mapping[str, tuple[float, ...]]]
+    unanswerable: tuple[str, ...]
+    unanswered: Mapping[str, int]
+
+    def mean(self, system: str, measure: str) -> float:
+        """Of a system over all queries."""
+        values = self.values[system][measure]
+        return sum(values) / len(values)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One system less the baseline.
+
+    Attributes:
+        difference: mean over queries, with its bootstrap interval.
+        p: of a paired randomisation test.
+        p_holm: the same, adjusted for all systems that were compared.
+        wins: queries on which it is better.
+        losses: queries on which it is worse.
+    """
+
+    difference: Difference
+    p: float
+    p_holm: float
+    wins: int
+    losses: int
+
+
+def without_self(rankings: Mapping[str, Ranking]) -> dict[str, Ranking]:
+    """Rankings without the document that has the query's own id, as where documents are queries too."""
+    found = {}
+    for query, ranking in rankings.items():
+        pairs = [pair for pair in zip(ranking.ids, ranking.scores, strict=True) if pair[0] != query]
+        found[query] = Ranking(tuple(one for one, _ in pairs), tuple(score for _, score in pairs))
+    return found
+
+
+def evaluate_systems(
+    judgments: Sequence[Judgment],
+    systems: Mapping[str, Mapping[str, Ranking]],
+    *,
+    measures: Sequence[str] = MEASURES,
+) -> Evaluation:
+    """Score systems on the same queries; self-matches are no results and no answers.
+
+    Args:
+        judgments: a grade above 0 is relevant.
+        systems: name → query id → ranking. Rankings of queries without judgments are passed over.
+        measures: names of ir-measures.
+
+    Raises:
+        InputError: no query has a relevant document, or a system has a result for none of the queries.
+        ConfigurationError: a name is not that of a measure.
+    """
+    judged = [one for one in judgments if one.query_id != one.document_id]
+    relevant = {one.query_id for one in judged if one.grade > 0}
+    if not relevant:
+        raise InputError("no query has a relevant document", remedy="Give judgments with a grade of 1 or more")
+    queries = tuple(sorted(relevant))
+    judged = [one for one in judged if one.query_id in relevant]
+    values, unanswered = {}, {}
+    for name, rankings in systems.items():
+        known = {query: rankings[query] for query in queries if query in rankings}
+        if not any(len(ranking) for ranking in known.values()):
+            raise InputError(
+                f"the system '{name}' has a result for none of the {len(queries):,} judged queries",
+                place=f"run '{name}'",
+                remedy="Check that the run and the judgments use the same query ids",
+            )
+        by_measure = evaluate_rankings(judged, without_self(known), measures)
+        values[name] = {measure: tuple(by_measure[measure][query] for query in queries) for measure in measures}
+        unanswered[name] = len(queries) - sum(bool(len(ranking)) for ranking in known.values())
+    left_out = tuple(sorted({one.query_id for one in judgments} - relevant))
+    return Evaluation(queries, values, left_out, unanswered)
+
+
+def compare(
+    evaluation: Evaluation, baseline: str, *, measure: str = "nDCG@10", seed: int, samples: int = 10_000
+) -> dict[str, Comparison]:
+    """Each other system less the baseline, over the same queries.
+
+    Args:
+        evaluation: of all systems.
+        baseline: name of one of them.
+        measure: what is compared.
+        seed: of intervals and tests.
+        samples: resamples and sign flips.
+
+    Raises:
+        ConfigurationError: there is no system of that name.
+    """
+    if baseline not in evaluation.values:
+        raise ConfigurationError(
+            f"there is no system '{baseline}'", place="baseline", remedy=f"There are {', '.join(evaluation.values)}"
+        )
+    before = evaluation.values[baseline][measure]
+    others = {name: one[measure] for name, one in evaluation.values.items() if name != baseline}
+    p_values = {name: paired_randomization(before, after, seed=seed, samples=samples) for name, after in others.items()}
+    adjusted = holm(p_values)
+    return {
+        name: Comparison(
+            difference=paired_bootstrap(before, after, seed=seed, samples=samples),
+            p=p_values[name],
+            p_holm=adjusted[name],
+            wins=sum(new > old for old, new in zip(before, after, strict=True)),
+            losses=sum(new < old for old, new in zip(before, after, strict=True)),
+        )
+        for name, after in others.items()
+    }

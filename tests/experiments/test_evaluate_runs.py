@@ -1,0 +1,118 @@
+"""``evaluate-runs`` on a small collection, with what people get wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.experiments.cli import main
+from inpars_plus.experiments.evaluate_runs import EvaluateSettings, evaluate_runs, tell
+from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation.errors import InParsError
+from inpars_plus.retrieval.protocol import Ranking
+from inpars_plus.retrieval.runs import write_run
+
+QUERIES = [Query(id=f"q{at}", text=f"what is number {at}") for at in range(30)]
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    documents = [Document(id=f"d{at}", text=f"number {at}") for at in range(30)]
+    judgments = [Judgment(query_id=f"q{at}", document_id=f"d{at}") for at in range(29)]
+    judgments.append(Judgment(query_id="q29", document_id="d0", grade=0))
+    directory = tmp_path / "small"
+    write_beir(directory, documents=documents, queries=QUERIES, judgments=judgments, split="test")
+    for name, right in (("good", 25), ("bad", 10)):
+        rankings = {f"q{at}": Ranking((f"d{at}" if at < right else "d0", "d29"), (2.0, 1.0)) for at in range(29)}
+        write_run(tmp_path / f"{name}.trec", rankings, name=name)
+    return directory
+
+
+def settings(at: Path, /, **changes: Any) -> EvaluateSettings:
+    home = at.parent
+    given: dict[str, Any] = {
+        "collection": str(at),
+        "run": [f"bad={home / 'bad.trec'}", f"good={home / 'good.trec'}"],
+        "out": home / "out",
+    }
+    return make_settings(EvaluateSettings, "evaluate-runs", **{**given, **changes})
+
+
+def test_the_better_run_is_told_with_its_test_and_every_query_is_kept(collection: Path) -> None:
+    given = settings(collection)
+    summary = evaluate_runs(given)
+    result = summary.results["small"]
+    assert (result["queries"], result["queries_without_a_relevant_document"]) == (29, 1)
+    compared = result["systems"]["good"]["compared"]
+    assert compared["difference"]["score"] == pytest.approx(15 / 29)
+    assert compared["p_holm"] < 0.01
+    assert (compared["wins"], compared["losses"]) == (15, 0)
+    kept = json.loads((given.out / "queries" / "small.json").read_text())
+    assert len(kept["queries"]) == len(kept["values"]["good"]["nDCG@10"]) == 29
+    report = (given.out / "report.html").read_text()
+    assert "what is number 12" in report
+    assert "15 better" in report
+    assert "+0.517" in tell(given, summary)
+
+
+def test_two_collections_are_told_apart_and_halves_are_by_the_id(collection: Path) -> None:
+    run = [f"{name}/bad={collection.parent / 'bad.trec'}" for name in ("a", "b")]
+    both = [f"a={collection}", f"b={collection}:test"]
+    sizes = [
+        evaluate_runs(settings(collection, collection=both, run=run, queries=half)).results["a"]["queries"]
+        for half in ("all", "settings", "report")
+    ]
+    assert sizes[0] == 29 == sizes[1] + sizes[2]
+    assert min(sizes) > 5
+
+
+def test_queries_that_were_seen_are_refused_or_left_out(collection: Path, tmp_path: Path) -> None:
+    seen = tmp_path / "seen.jsonl"
+    seen.write_text('{"_id": "x", "text": "What is number 3?"}\n')
+    with pytest.raises(InParsError, match="1 of 30 queries were trained on"):
+        evaluate_runs(settings(collection, seen=[seen]))
+    result = evaluate_runs(settings(collection, seen=[seen], drop_seen=True)).results["small"]
+    assert (result["queries"], result["seen_queries_left_out"]) == (28, 1)
+
+
+def test_what_is_odd_about_judgments_and_runs_is_counted(collection: Path) -> None:
+    odd = "query-id\tcorpus-id\tscore\nq1\tnowhere\t1\nq2\td2\t1\nlost\td1\t1\nagain\td2\t1\n"
+    (collection / "qrels" / "odd.tsv").write_text(odd)
+    with open(collection / "queries.jsonl", "a") as file:
+        file.write('{"_id": "again", "text": "What is number 2"}\n')
+    constant = collection.parent / "constant.trec"
+    constant.write_text("q1 Q0 d1 1 1 x\nq1 Q0 d2 2 1 x\n")
+    result = evaluate_runs(settings(collection, collection=f"{collection}:odd", run=f"constant={constant}")).results
+    row = result["small"]
+    assert row["judged_queries_without_text"] == 1
+    assert row["relevant_documents_unknown"] == 1
+    assert row["repeated_queries"] == 1
+    assert row["systems"]["constant"]["constant_scores"]
+    assert row["systems"]["constant"]["queries_without_result"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"run": "good.trec"}, "'good.trec' is not of the form SYSTEM=FILE"),
+        ({"run": ["x=a", "x=b"]}, "two runs of 'small' have the name 'x'"),
+        ({"baseline": "best"}, "no system 'best'. There are bad, good"),
+        ({"collection": "nowhere"}, "nowhere: there is no queries.jsonl here"),
+        ({"measure": "nDGC@10"}, "nDGC@10"),
+    ],
+)
+def test_what_is_given_wrong_is_named(collection: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InParsError) as raised:
+        evaluate_runs(settings(collection, **changes))
+    assert said in str(raised.value)
+
+
+def test_the_command_prints_the_table(collection: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = collection.parent
+    flags = ["--collection", str(collection), *(f"--run={name}={home / name}.trec" for name in ("bad", "good"))]
+    assert main(["evaluate-runs", *flags, "--out", str(home / "out")]) == 0
+    assert "p (Holm)" in capsys.readouterr().out

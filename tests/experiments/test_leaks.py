@@ -1,0 +1,41 @@
+"""The leak guard, on what our own jobs write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora import Query
+from inpars_plus.experiments.leaks import leaked, refuse_leaks, seen_queries
+from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
+
+
+def test_the_demonstrations_of_a_compiled_program_count_as_seen(compiled: Path) -> None:
+    seen = seen_queries([compiled])
+    (program,) = (compiled / "compiled").glob("*.json") if (compiled / "compiled").is_dir() else [compiled]
+    state = json.loads(program.read_text())["state"]
+    shown = [query["text"] for one in state.values() for demo in one["demos"] for query in demo["queries"]]
+    assert shown
+    assert leaked([Query(id="1", text=shown[0].upper() + " !")], seen) == {"1": str(program)}
+
+
+def test_queries_are_read_from_a_beir_directory_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "queries.jsonl"
+    file.write_text('{"_id": "1", "text": "why does it leak?"}\n')
+    for path in (tmp_path, file):
+        assert seen_queries([path]) == {"why does it leak": str(file)}
+
+
+def test_the_refusal_names_the_query_and_where_it_was_seen() -> None:
+    with pytest.raises(ConfigurationError, match=r"1 of 2 queries .* 'Why\?' is in there\.jsonl.*--drop-seen"):
+        refuse_leaks([Query(id="1", text="Why?"), Query(id="2", text="How?")], {"why": "there.jsonl"}, place="here")
+
+
+def test_what_is_neither_queries_nor_programs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="neither queries nor compiled programs"):
+        seen_queries([tmp_path])
+    (tmp_path / "other.json").write_text('{"state": [1]}')
+    with pytest.raises(ProgramFileError, match="no compiled program"):
+        seen_queries([tmp_path / "other.json"])
