@@ -31,8 +31,15 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "cpo, 2 rounds": {"loss": "cpo", "rounds": 2},
     "cpo, 3 rounds": {"loss": "cpo", "rounds": 3},
     "random pairs": {"loss": "cpo", "rounds": 1, "pairs_rule": "random"},
+    "cheats offered": {"loss": "cpo", "rounds": 1, "offer_cheats": True},
     # Validation would stop the cheating that this variant is there to show.
-    "without guards": {"loss": "cpo", "rounds": 1, "guarded": False, "validation_documents": 0},
+    "cheats offered, no guards": {
+        "loss": "cpo",
+        "rounds": 1,
+        "offer_cheats": True,
+        "guarded": False,
+        "validation_documents": 0,
+    },
 }
 """Variant → the settings in which it differs."""
 
@@ -42,7 +49,8 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
     "cpo, 2 rounds": ("cpo",),
     "cpo, 3 rounds": ("cpo, 2 rounds", "cpo"),
     "random pairs": ("cpo",),
-    "without guards": ("cpo",),
+    "cheats offered": ("cpo",),
+    "cheats offered, no guards": ("cheats offered", "cpo"),
 }
 """Variant → those that it may begin as a copy of, the nearest first. Steps whose inputs differ are done again."""
 
@@ -157,6 +165,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
                 interval(row["less_cpo"]) if "less_cpo" in row else "",
             ]
         )
+        if "first_try" in test:
+            first = [number(test["first_try"][name]) for name in _COLUMNS]
+            cells.append([f"{row['variant']}: first tries", str(row["seed"]), *first, "", "", ""])
     test = rows[0]["test"]
     for label, one in [
         ("before", test["before"]),

@@ -72,6 +72,7 @@ class TuneSettings(BenchSettings):
         default=(),
     )
     guarded: bool = option("reward by checks, likeness and retrieval; without, by retrieval alone, to see what wins it")
+    offer_cheats: bool = option("cheats, such as the title, are candidates too, to see what the reward makes of them")
     loss: Literal["cpo", "sft", "sft-cpo"] = option("what is trained; sft-cpo begins with a round of SFT")
     train_documents: int = option("candidates are sampled for so many documents, a round", metavar="N", ge=4)
     validation_documents: int = option("training keeps the best weights on so many; 0 for the last", metavar="N", ge=0)
@@ -151,7 +152,7 @@ def tune_generator(
 def _preview(settings: TuneSettings, tuning: Tuning) -> str:
     documents = tuning.documents
     train = min(settings.train_documents * settings.rounds, len(documents.train))
-    rows = len(tuning_rows(settings.compare))
+    rows = len(tuning_rows(settings.compare, offer_cheats=settings.offer_cheats))
     calls = {settings.lm: train * settings.samples + (rows - len(settings.compare)) * len(documents.test)}
     for name in settings.teacher:
         calls[name] = calls.get(name, 0) + train
@@ -169,7 +170,8 @@ def tell(settings: TuneSettings, summary: Summary) -> str:
     parts = []
     for doc_type, result in summary.results.items():
         test = result["test"]
-        rows: dict[str, Any] = {name: test[row] for row, name in tuning_rows(settings.compare).items()}
+        names = tuning_rows(settings.compare, offer_cheats=settings.offer_cheats)
+        rows: dict[str, Any] = {name: test[row] for row, name in names.items()}
         cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
         dense = test["dense"]
         parts.append(

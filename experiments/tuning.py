@@ -152,6 +152,7 @@ class Tuning:
             "samples": settings.samples,
             "openings": list(openings),
             "guarded": settings.guarded,
+            **({"offer_cheats": True} if settings.offer_cheats else {}),
             **self._others(),
             "seed": settings.seed,
             "single_stream": settings.single_stream,

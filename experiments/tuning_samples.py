@@ -12,6 +12,7 @@ from inpars_plus.corpora import Corpus, Document, read_judgments, read_queries
 from inpars_plus.corpora.chunking import parent_id_of
 from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.foundation import InputError, bar
+from inpars_plus.metrics.cheats import FINDING_CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, retrieval_score, summarize
 from inpars_plus.optimizers.generators.candidates import Candidate, ScoredCandidate
 from inpars_plus.optimizers.generators.sampling import SamplePlan, sample_candidates, worthy_openings
@@ -45,7 +46,7 @@ def sample_round(
     teachers: Mapping[str, dspy.LM],
     human: Mapping[str, Sequence[str]],
 ) -> list[list[Candidate]]:
-    """Candidates for documents, people's and teachers' first.
+    """Candidates for documents, people's, cheats and teachers' first.
 
     Args:
         program: renders the prompts, and asks the teachers.
@@ -61,6 +62,13 @@ def sample_round(
         For each document its distinct candidates.
     """
     given: list[dict[str, str]] = [dict.fromkeys(human.get(one.id, ()), "human") for one in documents]
+    if settings.offer_cheats:
+        terms = [program.key_terms.of(one) for one in documents]
+        for name in FINDING_CHEATS:
+            cheats = cheat_queries(name, documents, terms, [""] * len(documents))
+            for known, cheat in zip(given, cheats, strict=True):
+                if cheat:
+                    known.setdefault(" ".join(cheat.split()), f"cheat: {name}")
     examples = [example_of(one, key_terms=program.key_terms) for one in documents]
     for name, teacher in teachers.items():
         watch = Watch(model=str(teacher.model))

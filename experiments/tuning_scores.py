@@ -15,12 +15,14 @@ import dspy
 
 from inpars_plus.corpora import Document
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, read_lines
+from inpars_plus.foundation import JSON, bar, read_lines
 from inpars_plus.foundation.files import append_lines
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, summarize
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.prompts import evaluate_program
+from inpars_plus.optimizers.prompts.evaluation import generate_all
+from inpars_plus.optimizers.prompts.watch import Watch
 from inpars_plus.programs import example_of
 from inpars_plus.retrieval import build_retriever, ranks_of_sources
 
@@ -41,6 +43,7 @@ class _Row:
     lm: str
     temperature: float
     openings: tuple[str, ...] | None = None
+    first_try: bool = False
 
 
 class TuningScores:
@@ -90,6 +93,7 @@ class TuningScores:
             _Row("before_sampled", before, _SAMPLED),
             _Row("after_sampled", tuned, _SAMPLED),
             *(_Row(f"compared_{number}", name, 0.0) for number, name in enumerate(self._settings.compare, 1)),
+            *([_Row("first_try", tuned, 0.0, (), first_try=True)] if self._settings.offer_cheats else []),
         ]
         found: dict[str, Any] = {row.name: self._score(row) for row in rows}
         lines = {row.name: self._lines(row.name) for row in rows}
@@ -113,6 +117,7 @@ class TuningScores:
             "lm": self._digest(row.lm),
             "temperature": row.temperature,
             "openings": None if row.openings is None else list(row.openings),
+            **({"first_try": True} if row.first_try else {}),
             "retriever": self._settings.retriever,
             "test": documents_digest(documents),
             "seed": self._settings.seed,
@@ -125,10 +130,8 @@ class TuningScores:
             self._program.set_lm(lm)
             examples = [example_of(one, key_terms=self._program.key_terms) for one in documents]
             label = f"Scoring {row.name.replace('_', ', ')}"
-            judged = cast(
-                list[Judged],
-                evaluate_program(self._program, examples, self._bench.metric, lm, self._settings.threads, label=label),
-            )
+            judge = self._first_tries if row.first_try else self._queries
+            judged = judge(examples, lm, label)
             path = self._steps.directory / file
             path.unlink(missing_ok=True)
             append_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
@@ -136,6 +139,31 @@ class TuningScores:
 
         result: dict[str, Any] = self._steps.do(f"score {row.name}", inputs, work, files=[file])
         return result
+
+    def _queries(self, examples: Sequence[dspy.Example], lm: dspy.LM, label: str) -> list[Judged]:
+        return cast(
+            list[Judged],
+            evaluate_program(self._program, examples, self._bench.metric, lm, self._settings.threads, label=label),
+        )
+
+    def _first_tries(self, examples: Sequence[dspy.Example], lm: dspy.LM, label: str) -> list[Judged]:
+        """What the model writes when it is asked once, though the program's own checks may refuse it."""
+        asked_once = self._program.deepcopy()
+        asked_once.attempts = 1
+        asked_once.set_lm(lm)
+        with bar(label, len(examples)) as progress:
+            replies = generate_all(
+                [(asked_once, example) for example in examples],
+                lm,
+                threads=self._settings.threads,
+                watch=Watch(model=str(lm.model)),
+                on_done=progress.update,
+            )
+        tries = [
+            None if reply is None else next(iter([*reply.queries, *(one.text for one in reply.rejected)]), None)
+            for reply in replies
+        ]
+        return self._bench.metric.judge(list(zip(self._documents, tries, strict=True)))
 
     def _lines(self, row: str) -> list[dict[str, Any]]:
         return [line for _, line in read_lines(self._steps.directory / "scores" / f"{row}.jsonl")]

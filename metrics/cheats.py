@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from inpars_plus.corpora.documents import Document
 from inpars_plus.metrics.words import content_words
 
-__all__ = ["CHEATS", "CONSTANT_QUESTION", "TEMPLATES", "CheatInput", "cheat_queries"]
+__all__ = ["CHEATS", "CONSTANT_QUESTION", "FINDING_CHEATS", "TEMPLATES", "CheatInput", "cheat_queries"]
 
 CONSTANT_QUESTION = "what is the most important thing to know about it"
 TEMPLATES = (
@@ -71,6 +71,10 @@ CHEATS: Mapping[str, Callable[[CheatInput], str]] = {
     "other_documents_query": lambda given: given.other_query,
 }
 """Name → how it makes its query. A document without a title lends its first sentence instead."""
+
+
+FINDING_CHEATS = tuple(name for name in CHEATS if name not in ("constant_question", "other_documents_query"))
+"""Those that are made from the document, and so find it."""
 
 
 def cheat_queries(

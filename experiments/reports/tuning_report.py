@@ -34,9 +34,10 @@ _CURVES = {
 }
 
 
-def tuning_rows(compare: Sequence[str] = ()) -> dict[str, str]:
-    """The rows of the quality table and what they are called; ``compare`` names the models scored beside."""
-    return _ROWS | {f"compared_{number}": f"compared: {name}" for number, name in enumerate(compare, 1)}
+def tuning_rows(compare: Sequence[str], *, offer_cheats: bool) -> dict[str, str]:
+    """The rows of the quality table and what they are called, from the settings of the run."""
+    rows = _ROWS | {f"compared_{number}": f"compared: {name}" for number, name in enumerate(compare, 1)}
+    return rows | ({"first_try": "after, first tries"} if offer_cheats else {})
 
 
 def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
@@ -49,7 +50,7 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
     out = Path(summary.settings["out"])
     ((doc_type, result),) = summary.results.items()
     test = result["test"]
-    rows = tuning_rows(summary.settings["compare"])
+    rows = tuning_rows(summary.settings["compare"], offer_cheats=summary.settings["offer_cheats"])
     lines = {row: [line for _, line in read_lines(out / "scores" / f"{row}.jsonl")] for row in rows}
     before, after, dense = test["before"], test["after"], test["dense"]
     body = [

@@ -29,12 +29,13 @@ def test_variants_share_their_samples_and_are_compared_with_cpo(
     ablate_tuning(given, tmp_path / "alone", only=["sft"], **alone.parts)
     assert sharing.calls + 40 * 3 <= alone.calls  # 40 documents, at least three distinct prompts each
 
-    names = ["cpo", "sft", "random pairs", "without guards"]
+    names = ["cpo", "sft", "random pairs", "cheats offered, no guards"]
     summary = ablate_tuning(given, tmp_path, only=names, **rest.parts)
     rows = summary.results["rows"]
     assert [(row["variant"], row["seed"]) for row in rows] == [
-        ("cpo", 0), ("cpo", 1), ("sft", 0), ("random pairs", 0), ("without guards", 0),
+        ("cpo", 0), ("cpo", 1), ("sft", 0), ("random pairs", 0), ("cheats offered, no guards", 0),
     ]  # fmt: skip
+    assert rows[-1]["test"]["first_try"]["documents"] == 16
     assert all(set(row["less_cpo"]) == {"score", "low", "high"} for row in rows if row["variant"] != "cpo")
     assert ablate_tuning(given, tmp_path, only=names, **again.parts).results == summary.results
     assert again.calls == 0
