@@ -41,24 +41,43 @@ class DenseRetriever(IndexedRetriever):
     Args:
         ids: the documents' ids.
         texts: one text an id, title included.
-        encoder: what encodes documents and queries.
+        encoder: what encodes documents, and queries too if no other does.
+        query_encoder: what encodes queries, where it was tuned for that.
         cache_directory: where vectors of documents are kept; ``None`` keeps them in memory only.
     """
 
     def __init__(
-        self, ids: Sequence[str], texts: Sequence[str], encoder: TextEncoder, *, cache_directory: Path | None = None
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        encoder: TextEncoder,
+        *,
+        query_encoder: TextEncoder | None = None,
+        cache_directory: Path | None = None,
     ) -> None:
+        super().__init__(ids)
+        # Rows of the index are the documents that are not empty, in the order of the corpus.
+        rows = [row for row, text in enumerate(texts) if text.strip()]
+        self._fill(rows, [texts[row] for row in rows], encoder, query_encoder or encoder, cache_directory)
+
+    def _fill(
+        self,
+        owners: Sequence[int],
+        texts: Sequence[str],
+        encoder: TextEncoder,
+        query_encoder: TextEncoder,
+        cache_directory: Path | None,
+    ) -> None:
+        """Index texts, each of the document at a position of the corpus."""
         wait_without_spinning()
         import faiss
 
-        super().__init__(ids)
-        self._encoder = encoder
+        self._encoder = query_encoder
         self._remembered: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
-        # Rows of the index are the documents that are not empty, in the order of the corpus.
-        self._rows = np.array([row for row, text in enumerate(texts) if text.strip()], dtype=np.int64)
+        self._rows = np.array(owners, dtype=np.int64)
         self._index = None
         if len(self._rows):
-            vectors = embed([texts[row] for row in self._rows], encoder, cache_directory=cache_directory)
+            vectors = embed(texts, encoder, cache_directory=cache_directory)
             self._index = faiss.IndexFlatIP(vectors.shape[1])
             self._index.add(vectors)
         # One thread for all searches: torch and FAISS would start a pool of threads for each thread that calls them.
@@ -82,15 +101,21 @@ class DenseRetriever(IndexedRetriever):
         hits = Hits.empty(len(vectors), width)
         if self._index is None:
             return hits
-        found, rows = self._index.search(vectors, min(width + _SPARE, len(self._rows)))
-        scores = np.round(found.astype(np.float64), _DECIMALS)
+        rows, scores = self._rounded(vectors, min(width + _SPARE, len(self._rows)))
         # Two stable sorts: by position, then by score, so that equal scores stay in the order of the corpus.
         order = np.argsort(rows, axis=1)
         order = np.take_along_axis(order, np.argsort(-np.take_along_axis(scores, order, 1), axis=1, kind="stable"), 1)
         taken = order[:, :width]
-        hits.positions[:, : taken.shape[1]] = self._rows[np.take_along_axis(rows, taken, 1)]
+        hits.positions[:, : taken.shape[1]] = np.take_along_axis(rows, taken, 1)
         hits.scores[:, : taken.shape[1]] = np.take_along_axis(scores, taken, 1)
         return hits
+
+    def _rounded(self, vectors: npt.NDArray[np.float32], depth: int) -> Hits:
+        """The nearest ``depth`` rows of the index, as the positions that they belong to."""
+        assert self._index is not None
+        found, rows = self._index.search(vectors, depth)
+        scores: npt.NDArray[np.float64] = np.round(found.astype(np.float64), _DECIMALS)
+        return Hits(self._rows[rows], scores)
 
     def _vectors(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """The vectors of queries; only the thread of the batcher comes here."""

@@ -1,0 +1,120 @@
+"""Any number of retrievers over the same documents in one ranking, by a weighted sum of scaled scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
+
+__all__ = ["DEPTH", "Component", "FusedRetriever", "merged", "scaled", "with_values"]
+
+DEPTH = 100
+"""How many documents of each retriever are combined, whatever k is, so that a larger k only makes a ranking longer."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One retriever of several.
+
+    Attributes:
+        name: what it is called in files and tables.
+        retriever: it; all components have the same documents in one order.
+        floor: the score that documents have which it does not find, where it defines one, as BM25 does with 0.
+    """
+
+    name: str
+    retriever: IndexedRetriever
+    floor: float | None = None
+
+
+class FusedRetriever(IndexedRetriever):
+    """``sum of weight * scaled score`` (Bruch et al. 2023, "An Analysis of Fusion Functions", for two).
+
+    Each component's scores are scaled to [0, 1] between the lowest and the highest of its top 100; a document that it
+    did not find gets 0 from it. When fewer than 100 are found and the component has a floor, that is the lowest. Where
+    all scores of a top 100 are equal, they are scaled to 1.
+
+    Args:
+        components: at least one.
+        weights: one a component, not negative, not all 0; divided by their sum.
+
+    Raises:
+        ConfigurationError: the components differ in their documents, or the weights are not what they should be.
+    """
+
+    def __init__(self, components: Sequence[Component], weights: Sequence[float]) -> None:
+        if not components or any(one.retriever.ids != components[0].retriever.ids for one in components[1:]):
+            raise ConfigurationError("a hybrid retriever needs retrievers over the same documents in one order")
+        if len(weights) != len(components) or min(weights) < 0 or not sum(weights) > 0:
+            raise ConfigurationError(
+                f"{len(components)} retrievers need as many weights, none below 0 and not all 0, "
+                f"not {', '.join(map(str, weights))}"
+            )
+        super().__init__(components[0].retriever.ids)
+        self.components = tuple(components)
+        self.weights = tuple(weight / sum(weights) for weight in weights)
+
+    def _search(self, queries: Sequence[str], width: int) -> Hits:
+        parts = [
+            with_values(hits, weight * scaled(hits, floor=component.floor))
+            for component, weight in zip(self.components, self.weights, strict=True)
+            if weight
+            for hits in [component.retriever.search_positions(queries, DEPTH)]
+        ]
+        return merged(parts, width)
+
+
+def with_values(hits: Hits, values: npt.NDArray[np.float64]) -> Hits:
+    """The same documents with other values, in whatever order."""
+    return Hits(hits.positions, values)
+
+
+def scaled(hits: Hits, *, floor: float | None = None) -> npt.NDArray[np.float64]:
+    """Scores scaled to [0, 1] row by row.
+
+    Args:
+        hits: scores never increase along a row.
+        floor: the score that documents not found have, where the retriever defines one.
+    """
+    found = hits.positions >= 0
+    low = np.where(found, hits.scores, np.inf).min(axis=1, keepdims=True)
+    if floor is not None:
+        low = np.where(found.all(axis=1, keepdims=True), low, floor)
+    high = hits.scores[:, :1]
+    span = np.where(high > low, high - low, 1.0)
+    within = np.where(high > low, (hits.scores - low) / span, 1.0)
+    return np.where(found, within, 0.0)
+
+
+def merged(parts: Sequence[Hits], width: int) -> Hits:
+    """Add up the values of each document of a row over all parts; best first, equal ones in the order of the corpus."""
+    where, worth = reduce(_added, ((part.positions, part.scores) for part in parts))
+    best = np.argsort(-np.where(where >= 0, worth, -np.inf), axis=1, kind="stable")[:, :width]
+    found = Hits.empty(len(where), width)
+    found.positions[:, : best.shape[1]] = np.take_along_axis(where, best, 1)
+    kept = found.positions[:, : best.shape[1]] >= 0
+    found.scores[:, : best.shape[1]] = np.where(kept, np.take_along_axis(worth, best, 1), 0.0)
+    return found
+
+
+_Part = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
+
+
+def _added(one: _Part, other: _Part) -> _Part:
+    """Two parts as one, sorted by position; a document of both has the sum of their values."""
+    where = np.concatenate([one[0], other[0]], axis=1)
+    worth = np.concatenate([one[1], other[1]], axis=1)
+    by_position = np.argsort(where, axis=1, kind="stable")
+    where = np.take_along_axis(where, by_position, 1)
+    worth = np.take_along_axis(worth, by_position, 1)
+    # A document stands in a row at most twice, now side by side: the first takes the second's value.
+    twice = (where[:, 1:] == where[:, :-1]) & (where[:, 1:] >= 0)
+    worth[:, :-1] += np.where(twice, worth[:, 1:], 0.0)
+    where[:, 1:][twice] = -1
+    return where, worth
