@@ -114,8 +114,7 @@ class DenseRetriever(IndexedRetriever):
         """The nearest ``depth`` rows of the index, as the positions that they belong to."""
         assert self._index is not None
         found, rows = self._index.search(vectors, depth)
-        scores: npt.NDArray[np.float64] = np.round(found.astype(np.float64), _DECIMALS)
-        return Hits(self._rows[rows], scores)
+        return Hits(self._rows[rows], found.astype(np.float64).round(_DECIMALS))
 
     def _vectors(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """The vectors of queries; only the thread of the batcher comes here."""
