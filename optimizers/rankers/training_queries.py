@@ -1,0 +1,160 @@
+"""What rankers learn from and are chosen by: queries, each with the document that answers it. No label of a person.
+
+There are two kinds. *Generated* queries are what a compiled program wrote and the checks let pass. *Held-out* ones are
+written by whoever wrote the documents: the title, or the first line that reads as text, is taken out of the document
+and asked for. They tell which of two ways of searching suits a corpus better than generated ones do, which lean on the
+document's own words and so on BM25 (``docs/rankers.md`` has the figures); in documents of a single sentence there are
+none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpars_plus.corpora import Document, read_judgments, read_queries, sample
+from inpars_plus.foundation.errors import CorpusError
+from inpars_plus.metrics.words import words
+from inpars_plus.retrieval.passages import passages_of
+
+__all__ = ["HeldOut", "TrainingQuery", "held_out_queries", "read_training_queries"]
+
+_FEWEST_WORDS, _MOST_WORDS = 3, 25
+_LEFT = 5
+"""Words that a document must keep."""
+_MARKS = "\"'`#/*-=~ \t"
+_READABLE = re.compile(r"[^\W_]|[\s',.?!;:’()-]")
+_PROSE = 0.97
+_CALL = re.compile(r"\w\(|\)\s*:|::|->|\w\.\w+\(")
+_USABLE_SHARE = 0.5
+_FEWEST = 30
+
+
+@dataclass(frozen=True)
+class TrainingQuery:
+    """A query and the document that answers it.
+
+    Attributes:
+        id: unique among those that it is used with.
+        text: of the query.
+        document_ids: of the documents that answer it; one, but for a title that several documents have.
+    """
+
+    id: str
+    text: str
+    document_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Queries that were taken out of their documents, and the corpus without them.
+
+    Attributes:
+        queries: one for each document that lost a line.
+        documents: the whole corpus, in its order.
+    """
+
+    queries: tuple[TrainingQuery, ...]
+    documents: tuple[Document, ...]
+
+
+def read_training_queries(directory: Path, corpus: Iterable[Document]) -> list[TrainingQuery]:
+    """What ``generate-queries`` wrote, or any directory in BEIR's layout with ``qrels/train.tsv``.
+
+    Queries and documents are paired by their ids, never by their place in a file.
+
+    Args:
+        directory: with ``queries.jsonl`` and ``qrels/train.tsv``.
+        corpus: the documents.
+
+    Returns:
+        One query for each positive judgment, by query id.
+
+    Raises:
+        CorpusError: a file is missing or malformed, or a judgment is of an unknown query or document, or a query is
+            blank; it names the first.
+    """
+    texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
+    place = str(directory / "qrels" / "train.tsv")
+    known = {document.id for document in corpus}
+    found = []
+    for judgment in read_judgments(directory / "qrels" / "train.tsv"):
+        if judgment.grade <= 0:
+            continue
+        text = texts.get(judgment.query_id)
+        if text is None:
+            raise CorpusError(
+                f"the query '{judgment.query_id}' is judged, but not in queries.jsonl",
+                place=place,
+                remedy="Give the two files of one run",
+            )
+        if not words(text):
+            raise CorpusError(f"the query '{judgment.query_id}' is blank", place=str(directory / "queries.jsonl"))
+        if judgment.document_id not in known:
+            raise CorpusError(
+                f"the document '{judgment.document_id}' is judged, but not in the corpus",
+                place=place,
+                remedy="Give the corpus that the queries were written for",
+            )
+        found.append(TrainingQuery(f"{judgment.query_id} {judgment.document_id}", text, (judgment.document_id,)))
+    return sorted(found, key=lambda one: one.id)
+
+
+def held_out_queries(
+    corpus: Sequence[Document], candidates: Sequence[Document], *, count: int, seed: int
+) -> HeldOut | None:
+    """Take a line out of some documents, to be asked for.
+
+    A title that other documents have too is taken out of all of them, and each of them answers it.
+
+    Args:
+        corpus: all documents, read more than once.
+        candidates: those that may lose a line.
+        count: how many at most.
+        seed: draws them.
+
+    Returns:
+        The queries and the corpus without these lines; ``None`` where fewer than half of the documents, or fewer than
+        30, have a line that can be spared.
+    """
+    drawn = sample((document for document in candidates if not document.is_empty), 2 * count, seed)
+    taken = {document.id: (document, line) for document in drawn if (line := _spared(document)) is not None}
+    if len(taken) < max(_FEWEST, _USABLE_SHARE * len(drawn)):
+        return None
+    queries: list[TrainingQuery] = []
+    without: dict[str, Document] = {}
+    namesakes: dict[str, list[Document]] = {}
+    for document in corpus:
+        if document.title:
+            namesakes.setdefault(document.title, []).append(document)
+    for document, (query, rest) in taken.values():
+        if document.id in without or len(queries) == count:
+            continue
+        # Where the line is the title, every document of that title loses it.
+        others = namesakes[document.title] if document.title and not rest.title else [document]
+        without |= {one.id: one.model_copy(update={"title": ""}) for one in others if one is not document}
+        without[document.id] = rest
+        queries.append(TrainingQuery(f"title {document.id}", query, tuple(one.id for one in others)))
+    return HeldOut(tuple(queries), tuple(without.get(one.id, one) for one in corpus))
+
+
+def _spared(document: Document) -> tuple[str, Document] | None:
+    """A line of a document as a query, and the document without it."""
+    for passage in passages_of(document):
+        query = passage.strip(_MARKS)
+        if not _reads_as_text(query):
+            continue
+        if passage == document.title.strip():
+            rest = document.model_copy(update={"title": ""})
+        else:
+            rest = document.model_copy(update={"text": document.text.replace(passage, " ", 1)})
+        return (query, rest) if len(words(rest.full_text)) >= _LEFT else None
+    return None
+
+
+def _reads_as_text(line: str) -> bool:
+    readable = sum(bool(_READABLE.match(mark)) for mark in line)
+    count = len(words(line))
+    return _FEWEST_WORDS <= count <= _MOST_WORDS and readable >= _PROSE * len(line) and not _CALL.search(line)
