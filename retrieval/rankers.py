@@ -1,0 +1,255 @@
+"""What a way of searching is made of, as data: which retrievers, with which encoders and weights.
+
+A directory holds one as ``ranker.json``, with the encoders that were tuned for it beside it as sentence-transformers
+models. A search stack (:mod:`inpars_plus.retrieval.stack`) is such a directory with documents and indexes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.foundation.files import read_json, write_json
+from inpars_plus.retrieval.fusion import Component, FusedRetriever
+
+__all__ = [
+    "EMBEDDED",
+    "RANKER_FILE",
+    "ComponentSpec",
+    "RankerSpec",
+    "build_ranker",
+    "hybrid_spec",
+    "load_ranker",
+    "plain_rankers",
+    "save_ranker",
+]
+
+RANKER_FILE = "ranker.json"
+EMBEDDED = "embedded"
+"""Names the encoder that installs with the package index."""
+
+_FORMAT = "inpars-plus ranker"
+_VERSION = 1
+_GRID = 10
+
+
+class ComponentSpec(BaseModel):
+    """One retriever of a ranker.
+
+    Attributes:
+        kind: ``bm25`` over whole documents, ``titles`` BM25 over titles alone, ``dense`` one vector a document,
+            ``passages`` one vector a sentence.
+        weight: in the weighted sum.
+        encoder: of documents: ``embedded``, a directory, or a model's name on the hub.
+        query_encoder: of queries, where another one was tuned for them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["bm25", "titles", "dense", "passages"]
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    encoder: str = EMBEDDED
+    query_encoder: str | None = None
+
+    @property
+    def lexical(self) -> bool:
+        """Whether it needs no encoder."""
+        return self.kind in ("bm25", "titles")
+
+
+class RankerSpec(BaseModel):
+    """A weighted sum of retrievers.
+
+    Attributes:
+        name: what tables call it.
+        components: at least one, not all of weight 0.
+        how: how it came about, JSON values.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    components: tuple[ComponentSpec, ...] = Field(min_length=1)
+    how: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> RankerSpec:
+        if not sum(one.weight for one in self.components) > 0:
+            raise ValueError("all weights are 0")
+        return self
+
+    @property
+    def dense_weight(self) -> float | None:
+        """Of the dense scores, where it is BM25, dense retrieval, or a hybrid of the two, untuned; else ``None``."""
+        kinds = [one.kind for one in self.components]
+        plain = all(one.encoder == EMBEDDED and one.query_encoder is None for one in self.components)
+        if not plain or len(set(kinds)) < len(kinds) or not set(kinds) <= {"bm25", "dense"}:
+            return None
+        weights = {one.kind: one.weight for one in self.components}
+        return weights.get("dense", 0.0) / sum(weights.values())
+
+    @property
+    def trained(self) -> bool:
+        """Whether an encoder of it was tuned."""
+        return any(one.encoder != EMBEDDED or one.query_encoder is not None for one in self.components)
+
+
+def hybrid_spec(weight: float) -> RankerSpec:
+    """BM25 and dense retrieval with the embedded encoder; ``weight`` is that of the dense scores."""
+    if weight in (0, 1):
+        kind: Literal["bm25", "dense"] = "dense" if weight else "bm25"
+        return RankerSpec(name=kind, components=(ComponentSpec(kind=kind),))
+    parts = (ComponentSpec(kind="bm25", weight=round(1 - weight, 6)), ComponentSpec(kind="dense", weight=weight))
+    return RankerSpec(name=f"hybrid:{weight:g}", components=parts)
+
+
+def plain_rankers() -> list[RankerSpec]:
+    """BM25, dense retrieval, and their hybrids over tenths of weight."""
+    return [hybrid_spec(step / _GRID) for step in range(_GRID + 1)]
+
+
+def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:
+    """Write a ranker; encoders that are directories elsewhere are copied into it.
+
+    Args:
+        spec: what to write.
+        directory: made when missing.
+
+    Returns:
+        What was written: encoders are named relative to the directory.
+
+    Raises:
+        RunError: the disk is full, or the directory cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    kept: dict[str, str] = {}
+
+    def inside(name: str | None) -> str | None:
+        path = None if name in (None, EMBEDDED) else Path(str(name))
+        if path is None or not path.is_dir():
+            return name
+        if str(path) not in kept:
+            kept[str(path)] = f"encoders/{len(kept)}"
+            target = directory / kept[str(path)]
+            if target.resolve() != path.resolve():
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(path, target)
+        return kept[str(path)]
+
+    components = tuple(
+        one.model_copy(update={"encoder": inside(one.encoder), "query_encoder": inside(one.query_encoder)})
+        for one in spec.components
+    )
+    written = spec.model_copy(update={"components": components})
+    write_json(
+        directory / RANKER_FILE, {"format": _FORMAT, "format_version": _VERSION, **written.model_dump(mode="json")}
+    )
+    return written
+
+
+def load_ranker(directory: Path) -> RankerSpec:
+    """Read what :func:`save_ranker` wrote; its encoders are named so that they are found from anywhere.
+
+    Raises:
+        ConfigurationError: the directory holds no ranker, or one of another version.
+    """
+    path = directory / RANKER_FILE
+    if not path.is_file():
+        raise ConfigurationError(
+            "there is no ranker here", place=str(directory), remedy=f"Name a directory with {RANKER_FILE} in it"
+        )
+    content = read_json(path, kind="ranker")
+    known = isinstance(content, dict) and content.get("format") == _FORMAT
+    if not known or content["format_version"] != _VERSION:
+        raise ConfigurationError(
+            "the file is no ranker of this version", place=str(path), remedy="Train it again with this version"
+        )
+    try:
+        spec = RankerSpec.model_validate(
+            {key: value for key, value in content.items() if key not in ("format", "format_version")}
+        )
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise ConfigurationError(
+            f"the ranker is not readable ({'.'.join(map(str, first['loc']))}: {first['msg']})", place=str(path)
+        ) from problem
+
+    def found(name: str | None) -> str | None:
+        inner = directory / name if name is not None and name.startswith("encoders/") else None
+        return name if inner is None else str(inner)
+
+    return spec.model_copy(
+        update={
+            "components": tuple(
+                one.model_copy(update={"encoder": found(one.encoder), "query_encoder": found(one.query_encoder)})
+                for one in spec.components
+            )
+        }
+    )
+
+
+def build_ranker(
+    spec: RankerSpec, documents: Sequence[Document], *, cache_directory: Path | None = None
+) -> FusedRetriever:
+    """Index documents for a ranker.
+
+    Args:
+        spec: what it is made of; encoders are found as :func:`load_ranker` names them.
+        documents: the corpus, at least one, with ids of their own.
+        cache_directory: where indexes are kept; ``None`` keeps them in memory only.
+
+    Raises:
+        CorpusError: there is no document, or two have the same id.
+        MissingPartError: an encoder is not on this machine.
+    """
+    return FusedRetriever(
+        [component_of(one, documents, cache_directory=cache_directory) for one in spec.components],
+        [one.weight for one in spec.components],
+    )
+
+
+def component_of(
+    spec: ComponentSpec, documents: Sequence[Document], *, cache_directory: Path | None = None
+) -> Component:
+    """One retriever of a ranker, its documents indexed; see :func:`build_ranker`."""
+    ids = [document.id for document in documents]
+    if not ids:
+        raise CorpusError("there is no document to search")
+    if len(set(ids)) != len(ids):
+        twice = next(one for one in ids if ids.count(one) > 1)
+        raise CorpusError("two documents have this id", place=f"document '{twice}'")
+    if spec.lexical:
+        from inpars_plus.retrieval.bm25 import Bm25Retriever
+
+        texts = [one.title if spec.kind == "titles" else one.full_text for one in documents]
+        return Component(spec.kind, Bm25Retriever(ids, texts, cache_directory=cache_directory), floor=0.0)
+
+    from inpars_plus.retrieval.dense import DenseRetriever
+    from inpars_plus.retrieval.encoders import load_encoder
+    from inpars_plus.retrieval.passages import PassageRetriever, passages_of
+
+    encoder = load_encoder(None if spec.encoder == EMBEDDED else spec.encoder)
+    query_encoder = load_encoder(spec.query_encoder) if spec.query_encoder else None
+    if spec.kind == "dense":
+        dense = DenseRetriever(
+            ids,
+            [one.full_text for one in documents],
+            encoder,
+            query_encoder=query_encoder,
+            cache_directory=cache_directory,
+        )
+        return Component(spec.kind, dense)
+    passages = PassageRetriever(
+        ids,
+        [passages_of(one) for one in documents],
+        encoder,
+        query_encoder=query_encoder,
+        cache_directory=cache_directory,
+    )
+    return Component(spec.kind, passages)

@@ -1,0 +1,93 @@
+"""Rankers as data: written, read back, refused, and built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora import Document
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.retrieval.rankers import (
+    RANKER_FILE,
+    ComponentSpec,
+    RankerSpec,
+    build_ranker,
+    hybrid_spec,
+    load_ranker,
+    plain_rankers,
+    save_ranker,
+)
+
+DOCUMENTS = [Document(id="a", title="pumps", text="they leak"), Document(id="b", text="valves jam when pumps run")]
+
+
+def test_the_plain_rankers_are_bm25_dense_and_the_hybrids_between() -> None:
+    plain = plain_rankers()
+    assert [one.dense_weight for one in plain] == pytest.approx([step / 10 for step in range(11)])
+    assert [plain[0].name, plain[3].name, plain[10].name] == ["bm25", "hybrid:0.3", "dense"]
+    assert not any(one.trained for one in plain)
+
+
+def test_other_kinds_have_no_dense_weight() -> None:
+    passages = RankerSpec(name="x", components=(ComponentSpec(kind="bm25"), ComponentSpec(kind="passages")))
+    tuned = RankerSpec(name="y", components=(ComponentSpec(kind="dense", query_encoder="there"),))
+    assert passages.dense_weight is None
+    assert tuned.dense_weight is None
+    assert tuned.trained
+
+
+def test_a_ranker_is_read_back_with_its_encoders_from_anywhere(tmp_path: Path) -> None:
+    encoder = tmp_path / "tuned"
+    encoder.mkdir()
+    (encoder / "modules.json").write_text("[]")
+    parts = (
+        ComponentSpec(kind="bm25", weight=0.25),
+        ComponentSpec(kind="dense", weight=0.5, query_encoder=str(encoder)),
+        ComponentSpec(kind="passages", weight=0.25, query_encoder=str(encoder)),
+    )
+    written = save_ranker(RankerSpec(name="mine", components=parts, how={"seed": 3}), tmp_path / "out")
+    assert [one.query_encoder for one in written.components] == [None, "encoders/0", "encoders/0"]
+    (tmp_path / "out").rename(tmp_path / "moved")
+    read = load_ranker(tmp_path / "moved")
+    assert read.components[1].query_encoder == str(tmp_path / "moved" / "encoders/0")
+    assert (tmp_path / "moved" / "encoders/0" / "modules.json").is_file()
+    assert (read.name, read.how, read.components[0].weight) == ("mine", {"seed": 3}, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": "other"}, "no ranker of this version"),
+        ({"format_version": 99}, "no ranker of this version"),
+        ({"components": []}, "not readable"),
+        ({"components": [{"kind": "bm25", "weight": 0}]}, "all weights are 0"),
+        ({"components": [{"kind": "magic"}]}, "components.0.kind"),
+    ],
+)
+def test_what_is_no_ranker_is_refused_with_its_place(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    save_ranker(hybrid_spec(0.5), tmp_path)
+    content = json.loads((tmp_path / RANKER_FILE).read_text())
+    (tmp_path / RANKER_FILE).write_text(json.dumps({**content, **change}))
+    with pytest.raises(ConfigurationError, match=RANKER_FILE) as raised:
+        load_ranker(tmp_path)
+    assert said in str(raised.value)
+
+
+def test_a_directory_without_a_ranker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no ranker here"):
+        load_ranker(tmp_path)
+
+
+def test_titles_are_searched_alone_and_whole_documents_with_them() -> None:
+    titles = RankerSpec(name="t", components=(ComponentSpec(kind="titles"),))
+    assert build_ranker(titles, DOCUMENTS).search(["pumps"], 5)[0].ids == ("a",)
+    assert set(build_ranker(hybrid_spec(0), DOCUMENTS).search(["pumps"], 5)[0].ids) == {"a", "b"}
+
+
+@pytest.mark.parametrize(("documents", "said"), [([], "no document"), ([DOCUMENTS[0]] * 2, "document 'a': two")])
+def test_no_document_and_ids_that_repeat_are_refused(documents: list[Document], said: str) -> None:
+    with pytest.raises(CorpusError) as raised:
+        build_ranker(hybrid_spec(0), documents)
+    assert said in str(raised.value)

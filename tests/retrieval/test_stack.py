@@ -1,0 +1,73 @@
+"""A search stack: taken along, grown, and refused where it is none."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora import Document
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.retrieval import Retriever
+from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec
+from inpars_plus.retrieval.stack import build_stack, load_stack
+
+DOCUMENTS = [
+    Document(id="a", title="pumps", text="They leak when the seal is worn.", metadata={"page": 3}),
+    Document(id="b", text="Valves jam in the cold.", doc_type="manual", language="en"),
+    Document(id="empty"),
+]
+
+
+def test_a_stack_answers_the_same_where_it_is_taken_to(tmp_path: Path) -> None:
+    built = build_stack(tmp_path / "one", hybrid_spec(0), DOCUMENTS)
+    assert isinstance(built, Retriever)
+    shutil.move(tmp_path / "one", tmp_path / "two")
+    taken = load_stack(tmp_path / "two")
+    assert len(taken) == 3
+    assert taken.document("a") == DOCUMENTS[0]
+    assert taken.document("b") == DOCUMENTS[1]
+    for query in ("worn seal", "jam", ""):
+        assert taken.search([query], 3) == built.search([query], 3)
+
+
+def test_documents_are_added_for_good_and_twice_is_refused(tmp_path: Path) -> None:
+    stack = build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    assert stack.add([Document(id="c", text="Gearboxes rattle.")]) == 1
+    for there in (stack, load_stack(tmp_path)):
+        assert there.search(["gearboxes"], 3)[0].ids == ("c",)
+    with pytest.raises(CorpusError, match="document 'b'"):
+        stack.add([Document(id="d", text="new"), Document(id="b", text="again")])
+    assert len(load_stack(tmp_path)) == len(stack) == 4
+
+
+def test_what_is_no_stack_and_what_is_not_in_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no search stack here"):
+        load_stack(tmp_path)
+    stack = build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    with pytest.raises(CorpusError, match="document 'z'"):
+        stack.document("z")
+
+
+@pytest.mark.model
+def test_vectors_are_kept_in_the_stack_and_only_new_documents_are_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = (ComponentSpec(kind="bm25", weight=0.3), ComponentSpec(kind="dense"), ComponentSpec(kind="passages"))
+    build_stack(tmp_path, RankerSpec(name="all", components=parts), DOCUMENTS)
+    encoded: list[str] = []
+    from inpars_plus.retrieval.encoders import Encoder
+
+    plain = Encoder.encode
+
+    def counting(self, texts, *, short=False):  # type: ignore[no-untyped-def]
+        encoded.extend(texts)
+        return plain(self, texts, short=short)
+
+    monkeypatch.setattr(Encoder, "encode", counting)
+    stack = load_stack(tmp_path)
+    assert stack.search(["water drips from worn machines"], 1)[0].ids == ("a",)
+    assert encoded == ["water drips from worn machines"]
+    stack.add([Document(id="c", text="Gearboxes rattle at night.")])
+    assert set(encoded[1:]) == {"Gearboxes rattle at night."}
