@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from inpars_plus.foundation.batching import Batcher
 from inpars_plus.retrieval.embeddings import TextEncoder, embed
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
+from inpars_plus.retrieval.query_vectors import query_vectors
 from inpars_plus.retrieval.threads import wait_without_spinning
 
 __all__ = ["DenseRetriever"]
@@ -22,8 +22,6 @@ _DECIMALS = 5
 
 _SPARE = 16
 """Documents searched beyond k, so that ties at its end are decided by the order of the corpus."""
-
-_REMEMBERED_QUERIES = 20_000
 
 
 class _Search(NamedTuple):
@@ -36,7 +34,7 @@ class DenseRetriever(IndexedRetriever):
 
     Empty documents are never found, and every other document is, if ``k`` is large enough. Searches of many threads
     are answered together by one thread, so that queries are encoded in batches; the vectors of the last 20,000
-    queries are remembered.
+    queries are remembered, for all retrievers with the same encoder.
 
     Args:
         ids: the documents' ids.
@@ -73,7 +71,7 @@ class DenseRetriever(IndexedRetriever):
         import faiss
 
         self._encoder = query_encoder
-        self._remembered: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        self._query_vectors = query_vectors(query_encoder)
         self._rows = np.array(owners, dtype=np.int64)
         self._index = None
         if len(self._rows):
@@ -89,7 +87,7 @@ class DenseRetriever(IndexedRetriever):
     def _answer(self, searches: Sequence[_Search]) -> list[Hits]:
         queries = [query for search in searches for query in search.queries]
         widest = max(search.width for search in searches)
-        positions, scores = self._nearest(self._vectors(queries), widest)
+        positions, scores = self._nearest(self._query_vectors.of(queries), widest)
         answers, start = [], 0
         for search in searches:
             rows = slice(start, start + len(search.queries))
@@ -115,17 +113,3 @@ class DenseRetriever(IndexedRetriever):
         assert self._index is not None
         found, rows = self._index.search(vectors, depth)
         return Hits(self._rows[rows], found.astype(np.float64).round(_DECIMALS))
-
-    def _vectors(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The vectors of queries; only the thread of the batcher comes here."""
-        remembered = self._remembered
-        vectors = {query: remembered[query] for query in queries if query in remembered}
-        fresh = [query for query in dict.fromkeys(queries) if query not in vectors]
-        if fresh:
-            vectors.update(zip(fresh, self._encoder.encode(fresh, short=True), strict=True))
-        for query, vector in vectors.items():
-            remembered[query] = vector
-            remembered.move_to_end(query)
-        while len(remembered) > _REMEMBERED_QUERIES:
-            remembered.popitem(last=False)
-        return np.stack([vectors[query] for query in queries])

@@ -85,7 +85,7 @@ def test_a_repeated_query_is_encoded_once(ids, texts, letters):
 
 
 def test_queries_beyond_the_memory_are_encoded_again(ids, texts, letters, monkeypatch):
-    monkeypatch.setattr("inpars_plus.retrieval.dense._REMEMBERED_QUERIES", 2)
+    monkeypatch.setattr("inpars_plus.retrieval.query_vectors._REMEMBERED_QUERIES", 2)
     retriever = DenseRetriever(ids, texts, letters)
     retriever.search(["one", "two", "three", "four"], 1)
     letters.encoded.clear()
