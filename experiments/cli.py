@@ -32,6 +32,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.tune_generator",
         "tune the language model of a compiled program on what retrieval rewards",
     ),
+    "choose-ranker": (
+        "inpars_plus.experiments.choose_ranker",
+        "rank search systems on your documents without judgments, and say which to use",
+    ),
     "evaluate-runs": (
         "inpars_plus.experiments.evaluate_runs",
         "compare search systems on human judgments, with paired tests and a report",

@@ -6,16 +6,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator
-
-from inpars_plus.corpora import Judgment, Query, read_judgments, read_queries
-from inpars_plus.corpora.readers.tables import json_objects
-from inpars_plus.corpora.splits import half_of
-from inpars_plus.experiments.leaks import leaked, refuse_leaks, seen_queries
+from inpars_plus.experiments.collections import Collection, read_collection
+from inpars_plus.experiments.leaks import seen_queries
 from inpars_plus.experiments.reports.evaluation_report import evaluation_report
 from inpars_plus.experiments.settings import JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
@@ -26,7 +22,7 @@ from inpars_plus.metrics.evaluation import MEASURES, Evaluation, compare, evalua
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import read_run
 
-__all__ = ["TEXT", "Collection", "EvaluateSettings", "evaluate_runs", "main", "run", "tell"]
+__all__ = ["TEXT", "EvaluateSettings", "evaluate_runs", "main", "run", "tell"]
 
 TEXT = JobText(
     name="evaluate-runs",
@@ -75,30 +71,6 @@ class EvaluateSettings(JobSettings):
     )
     drop_seen: bool = option("leave queries that were seen out, instead of refusing them")
 
-    @field_validator("collection", "run", "seen", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | Path) else value
-
-
-@dataclass(frozen=True)
-class Collection:
-    """Judged queries.
-
-    Attributes:
-        name: of the collection.
-        queries: all that are evaluated.
-        judgments: of these.
-        counts: what was left out or is worth knowing, by name.
-        digest: of the files.
-    """
-
-    name: str
-    queries: tuple[Query, ...]
-    judgments: tuple[Judgment, ...]
-    counts: Mapping[str, int]
-    digest: str
-
 
 def evaluate_runs(settings: EvaluateSettings) -> Summary:
     """Evaluate, and write summary, per-query values and report.
@@ -114,7 +86,10 @@ def evaluate_runs(settings: EvaluateSettings) -> Summary:
     """
     started = time.monotonic()
     seen = seen_queries(settings.seen)
-    collections = [_collection(given, settings, seen) for given in settings.collection]
+    collections = [
+        read_collection(given, half=settings.queries, seen=seen, drop_seen=settings.drop_seen)
+        for given in settings.collection
+    ]
     names = [one.name for one in collections]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
@@ -153,63 +128,6 @@ def evaluate_runs(settings: EvaluateSettings) -> Summary:
 
 def _measures(tested: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((tested, *MEASURES)))
-
-
-def _collection(given: str, settings: EvaluateSettings, seen: Mapping[str, str]) -> Collection:
-    name, equals, rest = given.partition("=")
-    rest = rest if equals else given
-    directory, split = Path(rest), "test"
-    if not directory.is_dir() and ":" in rest:
-        head, _, split = rest.rpartition(":")
-        directory = Path(head)
-    if not (directory / "queries.jsonl").is_file():
-        raise ConfigurationError(
-            "there is no queries.jsonl here", place=str(directory), remedy="Name a directory in BEIR's layout"
-        )
-    judged_file = directory / "qrels" / f"{split}.tsv"
-    judgments = read_judgments(judged_file)
-    known = {query.id: query for query in read_queries(directory / "queries.jsonl")}
-    judged = {one.query_id for one in judgments}
-    unknown = sorted(judged - known.keys())
-    if unknown:
-        say(
-            f"{judged_file}: {len(unknown):,} judged queries are not in queries.jsonl, such as '{unknown[0]}'; left out"
-        )
-    kept = [query for one, query in known.items() if one in judged]
-    kept = [query for query in kept if settings.queries in ("all", half_of(query.id))]
-    counts = {"judged_queries_without_text": len(unknown), **_unknown_documents(directory, judgments)}
-    if settings.drop_seen:
-        dropped = leaked(kept, seen)
-        kept = [query for query in kept if query.id not in dropped]
-        counts["seen_queries_left_out"] = len(dropped)
-    else:
-        refuse_leaks(kept, seen, place=str(directory))
-    repeats = len(kept) - len({" ".join(query.text.lower().split()) for query in kept})
-    counts["repeated_queries"] = repeats
-    if repeats:
-        say(f"{directory}: {repeats:,} queries have the text of another one; all of them count")
-    ids = {query.id for query in kept}
-    return Collection(
-        name=name if equals else directory.name,
-        queries=tuple(kept),
-        judgments=tuple(one for one in judgments if one.query_id in ids),
-        counts=counts,
-        digest=digest_file(judged_file),
-    )
-
-
-def _unknown_documents(directory: Path, judgments: Sequence[Judgment]) -> dict[str, int]:
-    """How many relevant documents the corpus has not, if it is there; they count as relevant and never found."""
-    if not (directory / "corpus.jsonl").is_file():
-        return {}
-    there = {str(row.get("_id")) for _, row in json_objects(directory / "corpus.jsonl")}
-    missing = sorted({one.document_id for one in judgments if one.grade > 0} - there)
-    if missing:
-        say(
-            f"{directory}: {len(missing):,} relevant documents are not in the corpus, such as '{missing[0]}'; "
-            "they count as relevant and not found"
-        )
-    return {"relevant_documents_unknown": len(missing)}
 
 
 def _run_files(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Path]]:

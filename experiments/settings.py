@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from inpars_plus.foundation import ConfigurationError
@@ -27,6 +27,7 @@ __all__ = [
     "JobSettings",
     "JobText",
     "ModelSettings",
+    "RetrieverSettings",
     "default_settings",
     "make_settings",
     "option",
@@ -50,19 +51,25 @@ def option(description: str, *, metavar: str | None = None, default: Any = ..., 
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 
-class JobSettings(BaseModel):
-    """What every job has."""
-
+class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        return (value,) if typing.get_origin(annotation) is tuple and isinstance(value, str | Path) else value
+
+
+class JobSettings(_Settings):
+    """What every job has."""
 
     out: Path = option("directory that everything is written to; give it again to go on", metavar="DIR")
     seed: int = option("of everything random", metavar="N")
 
 
-class CorpusSettings(BaseModel):
+class CorpusSettings(_Settings):
     """Which documents, and how they are read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     corpus: tuple[str, ...] = option(
         "documents: a folder, table, BEIR directory, python-docs; repeatable", metavar="[NAME=]PATH[:TYPE]"
@@ -75,12 +82,6 @@ class CorpusSettings(BaseModel):
     max_characters: int | None = option(
         "cut longer documents into chunks, on sentence ends", metavar="N", default=None, gt=0
     )
-    retriever: str = option("hybrid, bm25, dense, rrf, or your own as package.module:factory", metavar="NAME")
-
-    @field_validator("corpus", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
 
     @field_validator("field_map", mode="before")
     @classmethod
@@ -93,10 +94,14 @@ class CorpusSettings(BaseModel):
         return {name: column for name, _, column in pairs}
 
 
-class ModelSettings(BaseModel):
-    """Which language model writes, and what it may spend."""
+class RetrieverSettings(CorpusSettings):
+    """Which documents, and how they are searched."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    retriever: str = option("hybrid, bm25, dense, rrf, or your own as package.module:factory", metavar="NAME")
+
+
+class ModelSettings(_Settings):
+    """Which language model writes, and what it may spend."""
 
     lm: str = option("embedded, gguf:PATH, or any LiteLLM id, such as openai/gpt-4o-mini", metavar="NAME")
     api_base: str | None = option("address of the model's server, such as a local one", metavar="URL", default=None)

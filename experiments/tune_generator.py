@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from inpars_plus.experiments.reports.tuning_report import tuning_report, tuning_rows
 from inpars_plus.experiments.settings import JobText, option, parse_settings
@@ -87,11 +87,6 @@ class TuneSettings(BenchSettings):
         if self.loss == "sft-cpo" and self.rounds < 2:
             raise ValueError("sft-cpo begins with a round of SFT, so it needs 2 rounds at least")
         return self
-
-    @field_validator("teacher", "compare", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
 
 
 def tune_generator(

@@ -16,20 +16,20 @@ from urllib.parse import urlsplit
 import dspy
 
 from inpars_plus.corpora import Corpus, Document, open_corpus
-from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings
+from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings, RetrieverSettings
 from inpars_plus.foundation import JSON, LmUsage, Run, digest, peak_memory_mb, redact, register_secret
 from inpars_plus.lms import ReplyStore, SpendingLimits, load_lm, load_scorer
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.query_metric import Judged, QueryMetric
 from inpars_plus.retrieval import Retriever, build_retriever
 
-__all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "documents_digest", "judged_row"]
+__all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "corpus_of", "documents_digest", "judged_row"]
 
 MakeLm = Callable[[str, ReplyStore | None], dspy.LM]
 """Makes a language model of a name that keeps its replies in a store; for engines that have no name."""
 
 
-class BenchSettings(JobSettings, CorpusSettings, ModelSettings):
+class BenchSettings(JobSettings, RetrieverSettings, ModelSettings):
     """The settings that a workbench is made from."""
 
 
@@ -109,14 +109,7 @@ class Workbench:
     @cached_property
     def corpus(self) -> Corpus:
         """All documents, checked."""
-        settings = self.settings
-        return open_corpus(
-            settings.corpus,
-            fields=settings.field_map,
-            max_characters=settings.max_characters,
-            language=settings.language,
-            encoding=settings.encoding,
-        )
+        return corpus_of(self.settings)
 
     @cached_property
     def store(self) -> ReplyStore | None:
@@ -187,6 +180,17 @@ class Workbench:
             single_stream=given.single_stream,
             **settings,
         )
+
+
+def corpus_of(settings: CorpusSettings) -> Corpus:
+    """The corpus that settings name, checked."""
+    return open_corpus(
+        settings.corpus,
+        fields=settings.field_map,
+        max_characters=settings.max_characters,
+        language=settings.language,
+        encoding=settings.encoding,
+    )
 
 
 def documents_digest(documents: Sequence[Document]) -> str:

@@ -7,6 +7,7 @@ models. A search stack (:mod:`inpars_plus.retrieval.stack`) is such a directory 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ __all__ = [
     "RANKER_FILE",
     "ComponentSpec",
     "RankerSpec",
+    "SharedIndexes",
     "build_ranker",
     "hybrid_spec",
     "load_ranker",
@@ -197,33 +199,49 @@ def load_ranker(directory: Path) -> RankerSpec:
 def build_ranker(
     spec: RankerSpec, documents: Sequence[Document], *, cache_directory: Path | None = None
 ) -> FusedRetriever:
-    """Index documents for a ranker.
+    """Index documents for a ranker; see :class:`SharedIndexes` for the arguments and errors."""
+    return SharedIndexes(documents, cache_directory=cache_directory).ranker(spec)
+
+
+class SharedIndexes:
+    """Documents indexed for any number of rankers; what several of them need is built once.
 
     Args:
-        spec: what it is made of; encoders are found as :func:`load_ranker` names them.
         documents: the corpus, at least one, with ids of their own.
         cache_directory: where indexes are kept; ``None`` keeps them in memory only.
 
     Raises:
         CorpusError: there is no document, or two have the same id.
-        MissingPartError: an encoder is not on this machine.
     """
-    return FusedRetriever(
-        [component_of(one, documents, cache_directory=cache_directory) for one in spec.components],
-        [one.weight for one in spec.components],
-    )
+
+    def __init__(self, documents: Sequence[Document], *, cache_directory: Path | None = None) -> None:
+        if not documents:
+            raise CorpusError("there is no document to search")
+        twice = next((name for name, count in Counter(one.id for one in documents).items() if count > 1), None)
+        if twice is not None:
+            raise CorpusError("two documents have this id", place=f"document '{twice}'")
+        self._documents = documents
+        self._cache_directory = cache_directory
+        self._built: dict[tuple[str, str, str | None], Component] = {}
+
+    def ranker(self, spec: RankerSpec) -> FusedRetriever:
+        """A ranker over the documents.
+
+        Raises:
+            MissingPartError: an encoder is not on this machine.
+        """
+        return FusedRetriever([self.component(one) for one in spec.components], [one.weight for one in spec.components])
+
+    def component(self, spec: ComponentSpec) -> Component:
+        """One retriever over the documents."""
+        key = (spec.kind, spec.encoder, spec.query_encoder)
+        if key not in self._built:
+            self._built[key] = _component(spec, self._documents, self._cache_directory)
+        return self._built[key]
 
 
-def component_of(
-    spec: ComponentSpec, documents: Sequence[Document], *, cache_directory: Path | None = None
-) -> Component:
-    """One retriever of a ranker, its documents indexed; see :func:`build_ranker`."""
+def _component(spec: ComponentSpec, documents: Sequence[Document], cache_directory: Path | None) -> Component:
     ids = [document.id for document in documents]
-    if not ids:
-        raise CorpusError("there is no document to search")
-    if len(set(ids)) != len(ids):
-        twice = next(one for one in ids if ids.count(one) > 1)
-        raise CorpusError("two documents have this id", place=f"document '{twice}'")
     if spec.lexical:
         from inpars_plus.retrieval.bm25 import Bm25Retriever
 

@@ -148,8 +148,10 @@ def _spared(document: Document) -> tuple[str, Document] | None:
             continue
         if passage == document.title.strip():
             rest = document.model_copy(update={"title": ""})
+        elif query in document.text:
+            rest = document.model_copy(update={"text": document.text.replace(query, " ", 1)})
         else:
-            rest = document.model_copy(update={"text": document.text.replace(passage, " ", 1)})
+            continue  # put together from several lines
         return (query, rest) if len(words(rest.full_text)) >= _LEFT else None
     return None
 

@@ -1,0 +1,287 @@
+"""Which way of searching suits your documents, told without judgments: ``inpars-plus choose-ranker``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from scipy.stats import kendalltau
+
+from inpars_plus.corpora import Document, Judgment, Query, split_documents, write_beir
+from inpars_plus.experiments.collections import read_collection
+from inpars_plus.experiments.reports.choice_report import choice_report
+from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
+from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.experiments.workbench import corpus_of
+from inpars_plus.foundation import ConfigurationError, InputError, Run, Summary, say, write_summary, write_text
+from inpars_plus.foundation.summaries import measured
+from inpars_plus.metrics.measures import evaluate_rankings
+from inpars_plus.optimizers.rankers.choosing import Choice, System, choose_system, score_system
+from inpars_plus.optimizers.rankers.training_queries import (
+    HeldOut,
+    held_out_queries,
+    read_training_queries,
+)
+from inpars_plus.retrieval.cache import default_cache_directory
+from inpars_plus.retrieval.protocol import Ranking
+from inpars_plus.retrieval.rankers import SharedIndexes, load_ranker, plain_rankers, save_ranker
+from inpars_plus.retrieval.runs import read_run
+from inpars_plus.retrieval.stack import build_stack
+
+__all__ = ["TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
+
+TEXT = JobText(
+    name="choose-ranker",
+    about=(
+        "Rank search systems on your documents without judgments, and say which to use and how sure that is: BM25,\n"
+        "dense retrieval, their hybrids over a grid of weights, rankers that you trained, runs of your own engine.\n"
+        "They are asked for documents by lines that were taken out of them (titles, first sentences), or where there\n"
+        "are none, by generated queries. Where a trained ranker takes part, only documents are asked for that no\n"
+        "ranker is trained on: those of the test split, which goes by a hash of the id."
+    ),
+    examples=(
+        ("Between BM25, dense and their hybrids", "inpars-plus choose-ranker --corpus notes/ --out runs/notes-choice"),
+        (
+            "With a trained ranker, ending in a stack to search with",
+            "inpars-plus choose-ranker --corpus notes/ --ranker runs/notes-ranker --stack --out runs/notes-choice",
+        ),
+    ),
+)
+
+_DEPTH = 10
+_FEWEST = 20
+
+
+class ChooseSettings(JobSettings, CorpusSettings):
+    """Settings of ``choose-ranker``."""
+
+    ranker: tuple[Path, ...] = option(
+        "directory of a trained ranker or a stack, to be compared too; repeatable", metavar="DIR", default=()
+    )
+    queries: Path | None = option("generated queries: a directory of generate-queries", metavar="DIR", default=None)
+    kind: Literal["auto", "held-out", "generated"] = option(
+        "queries to choose by; auto takes held-out lines where the documents have them"
+    )
+    run: tuple[str, ...] = option(
+        "run file of your own engine over <out>/selection, which the first command writes; repeatable",
+        metavar="NAME=FILE",
+        default=(),
+    )
+    count: int = option("queries at most", metavar="N", ge=_FEWEST)
+    stack: bool = option("build a search stack of the chosen ranker in <out>/stack")
+    judged: str | None = option(
+        "human judgments, only to tell how well the choice agrees with them", metavar="DIR[:SPLIT]", default=None
+    )
+    half: Literal["all", "settings", "report"] = option("of the judged queries, all or one half by a hash of the id")
+
+
+def choose_ranker(settings: ChooseSettings) -> Summary:
+    """Rank, choose, and write summary, report, the chosen ranker and the queries.
+
+    Args:
+        settings: of the job.
+
+    Returns:
+        The summary that was written.
+
+    Raises:
+        InParsError: see its kinds.
+    """
+    with Run(settings.out):
+        return _Job(settings).do()
+
+
+class _Job:
+    def __init__(self, settings: ChooseSettings) -> None:
+        self.settings = settings
+        self.started = time.monotonic()
+        self.corpus = corpus_of(settings)
+        self.documents = list(self.corpus.documents())
+        self.specs = [*plain_rankers(), *(load_ranker(path) for path in settings.ranker)]
+        names = [spec.name for spec in self.specs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigurationError(
+                f"two rankers have the name '{twice}'", place="--ranker", remedy="Give one of them another name"
+            )
+
+    def do(self) -> Summary:
+        settings, (kind, selection) = self.settings, self.selection
+        say(f"{len(selection.queries):,} {kind} queries to choose by, {len(self.specs)} rankers")
+        self._write_selection(selection)
+        systems = self._systems(selection)
+        choice = choose_system(systems, seed=settings.seed)
+        chosen = next((spec for spec in self.specs if spec.name == choice.name), None)
+        results: dict[str, Any] = {
+            "chosen": {
+                "name": choice.name,
+                "dense_weight": None if chosen is None else chosen.dense_weight,
+                "sureness": choice.sureness,
+            },
+            "queries": len(selection.queries),
+            "kind": kind,
+            "systems": choice.rows,
+        }
+        if settings.judged is not None:
+            results["judged"] = self._judged(settings.judged, choice)
+        if chosen is not None:
+            save_ranker(chosen, settings.out / "ranker")
+            if settings.stack:
+                build_stack(settings.out / "stack", chosen, self.documents)
+        summary = measured(
+            self.started,
+            settings=settings.model_dump(mode="json"),
+            seed=settings.seed,
+            hashes={"corpus": self.corpus.digest()},
+            results=results,
+        )
+        write_summary(settings.out, summary)
+        write_text(settings.out / "report.html", choice_report(summary, [query.text for query in selection.queries]))
+        return summary
+
+    @cached_property
+    def selection(self) -> tuple[str, HeldOut]:
+        """The kind of queries, and they with the corpus that they are asked of."""
+        settings = self.settings
+        eligible: Sequence[Document] = self.documents
+        if any(spec.trained or spec.how for spec in self.specs):
+            eligible = split_documents(self.documents, self.corpus).test
+        held_out = None
+        if settings.kind != "generated":
+            held_out = held_out_queries(self.documents, eligible, count=settings.count, seed=settings.seed)
+        if held_out is not None:
+            return "held-out", held_out
+        if settings.kind == "held-out" or settings.queries is None:
+            raise InputError(
+                "too few documents have a line that can be taken out and asked for",
+                place="--corpus",
+                remedy="Give generated queries with --queries DIR, as inpars-plus generate-queries writes them",
+            )
+        ids = {document.id for document in eligible}
+        read = read_training_queries(settings.queries, self.documents)
+        found = [query for query in read if set(query.document_ids) <= ids][: settings.count]
+        if len(found) < _FEWEST:
+            raise InputError(
+                f"{len(found)} of {len(read):,} generated queries are of documents that no ranker was trained on, "
+                f"but {_FEWEST} are needed",
+                place=str(settings.queries),
+                remedy="Generate more",
+            )
+        return "generated", HeldOut(tuple(found), tuple(self.documents))
+
+    def _write_selection(self, selection: HeldOut) -> None:
+        """For engines that are not ours: what to index and what to ask."""
+        write_beir(
+            self.settings.out / "selection",
+            documents=selection.documents,
+            queries=[Query(id=query.id, text=query.text) for query in selection.queries],
+            judgments=[
+                Judgment(query_id=query.id, document_id=one)
+                for query in selection.queries
+                for one in query.document_ids
+            ],
+            split="test",
+        )
+
+    def _systems(self, selection: HeldOut) -> list[System]:
+        texts = [query.text for query in selection.queries]
+        indexes = SharedIndexes(selection.documents, cache_directory=default_cache_directory())
+        systems = [
+            # Among equals the simpler one: fewer retrievers, then nearer to equal weights.
+            score_system(
+                spec.name,
+                indexes.ranker(spec).search(texts, _DEPTH),
+                selection.queries,
+                preference=-len(spec.components) - abs((spec.dense_weight or 0.5) - 0.5),
+            )
+            for spec in self.specs
+        ]
+        for given in self.settings.run:
+            name, equals, path = given.partition("=")
+            if not equals or name in {one.name for one in systems}:
+                raise ConfigurationError(
+                    f"'{given}' is not of the form NAME=FILE with a name of its own", place="--run"
+                )
+            rankings = read_run(path)
+            missing = sum(query.id not in rankings for query in selection.queries)
+            if missing == len(selection.queries):
+                raise ConfigurationError(
+                    "the run answers none of the queries",
+                    place=path,
+                    remedy=f"Run your engine over {self.settings.out / 'selection'}",
+                )
+            if missing:
+                say(f"{path}: {missing:,} of {len(texts):,} queries have no result and count 0")
+            found = [rankings.get(query.id, Ranking((), ())) for query in selection.queries]
+            systems.append(score_system(name, found, selection.queries, preference=-9))
+        return systems
+
+    def _judged(self, given: str, choice: Choice) -> dict[str, Any]:
+        """How well the choice agrees with people."""
+        collection = read_collection(given, half=self.settings.half)
+        indexes = SharedIndexes(self.documents, cache_directory=default_cache_directory())
+        queries, means = collection.queries, dict[str, float]()
+        for spec in self.specs:
+            found = indexes.ranker(spec).search([query.text for query in queries], _DEPTH)
+            rankings = {query.id: ranking for query, ranking in zip(queries, found, strict=True)}
+            values = evaluate_rankings(collection.judgments, rankings)["nDCG@10"]
+            means[spec.name] = sum(values.values()) / len(values)
+        names = list(means)
+        tau = kendalltau([means[name] for name in names], [choice.rows[name]["ndcg@10"] for name in names])
+        best = max(names, key=lambda name: means[name])
+        return {
+            "queries": len(queries),
+            "ndcg@10": means,
+            "best": best,
+            "behind_best": means[best] - means[choice.name] if choice.name in means else None,
+            "kendall_tau": float(tau.statistic),
+            "kendall_p": float(tau.pvalue),
+        }
+
+
+def tell(settings: ChooseSettings, summary: Summary) -> str:
+    """The table for a terminal."""
+    results = summary.results
+    judged = results.get("judged", {})
+    rows = []
+    for name, row in results["systems"].items():
+        cells = [name, number(row["ndcg@10"]), f"[{row['low']:.3f}, {row['high']:.3f}]", interval(row["less_chosen"])]
+        rows.append([*cells, f"{row['best']:.0%}", *([number(judged["ndcg@10"].get(name))] if judged else [])])
+    head = ["", "nDCG@10", "interval", "less chosen", "best in", *(["by people"] if judged else [])]
+    chosen = results["chosen"]
+    weight = "" if chosen["dense_weight"] is None else f", dense weight {chosen['dense_weight']:.1f}"
+    said = (
+        f"\n{results['queries']:,} {results['kind']} queries\n\n"
+        f"{text_table(head, rows, numbers=set(range(1, len(head))))}\n\n"
+        f"use:     {chosen['name']}{weight}; it is the best in {chosen['sureness']:.0%} of resamples of the queries"
+    )
+    if judged:
+        behind = "" if judged["behind_best"] is None else f", {judged['behind_best']:.3f} behind the best"
+        said += (
+            f"\npeople:  {judged['queries']:,} judged queries, best is {judged['best']}{behind}; "
+            f"Kendall's tau {judged['kendall_tau']:.2f} (p = {judged['kendall_p']:.3f})"
+        )
+    out = settings.out
+    stack = f"\nstack:   {out / 'stack'}" if settings.stack and (out / "stack").is_dir() else ""
+    return f"{said}{stack}\nranker:  {out / 'ranker'}\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}"
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(ChooseSettings, TEXT, arguments)
+    print(tell(settings, choose_ranker(settings)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Judged collections on disk: the queries that count, and what is odd about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpars_plus.corpora import Judgment, Query, read_judgments, read_queries
+from inpars_plus.corpora.readers.tables import json_objects
+from inpars_plus.corpora.splits import half_of
+from inpars_plus.experiments.leaks import leaked, refuse_leaks
+from inpars_plus.foundation import ConfigurationError, digest_file, say
+
+__all__ = ["Collection", "read_collection"]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Judged queries.
+
+    Attributes:
+        name: of the collection.
+        queries: all that are evaluated.
+        judgments: of these.
+        counts: what was left out or is worth knowing, by name.
+        digest: of the files.
+    """
+
+    name: str
+    queries: tuple[Query, ...]
+    judgments: tuple[Judgment, ...]
+    counts: Mapping[str, int]
+    digest: str
+
+
+def read_collection(
+    given: str, *, half: str = "all", seen: Mapping[str, str] | None = None, drop_seen: bool = False
+) -> Collection:
+    """Read judged queries.
+
+    Args:
+        given: ``[NAME=]DIR[:SPLIT]``, a directory in BEIR's layout; the split is ``test`` if none is named.
+        half: ``all``, or one of :data:`inpars_plus.corpora.splits.HALVES`.
+        seen: queries that something was trained on, as :func:`~inpars_plus.experiments.leaks.seen_queries` has them.
+        drop_seen: leave these out, instead of refusing them.
+
+    Raises:
+        ConfigurationError: there are no queries, or some were seen.
+        CorpusError: a file is missing or malformed.
+    """
+    name, equals, rest = given.partition("=")
+    rest = rest if equals else given
+    directory, split = Path(rest), "test"
+    if not directory.is_dir() and ":" in rest:
+        head, _, split = rest.rpartition(":")
+        directory = Path(head)
+    if not (directory / "queries.jsonl").is_file():
+        raise ConfigurationError(
+            "there is no queries.jsonl here", place=str(directory), remedy="Name a directory in BEIR's layout"
+        )
+    judged_file = directory / "qrels" / f"{split}.tsv"
+    judgments = read_judgments(judged_file)
+    known = {query.id: query for query in read_queries(directory / "queries.jsonl")}
+    judged = {one.query_id for one in judgments}
+    unknown = sorted(judged - known.keys())
+    if unknown:
+        first = f"such as '{unknown[0]}'"
+        say(f"{judged_file}: {len(unknown):,} judged queries are not in queries.jsonl, {first}; they are left out")
+    kept = [query for one, query in known.items() if one in judged and half in ("all", half_of(one))]
+    counts = {"judged_queries_without_text": len(unknown), **_unknown_documents(directory, judgments)}
+    seen = seen or {}
+    if drop_seen:
+        dropped = leaked(kept, seen)
+        kept = [query for query in kept if query.id not in dropped]
+        counts["seen_queries_left_out"] = len(dropped)
+    else:
+        refuse_leaks(kept, seen, place=str(directory))
+    repeats = len(kept) - len({" ".join(query.text.lower().split()) for query in kept})
+    counts["repeated_queries"] = repeats
+    if repeats:
+        say(f"{directory}: {repeats:,} queries have the text of another one; all of them count")
+    ids = {query.id for query in kept}
+    return Collection(
+        name=name if equals else directory.name,
+        queries=tuple(kept),
+        judgments=tuple(one for one in judgments if one.query_id in ids),
+        counts=counts,
+        digest=digest_file(judged_file),
+    )
+
+
+def _unknown_documents(directory: Path, judgments: Sequence[Judgment]) -> dict[str, int]:
+    """How many relevant documents the corpus has not, if it is there; they count as relevant and never found."""
+    if not (directory / "corpus.jsonl").is_file():
+        return {}
+    there = {str(row.get("_id")) for _, row in json_objects(directory / "corpus.jsonl")}
+    missing = sorted({one.document_id for one in judgments if one.grade > 0} - there)
+    if missing:
+        say(
+            f"{directory}: {len(missing):,} relevant documents are not in the corpus, such as '{missing[0]}'; "
+            "they count as relevant and not found"
+        )
+    return {"relevant_documents_unknown": len(missing)}

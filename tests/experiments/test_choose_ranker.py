@@ -1,0 +1,130 @@
+"""``choose-ranker`` on a small corpus with BM25 alone, and on a real collection."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.corpora import Document, Judgment, Query, write_beir, write_documents
+from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker, tell
+from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation.errors import InParsError
+from inpars_plus.retrieval import Ranking
+from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec, load_ranker, save_ranker
+from inpars_plus.retrieval.runs import write_run
+from inpars_plus.retrieval.stack import load_stack
+
+THINGS = ("pump", "valve", "turbine", "boiler", "crane", "furnace", "gearbox", "press", "lathe", "kiln")
+TROUBLES = ("leaks", "overheats", "rattles", "stalls", "corrodes", "vibrates", "freezes", "jams")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    documents = [
+        Document(
+            id=f"{thing}-{trouble}",
+            title=f"Why the {thing} {trouble} at night",
+            text=f"Look at its seal first. The {thing} {trouble} when the night shift forgets to close it.",
+        )
+        for thing in THINGS
+        for trouble in TROUBLES
+    ]
+    write_documents(tmp_path / "corpus" / "corpus.jsonl", documents)
+    return tmp_path / "corpus"
+
+
+@pytest.fixture(autouse=True)
+def lexical_alone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Without an encoder, but for the tests that are of the real one."""
+    if "model" not in request.keywords:
+        plain = [hybrid_spec(0), RankerSpec(name="titles", components=(ComponentSpec(kind="titles"),))]
+        monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: plain)
+
+
+def settings(at: Path, /, **changes: Any) -> ChooseSettings:
+    given = {"corpus": str(at), "out": at.parent / "out", "count": 60}
+    return make_settings(ChooseSettings, "choose-ranker", **{**given, **changes})
+
+
+def test_the_better_system_is_chosen_saved_and_made_a_stack(corpus: Path) -> None:
+    given = settings(corpus, stack=True)
+    summary = choose_ranker(given)
+    results = summary.results
+    # Titles that were taken out cannot be found by an index of titles alone.
+    assert results["chosen"] == {"name": "bm25", "dense_weight": 0.0, "sureness": 1.0}
+    assert results["kind"] == "held-out"
+    assert results["systems"]["titles"]["ndcg@10"] < results["systems"]["bm25"]["ndcg@10"]
+    assert load_ranker(given.out / "ranker").name == "bm25"
+    assert load_stack(given.out / "stack").search(["the kiln freezes"], 1)[0].ids == ("kiln-freezes",)
+    assert "use:     bm25, dense weight 0.0" in tell(given, summary)
+    assert "Why the" in (given.out / "report.html").read_text()
+
+
+def test_a_run_of_another_engine_over_the_selection_takes_part(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = RankerSpec(name="titles", components=(ComponentSpec(kind="titles"),))
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: [titles])
+    given = settings(corpus)
+    choose_ranker(given)
+    judged = [line.split("\t") for line in (given.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]]
+    perfect = {query: Ranking((document,), (1.0,)) for query, document, _ in judged}
+    write_run(tmp_path / "mine.trec", perfect, name="mine")
+    results = choose_ranker(settings(corpus, run=f"mine={tmp_path / 'mine.trec'}")).results
+    assert results["chosen"]["name"] == "mine"
+    assert results["chosen"]["dense_weight"] is None
+    assert results["systems"]["mine"]["ndcg@10"] == 1.0
+
+
+def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(corpus: Path, tmp_path: Path) -> None:
+    trained = RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0})
+    save_ranker(trained, tmp_path / "mine")
+    with pytest.raises(InParsError, match="too few documents have a line"):
+        choose_ranker(settings(corpus, ranker=tmp_path / "mine"))  # a fifth of 80 documents is too few
+
+
+def test_generated_queries_are_used_where_no_line_can_be_taken_out(tmp_path: Path) -> None:
+    directory = tmp_path / "short"
+    documents = [Document(id=f"d{at}", text=f"Sentence {at} stands alone.") for at in range(60)]
+    queries = [Query(id=f"q{at}", text=f"which is sentence {at}") for at in range(40)]
+    write_documents(directory / "corpus.jsonl", documents)
+    made = tmp_path / "queries"
+    write_beir(made, queries=queries, judgments=[Judgment(query_id=f"q{at}", document_id=f"d{at}") for at in range(40)])
+    results = choose_ranker(settings(directory, queries=made)).results
+    assert (results["kind"], results["queries"], results["chosen"]["name"]) == ("generated", 40, "bm25")
+    with pytest.raises(InParsError, match="--queries DIR"):
+        choose_ranker(settings(directory))
+    with pytest.raises(InParsError, match="taken out"):
+        choose_ranker(settings(directory, queries=made, kind="held-out"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"run": "mine.trec"}, "is not of the form NAME=FILE"),
+        ({"run": "bm25=x.trec"}, "a name of its own"),
+        ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
+    ],
+)
+def test_what_is_given_wrong_is_named(corpus: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InParsError) as raised:
+        choose_ranker(settings(corpus, **changes))
+    assert said in str(raised.value)
+
+
+@pytest.mark.model
+@pytest.mark.collections
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "close"), [("stackfaq", 0.01), ("cranfield", 0.01)])
+def test_the_choice_is_close_to_what_people_judge_best(name: str, close: float, tmp_path: Path) -> None:
+    directory = Path(os.environ["INPARS_PLUS_COLLECTIONS"]) / name
+    judged = choose_ranker(
+        make_settings(ChooseSettings, "choose-ranker", corpus=str(directory), judged=str(directory), out=tmp_path)
+    ).results["judged"]
+    assert judged["behind_best"] <= close
+    assert judged["kendall_tau"] > 0.4
+    assert json.loads((tmp_path / "summary.json").read_text())["results"]["chosen"]["dense_weight"] is not None

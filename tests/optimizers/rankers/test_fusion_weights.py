@@ -1,0 +1,77 @@
+"""Weights are found where one retriever knows what the other does not."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from inpars_plus.corpora import Judgment
+from inpars_plus.foundation.errors import InputError
+from inpars_plus.metrics.measures import evaluate_rankings
+from inpars_plus.optimizers.rankers.fusion_weights import learn_weights
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.retrieval.fusion import Component, FusedRetriever
+from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
+
+IDS = [f"d{at}" for at in range(80)]
+QUERIES = [TrainingQuery(f"q{at}", f"{at}", (f"d{at}",)) for at in range(60)]
+
+
+class Noisy(IndexedRetriever):
+    """The right document has a score of 1, and noise of a given strength is on all."""
+
+    def __init__(self, noise: float, seed: int) -> None:
+        super().__init__(IDS)
+        draw = np.random.default_rng(seed)
+        self.scores = np.eye(len(IDS)) + noise * draw.normal(size=(len(IDS), len(IDS)))
+
+    def _search(self, queries, width):  # type: ignore[no-untyped-def]
+        rows = self.scores[[int(query) for query in queries]]
+        order = np.argsort(-rows, axis=1)[:, :width]
+        return Hits(order, np.take_along_axis(rows, order, 1))
+
+
+def components(*noises: float) -> list[Component]:
+    return [Component(f"c{at}", Noisy(noise, at)) for at, noise in enumerate(noises)]
+
+
+def test_two_noisy_ones_together_beat_each_and_the_value_is_that_of_the_search() -> None:
+    parts = components(0.5, 0.5)
+    found = learn_weights(parts, QUERIES)
+    assert found.ndcg > max(found.alone) + 0.05
+    assert sum(found.weights) == pytest.approx(1.0, abs=1e-5)
+    rankings = FusedRetriever(parts, found.weights).search([query.text for query in QUERIES], 10)
+    judged = [Judgment(query_id=query.id, document_id=query.document_ids[0]) for query in QUERIES]
+    values = evaluate_rankings(judged, {one.id: ranking for one, ranking in zip(QUERIES, rankings, strict=True)})
+    assert np.mean(list(values["nDCG@10"].values())) == pytest.approx(found.ndcg, abs=1e-3)
+
+
+def test_one_that_knows_nothing_gets_no_weight() -> None:
+    found = learn_weights(components(0.2, 50.0), QUERIES)
+    assert found.weights[0] > 0.8
+
+
+def test_no_weights_of_a_grid_are_clearly_better() -> None:
+    parts = components(0.4, 0.6, 0.8)
+    found = learn_weights(parts, QUERIES)
+    texts = [query.text for query in QUERIES]
+    judged = [Judgment(query_id=query.id, document_id=query.document_ids[0]) for query in QUERIES]
+    for weights in itertools.product((0.0, 0.3, 0.6, 1.0), repeat=3):
+        if sum(weights):
+            rankings = FusedRetriever(parts, weights).search(texts, 10)
+            by_id = {one.id: ranking for one, ranking in zip(QUERIES, rankings, strict=True)}
+            assert np.mean(list(evaluate_rankings(judged, by_id)["nDCG@10"].values())) < found.ndcg + 0.01
+
+
+def test_several_answers_count_against_the_best_order_of_them() -> None:
+    query = TrainingQuery("q", "5", ("d5", "d60"))
+    found = learn_weights(components(0.0), [query])
+    assert found.weights == (1.0,)
+    assert 0 < found.ndcg < 1
+
+
+def test_without_queries_nothing_is_learned() -> None:
+    with pytest.raises(InputError, match="without queries"):
+        learn_weights(components(0.1), [])
