@@ -32,6 +32,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.tune_generator",
         "tune the language model of a compiled program on what retrieval rewards",
     ),
+    "train-ranker": (
+        "inpars_plus.experiments.train_ranker",
+        "train a ranker for your documents, from held-out lines and generated queries",
+    ),
     "choose-ranker": (
         "inpars_plus.experiments.choose_ranker",
         "rank search systems on your documents without judgments, and say which to use",

@@ -98,19 +98,26 @@ class Encoder:
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
 
+    def model_to_train(self) -> Any:
+        """A ``SentenceTransformer`` of its own in float32, on the encoder's device."""
+        return self._read("float32")
+
     def _load(self) -> Any:
+        model = self._read(self.precision)
+        model.max_seq_length = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
+        return model
+
+    def _read(self, precision: str) -> Any:
         package = require(
             "sentence_transformers", install="pip install sentence-transformers", purpose="Dense retrieval"
         )
         with _silent_loading():
-            model = package.SentenceTransformer(
+            return package.SentenceTransformer(
                 str(self.directory),
                 device=self.device,
                 local_files_only=True,
-                model_kwargs={"dtype": getattr(_torch(), self.precision), "use_safetensors": True},
+                model_kwargs={"dtype": getattr(_torch(), precision), "use_safetensors": True},
             )
-        model.max_seq_length = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
-        return model
 
 
 def load_encoder(name: str | None = None, *, allow_download: bool = False) -> Encoder:

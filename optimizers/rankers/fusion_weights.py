@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,12 @@ class _Candidates:
     counts: npt.NDArray[np.int64]
 
 
-def learn_weights(components: Sequence[Component], queries: Sequence[TrainingQuery]) -> FusionWeights:
+def learn_weights(
+    components: Sequence[Component],
+    queries: Sequence[TrainingQuery],
+    *,
+    mixtures: Sequence[Sequence[float]] | None = None,
+) -> FusionWeights:
     """Weights with the best mean nDCG@10, by coordinate ascent (Metzler and Croft 2007).
 
     It begins in each corner and in the middle. The objective is a step function of few parameters, so it is searched
@@ -59,6 +64,8 @@ def learn_weights(components: Sequence[Component], queries: Sequence[TrainingQue
     Args:
         components: as for :class:`~inpars_plus.retrieval.fusion.FusedRetriever`.
         queries: with the documents that answer them.
+        mixtures: weights are sought between these alone, each one weight a component; by default, of each component
+            alone. ``[(1, 0, 0), (0, 0.7, 0.3)]`` keeps the last two in proportion.
 
     Raises:
         InputError: there are no queries.
@@ -66,12 +73,14 @@ def learn_weights(components: Sequence[Component], queries: Sequence[TrainingQue
     if not queries:
         raise InputError("weights cannot be learned without queries")
     candidates = _candidates(components, queries)
-    count = len(components)
-    corners = [tuple(row) for row in np.eye(count).tolist()]
-    alone = tuple(_ndcg(candidates, corner) for corner in corners)
-    equal = tuple([1.0 / count] * count)
+    alone = tuple(_ndcg(candidates, corner) for corner in np.eye(len(components)).tolist())
+    mixed = np.asarray(mixtures if mixtures is not None else np.eye(len(components)), dtype=float)
+    mixed /= mixed.sum(axis=1, keepdims=True)
+    candidates = replace(candidates, values=candidates.values @ mixed.T.astype(np.float32))
+    corners = [tuple(row) for row in np.eye(len(mixed)).tolist()]
+    equal = tuple([1.0 / len(mixed)] * len(mixed))
     best = max((_ascend(candidates, start) for start in [equal, *corners]), key=lambda one: (one[1], -_spread(one[0])))
-    return FusionWeights(best[0], best[1], alone)
+    return FusionWeights(tuple((np.asarray(best[0]) @ mixed).round(6).tolist()), best[1], alone)
 
 
 def _ascend(candidates: _Candidates, start: tuple[float, ...]) -> tuple[tuple[float, ...], float]:

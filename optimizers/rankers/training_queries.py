@@ -10,7 +10,7 @@ none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,12 @@ def read_training_queries(directory: Path, corpus: Iterable[Document]) -> list[T
 
 
 def held_out_queries(
-    corpus: Sequence[Document], candidates: Sequence[Document], *, count: int, seed: int
+    corpus: Sequence[Document],
+    candidates: Sequence[Document],
+    *,
+    count: int,
+    seed: int,
+    avoid: Collection[str] = (),
 ) -> HeldOut | None:
     """Take a line out of some documents, to be asked for.
 
@@ -114,6 +119,7 @@ def held_out_queries(
         candidates: those that may lose a line.
         count: how many at most.
         seed: draws them.
+        avoid: ids of documents that must not answer any of them: what is learned here is tried on those.
 
     Returns:
         The queries and the corpus without these lines; ``None`` where fewer than half of the documents, or fewer than
@@ -134,9 +140,13 @@ def held_out_queries(
             continue
         # Where the line is the title, every document of that title loses it.
         others = namesakes[document.title] if document.title and not rest.title else [document]
+        if any(one.id in avoid for one in others):
+            continue
         without |= {one.id: one.model_copy(update={"title": ""}) for one in others if one is not document}
         without[document.id] = rest
         queries.append(TrainingQuery(f"title {document.id}", query, tuple(one.id for one in others)))
+    if len(queries) < _FEWEST:
+        return None
     return HeldOut(tuple(queries), tuple(without.get(one.id, one) for one in corpus))
 
 

@@ -75,3 +75,9 @@ def test_several_answers_count_against_the_best_order_of_them() -> None:
 def test_without_queries_nothing_is_learned() -> None:
     with pytest.raises(InputError, match="without queries"):
         learn_weights(components(0.1), [])
+
+
+def test_mixtures_keep_their_proportion() -> None:
+    found = learn_weights(components(0.5, 0.5, 0.5), QUERIES, mixtures=[(1, 0, 0), (0, 7, 3)])
+    assert found.weights[1] / found.weights[2] == pytest.approx(7 / 3, rel=1e-3)
+    assert 0 < found.weights[0] < 1

@@ -42,6 +42,15 @@ def test_a_title_of_several_documents_leaves_all_of_them_and_each_of_them_answer
         assert not any(one.title == query.text for one in found.documents)
 
 
+def test_a_title_that_a_document_to_be_avoided_has_too_is_not_taken() -> None:
+    documents = [one.model_copy(update={"title": f"How to do {at // 2} well"}) for at, one in enumerate(titled(120))]
+    avoid = {documents[at].id for at in (0, 3)}
+    eligible = [one for one in documents if one.id not in avoid]
+    found = held_out_queries(documents, eligible, count=100, seed=0, avoid=avoid)
+    assert found is not None
+    assert {query.text for query in found.queries} == {f"How to do {at} well" for at in range(2, 60)}
+
+
 def test_without_titles_the_first_line_that_reads_as_text_is_taken() -> None:
     code = 'def beep(self, n):\n    """\n    Makes a short sound {at} times.\n    """\n    return ring(self.bell, n)'
     documents = [Document(id=f"d{at}", text=code.replace("{at}", str(at))) for at in range(40)]

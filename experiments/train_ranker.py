@@ -1,0 +1,256 @@
+"""Train a ranker for your documents without judgments: ``inpars-plus train-ranker``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.corpora import split_documents
+from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
+from inpars_plus.experiments.tables import number, text_table
+from inpars_plus.experiments.workbench import Steps, corpus_of, documents_digest
+from inpars_plus.foundation import JSON, InputError, Run, Summary, bar, digest, say, write_summary
+from inpars_plus.optimizers.rankers.fusion_weights import learn_weights
+from inpars_plus.optimizers.rankers.query_side import QuerySideSettings, QueryTarget, tune_query_encoder
+from inpars_plus.optimizers.rankers.training_queries import (
+    HeldOut,
+    TrainingQuery,
+    held_out_queries,
+    read_training_queries,
+)
+from inpars_plus.retrieval.cache import default_cache_directory
+from inpars_plus.retrieval.embeddings import embed
+from inpars_plus.retrieval.encoders import load_encoder
+from inpars_plus.retrieval.rankers import EMBEDDED, ComponentSpec, RankerSpec, SharedIndexes, save_ranker
+
+__all__ = ["TEXT", "TrainSettings", "main", "run", "tell", "train_ranker"]
+
+TEXT = JobText(
+    name="train-ranker",
+    about=(
+        "Train a ranker without judgments: a fusion of BM25, one vector a document and one a sentence, whose weights\n"
+        "are learned, and whose query encoder is tuned; documents keep their vectors, so an index stays as it is. It\n"
+        "learns from lines that are held out of documents (titles, first sentences), and from generated queries where\n"
+        "you give some, of all documents but those of the test split. inpars-plus choose-ranker then tells, on the\n"
+        "test split, whether it is better than an untrained one."
+    ),
+    examples=(
+        (
+            "From the documents and generated queries",
+            "inpars-plus train-ranker --corpus notes/ --queries runs/notes-queries --out runs/notes-ranker",
+        ),
+        (
+            "Is it better?",
+            "inpars-plus choose-ranker --corpus notes/ --ranker runs/notes-ranker --out runs/notes-choice",
+        ),
+    ),
+)
+
+_FEWEST = 30
+_ENCODER = "query-encoder"
+
+
+class TrainSettings(JobSettings, CorpusSettings):
+    """Settings of ``train-ranker``."""
+
+    queries: Path | None = option("generated queries: a directory of generate-queries", metavar="DIR", default=None)
+    base: str | None = option(
+        "encoder to begin with: a sentence-transformers directory or model id, if not the embedded MiniLM",
+        metavar="NAME",
+        default=None,
+    )
+    name: str = option("what tables call the ranker", metavar="NAME")
+    held_out: int = option("lines taken out of documents, at most; 0 for none", metavar="N", ge=0)
+    passages: float = option("share of sentences in the dense part of the sum", metavar="SHARE", ge=0, lt=1)
+    steps: int = option("of tuning the query encoder; 0 leaves it as it is", metavar="N", ge=0)
+    learning_rate: float = option("of the query encoder", metavar="RATE", gt=0)
+    share: float = option("of the tuned weights in the mean with the given ones", metavar="SHARE", gt=0, le=1)
+
+
+def train_ranker(settings: TrainSettings) -> Summary:
+    """Train, and write ranker and summary.
+
+    Args:
+        settings: of the job.
+
+    Returns:
+        The summary that was written.
+
+    Raises:
+        InParsError: see its kinds. What is finished is kept; the same settings go on from there.
+    """
+    with Run(settings.out) as run:
+        return _Job(settings, Steps(run)).do()
+
+
+class _Job:
+    def __init__(self, settings: TrainSettings, steps: Steps) -> None:
+        self.settings = settings
+        self.steps = steps
+        self.corpus = corpus_of(settings)
+        self.documents = list(self.corpus.documents())
+        splits = split_documents(self.documents, self.corpus)
+        self.eligible = [*splits.train, *splits.validation]
+        self.test = splits.test
+        self.generated = self._generated()
+        self.cache = default_cache_directory()
+
+    def do(self) -> Summary:
+        settings = self.settings
+        counts = {
+            "held_out": len(self.held_out.queries) if self.held_out else 0,
+            "generated": len(self.generated),
+        }
+        if sum(counts.values()) < _FEWEST:
+            raise InputError(
+                f"there are {sum(counts.values())} queries to learn from, but {_FEWEST} are needed",
+                place="--corpus",
+                remedy="Give generated queries with --queries DIR, as inpars-plus generate-queries writes them",
+            )
+        say(f"{counts['held_out']:,} held-out and {counts['generated']:,} generated queries to learn from")
+        inputs: dict[str, JSON] = {
+            "corpus": self.corpus.digest(),
+            "generated": digest([[one.id, one.text, *one.document_ids] for one in self.generated]),
+            "held_out": settings.held_out,
+            "base": load_encoder(settings.base).digest,
+            "seed": settings.seed,
+        }
+        weights = self.steps.do("weights", {**inputs, "passages": settings.passages}, self._weights)
+        tuned: dict[str, Any] | None = None
+        if settings.steps:
+            how: dict[str, JSON] = {
+                "steps": settings.steps,
+                "learning_rate": settings.learning_rate,
+                "share": settings.share,
+            }
+            tuned = self.steps.do("query encoder", {**inputs, **how}, self._tune, files=[_ENCODER])
+        spec = self._spec(weights["weights"], tuned is not None)
+        save_ranker(spec, settings.out)
+        summary = Summary(
+            settings=settings.model_dump(mode="json"),
+            seed=settings.seed,
+            hashes={"corpus": self.corpus.digest(), "base": load_encoder(settings.base).digest},
+            seconds=round(self.steps.seconds, 1),
+            peak_memory_mb=self.steps.peak_memory_mb,
+            results={"queries": counts, "weights": weights, "query_encoder": tuned},
+        )
+        write_summary(settings.out, summary)
+        return summary
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """Lines taken out of documents that may be learned from."""
+        count = self.settings.held_out
+        if not count:
+            return None
+        tried = {document.id for document in self.test}
+        return held_out_queries(self.documents, self.eligible, count=count, seed=self.settings.seed, avoid=tried)
+
+    def _generated(self) -> list[TrainingQuery]:
+        if self.settings.queries is None:
+            return []
+        ids = {document.id for document in self.eligible}
+        read = read_training_queries(self.settings.queries, self.documents)
+        kept = [query for query in read if set(query.document_ids) <= ids]
+        if len(kept) < len(read):
+            say(f"{len(read) - len(kept):,} of {len(read):,} generated queries are of test documents and left out")
+        return kept
+
+    def _parts(self, query_encoder: str | None = None) -> list[ComponentSpec]:
+        encoder = self.settings.base or EMBEDDED
+        kinds: list[Any] = ["dense", *(["passages"] if self.settings.passages else [])]
+        dense = [ComponentSpec(kind=kind, encoder=encoder, query_encoder=query_encoder) for kind in kinds]
+        return [ComponentSpec(kind="bm25"), *dense]
+
+    def _weights(self) -> dict[str, Any]:
+        """How much BM25 counts, with the encoder as it was given: what is tuned next knows these queries by heart."""
+        held_out = self.held_out
+        documents, queries = (
+            (self.documents, self.generated) if held_out is None else (held_out.documents, list(held_out.queries))
+        )
+        indexes = SharedIndexes(documents, cache_directory=self.cache)
+        share = self.settings.passages
+        mixtures = [(1.0, 0.0, 0.0), (0.0, 1 - share, share)] if share else None
+        found = learn_weights([indexes.component(one) for one in self._parts()], queries, mixtures=mixtures)
+        return {"weights": list(found.weights), "ndcg@10": found.ndcg, "alone": list(found.alone)}
+
+    def _tune(self) -> dict[str, Any]:
+        settings, encoder = self.settings, load_encoder(self.settings.base)
+        states = [self.documents, *([list(self.held_out.documents)] if self.held_out else [])]
+        position = {document.id: at for at, document in enumerate(self.documents)}
+        vectors = [
+            embed([one.full_text for one in documents], encoder, cache_directory=self.cache) for documents in states
+        ]
+        kinds = [self.generated, list(self.held_out.queries) if self.held_out else []]
+        targets = [
+            QueryTarget(query.text, tuple(position[one] for one in query.document_ids), corpus=number)
+            for number, queries in enumerate(kinds)
+            for query in queries
+        ]
+        how = QuerySideSettings(steps=settings.steps, learning_rate=settings.learning_rate, share=settings.share)
+        with bar("Tuning the query encoder", settings.steps) as progress:
+            result = tune_query_encoder(
+                settings.base,
+                targets,
+                vectors,
+                settings.out / _ENCODER,
+                settings=how,
+                seed=settings.seed,
+                on_step=progress.update,
+            )
+        return {"queries": result.queries, "first_loss": result.losses[0], "last_loss": result.losses[-1]}
+
+    def _spec(self, weights: Sequence[float], tuned: bool) -> RankerSpec:
+        settings = self.settings
+        parts = self._parts(str(settings.out / _ENCODER) if tuned else None)
+        return RankerSpec(
+            name=settings.name,
+            components=tuple(
+                part.model_copy(update={"weight": weight}) for part, weight in zip(parts, weights, strict=True)
+            ),
+            how={
+                "corpus": self.corpus.digest(),
+                "documents": documents_digest(self.eligible),
+                "settings": settings.model_dump(mode="json"),
+            },
+        )
+
+
+def tell(settings: TrainSettings, summary: Summary) -> str:
+    """What was trained, for a terminal."""
+    results = summary.results
+    weights, tuned = results["weights"], results["query_encoder"]
+    kinds = ["BM25", "one vector a document", "one vector a sentence"]
+    rows = [
+        [kind, number(weight), number(alone)]
+        for kind, weight, alone in zip(kinds, weights["weights"], weights["alone"], strict=False)
+    ]
+    said = (
+        "" if tuned is None else f"loss:    {tuned['first_loss']:.3f} before, {tuned['last_loss']:.3f} after tuning\n"
+    )
+    return (
+        f"\n{results['queries']['held_out']:,} held-out and {results['queries']['generated']:,} generated queries\n\n"
+        f"{text_table(['', 'weight', 'nDCG@10 alone'], rows, numbers={1, 2})}\n\n"
+        f"together: nDCG@10 {weights['ndcg@10']:.3f}, on queries that the weights were learned from\n"
+        f"{said}ranker:  {settings.out}\nsummary: {settings.out / 'summary.json'}"
+    )
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(TrainSettings, TEXT, arguments)
+    print(tell(settings, train_ranker(settings)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
