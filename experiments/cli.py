@@ -40,6 +40,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.choose_ranker",
         "rank search systems on your documents without judgments, and say which to use",
     ),
+    "search": (
+        "inpars_plus.experiments.search",
+        "search a stack from the terminal, or add documents to it",
+    ),
     "evaluate-runs": (
         "inpars_plus.experiments.evaluate_runs",
         "compare search systems on human judgments, with paired tests and a report",

@@ -1,0 +1,80 @@
+"""``inpars-plus search``, for people."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora import Document, Query, write_queries
+from inpars_plus.experiments.cli import main
+from inpars_plus.retrieval.rankers import hybrid_spec
+from inpars_plus.retrieval.runs import read_run
+from inpars_plus.retrieval.stack import build_stack
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    documents = [
+        Document(id="a", title="On pumps", text="They leak when the seal is worn. " * 20),
+        Document(id="b", text="Valves jam in the cold."),
+    ]
+    build_stack(tmp_path / "stack", hybrid_spec(0), documents)
+    return tmp_path / "stack"
+
+
+def test_a_query_shows_title_id_score_and_how_the_text_begins(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", str(stack), "worn", "seal"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(" 1. On pumps  (a, ")
+    assert told[1].startswith("    They leak when")
+    assert told[-1].endswith("…")
+    assert main(["search", str(stack), "jam"]) == 0
+    assert " 1. b  (" in capsys.readouterr().out
+    assert main(["search", str(stack), "nonsense"]) == 0
+    assert "nothing found for: nonsense" in capsys.readouterr().out
+
+
+def test_queries_are_read_line_by_line_until_an_empty_one(
+    stack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("seal\njam\n\nnever asked\n"))
+    assert main(["search", str(stack)]) == 0
+    told = capsys.readouterr().out
+    assert "On pumps" in told
+    assert " 1. b" in told
+    assert "never asked" not in told
+
+
+def test_a_file_of_queries_becomes_a_run(stack: Path, tmp_path: Path) -> None:
+    write_queries(tmp_path / "queries.jsonl", [Query(id="q", text="seal"), Query(id="none", text="xyzzy")])
+    flags = ["--queries", str(tmp_path / "queries.jsonl"), "--run", str(tmp_path / "out.trec")]
+    assert main(["search", str(stack), *flags]) == 0
+    assert {name: ranking.ids for name, ranking in read_run(tmp_path / "out.trec").items()} == {"q": ("a",)}
+
+
+def test_documents_are_added_and_found(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "more.jsonl").write_text('{"id": "c", "text": "Gearboxes rattle."}\n')
+    assert main(["search", str(stack), "--add", str(tmp_path / "more.jsonl"), "rattle"]) == 0
+    told = capsys.readouterr().out
+    assert "1 documents added; the stack has 3" in told
+    assert " 1. c" in told
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["nowhere", "x"], "nowhere: there is no search stack here"),
+        (["STACK", "-k", "0"], "'0' is no number of documents"),
+        (["STACK", "--run", "x.trec"], "--queries and --run go together"),
+        (["STACK", "--no-such-flag"], "--no-such-flag"),
+    ],
+)
+def test_what_is_given_wrong_is_one_sentence(
+    stack: Path, flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", *(str(stack) if flag == "STACK" else flag for flag in flags)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert said in told
