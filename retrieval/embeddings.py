@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from inpars_plus.foundation.files import digest
 from inpars_plus.foundation.progress import bar
-from inpars_plus.retrieval.cache import load_array, load_arrays, save_arrays
+from inpars_plus.retrieval.cache import default_cache_directory, load_array, load_arrays, save_arrays
 
 __all__ = ["SHARD_SIZE", "TextEncoder", "embed"]
 
@@ -40,7 +40,8 @@ def embed(
 
     The cache is one folder an encoder (its files, precision and longest input) of files with up to ``SHARD_SIZE``
     vectors, each under the SHA-256 of its text. So a corpus that grew has only its new documents encoded, and corpora
-    that hold the same text share its vector and nothing else. A damaged file is encoded again, with a warning.
+    that hold the same text share its vector and nothing else. A damaged file is encoded again, with a warning. What a
+    cache has not is copied from ``$INPARS_PLUS_CACHE``, if that has it.
 
     Args:
         texts: any texts, repeats allowed; at least one.
@@ -57,6 +58,7 @@ def embed(
     if folder is not None:
         for path in sorted(folder.glob("*.safetensors")):
             _take(path, missing, known)
+        _borrow(folder, default_cache_directory() / "embeddings" / folder.name, missing, known)
     # Neighbours of like length make batches without padding; the longest first, so that the estimate of the time left
     # is never too short.
     waiting = sorted(missing, key=lambda key: (-len(missing[key]), key))
@@ -70,6 +72,19 @@ def embed(
                 known.update(zip(shard, vectors, strict=True))
                 progress.update(len(shard))
     return np.stack([known[key] for key in keys])
+
+
+def _borrow(folder: Path, other: Path, missing: dict[bytes, str], known: dict[bytes, npt.NDArray[np.float32]]) -> None:
+    """Copy what the cache of this machine has, where a cache of its own, such as a search stack's, has it not."""
+    if not missing or folder == other:
+        return
+    before = set(known)
+    for path in sorted(other.glob("*.safetensors")):
+        _take(path, missing, known)
+    borrowed = [key for key in known if key not in before]
+    for start in range(0, len(borrowed), SHARD_SIZE):
+        shard = borrowed[start : start + SHARD_SIZE]
+        _keep(folder, shard, np.stack([known[key] for key in shard]))
 
 
 def _take(path: Path, missing: dict[bytes, str], known: dict[bytes, npt.NDArray[np.float32]]) -> None:

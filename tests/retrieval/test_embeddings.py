@@ -129,3 +129,16 @@ def test_a_process_killed_while_it_encodes_leaves_whole_shards_to_go_on_from(tmp
     vectors = embed(finished + others, resumed, cache_directory=tmp_path)
     assert sorted(resumed.encoded) == sorted(others)
     np.testing.assert_allclose(vectors[:3], encoder.encode(finished[:3]), atol=0.02)
+
+
+def test_another_cache_copies_what_the_machine_s_own_has(tmp_path, letters, monkeypatch):
+    monkeypatch.setenv("INPARS_PLUS_CACHE", str(tmp_path / "machine"))
+    first = embed(["sand", "mud"], letters, cache_directory=tmp_path / "machine")
+    letters.encoded.clear()
+    again = embed(["mud", "sand", "clay"], letters, cache_directory=tmp_path / "stack")
+    assert letters.encoded == ["clay"]
+    assert (again[:2] == first[::-1]).all()
+    monkeypatch.setenv("INPARS_PLUS_CACHE", str(tmp_path / "elsewhere"))
+    letters.encoded.clear()
+    embed(["mud", "sand", "clay"], letters, cache_directory=tmp_path / "stack")
+    assert letters.encoded == []
