@@ -4,6 +4,7 @@
 
 On each collection: the share of unchanged human queries that are flagged, and of swapped ones. ``--fit`` also fits the
 weights anew, on all collections and on all but one, and tells what the latter flag on the one that they have not seen.
+``--tuned RUN`` instead compares what a generator wrote before and after ``tune-generator``.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import numpy.typing as npt
 
 from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
 from inpars_plus.experiments.check_metric import COLLECTIONS, collections_root
-from inpars_plus.foundation.files import write_json
+from inpars_plus.experiments.tables import interval
+from inpars_plus.foundation.files import read_json, read_lines, write_json
 from inpars_plus.foundation.summaries import measured, write_summary
 from inpars_plus.lms import load_scorer
 from inpars_plus.metrics.checks import document_stems, stem
 from inpars_plus.metrics.relations import FALSE_RELATION, RelationCheck, RelationSigns
+from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.metrics.words import words
 from inpars_plus.programs import KeyTerms
 from inpars_plus.retrieval.encoders import load_encoder
@@ -98,6 +101,29 @@ def _flagged(signs: Sequence[RelationSigns], weights: npt.NDArray[np.float64]) -
     return float((values > 0).mean())
 
 
+def _tuned(run: Path, *, seed: int) -> dict[str, Any]:
+    """The share of a tuning's queries that are flagged, before and after, on the same test documents."""
+    settings = read_json(run / "summary.json", kind="summary")["settings"]
+    corpus = {document.id: document for document in open_corpus(settings["corpus"]).documents()}
+    check = RelationCheck(load_scorer(), load_encoder())
+    flagged: dict[str, dict[str, float]] = {}
+    for row in ("before", "before_with_openings", "after"):
+        lines = [line for _, line in read_lines(run / "scores" / f"{row}.jsonl")]
+        asked = [(corpus[line["document_id"]], line["query"]) for line in lines if line["query"]]
+        found = [one > FALSE_RELATION for one in check.probabilities(asked)]
+        flagged[row] = {document.id: float(one) for (document, _), one in zip(asked, found, strict=True)}
+    results: dict[str, Any] = {}
+    for row, values in flagged.items():
+        results[row] = {"queries": len(values), "flagged": sum(values.values()) / len(values)}
+        both = sorted(values.keys() & flagged["before"].keys())
+        if row != "before":
+            difference = paired_bootstrap(
+                [flagged["before"][name] for name in both], [values[name] for name in both], seed=seed
+            )
+            results[row]["less_before"] = difference.as_dict()
+    return results
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print a table, write ``summary.json``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,9 +131,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=200, help="human queries a collection (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws queries and entities (default %(default)s)")
     parser.add_argument("--fit", action="store_true", help="fit the weights anew")
+    parser.add_argument("--tuned", type=Path, metavar="RUN", help="what tune-generator wrote, before and after")
     given = parser.parse_args(arguments)
-    root = collections_root()
     started = time.monotonic()
+    if given.tuned is not None:
+        found = _tuned(given.tuned, seed=given.seed)
+        for name, row in found.items():
+            less = f", less before {interval(row['less_before'])}" if "less_before" in row else ""
+            print(f"{name.replace('_', ' ')}: {row['flagged']:.3f} of {row['queries']} queries flagged{less}")
+        write_summary(given.out, measured(started, seed=given.seed, results=found))
+        return 0
+    root = collections_root()
     signs = {
         name: _measure(root / name, split, pairs=given.pairs, seed=given.seed) for name, split in COLLECTIONS.items()
     }
