@@ -20,6 +20,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.quickstart",
         "from the documents that every machine has to compiled programs, queries and a report",
     ),
+    "adapt": (
+        "inpars_plus.experiments.adapt",
+        "everything in one command: from documents to a search stack",
+    ),
     "compile-programs": (
         "inpars_plus.experiments.compile_programs",
         "compile a query-generation program for each type of your documents",

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import field_validator
-
 from inpars_plus.corpora import Corpus
 from inpars_plus.experiments.compiling import ROWS, TypeCompile
 from inpars_plus.experiments.previews import preview
@@ -67,11 +65,6 @@ class CompileSettings(BenchSettings):
     test_documents: int = option("programs are scored on so many at most, a type", metavar="N", ge=4)
     queries_per_document: int = option("queries asked for", metavar="N", ge=1, le=10)
     dry_run: bool = option("only tell calls, tokens, minutes and cost; no model is called, nothing is written")
-
-    @field_validator("doc_type", mode="before")
-    @classmethod
-    def _one_type_or_several(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
 
 
 def compile_programs(

@@ -1,0 +1,214 @@
+"""From documents to a search stack in one command: ``inpars-plus adapt``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
+from inpars_plus.experiments.choose_ranker import tell as tell_chosen
+from inpars_plus.experiments.compile_programs import CompileSettings, compile_programs
+from inpars_plus.experiments.generate_queries import GenerateSettings, generate_queries
+from inpars_plus.experiments.settings import (
+    CorpusSettings,
+    JobSettings,
+    JobText,
+    make_settings,
+    option,
+    parse_settings,
+)
+from inpars_plus.experiments.tables import number, text_table
+from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
+from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
+from inpars_plus.experiments.workbench import MakeLm
+from inpars_plus.foundation import LmUsage, Run, Summary, read_json, say, write_summary
+from inpars_plus.foundation.memory import give_back_memory
+from inpars_plus.lms.embedded import release_pipelines
+from inpars_plus.lms.scoring import Scorer
+
+__all__ = ["TEXT", "AdaptSettings", "adapt", "main", "run", "tell"]
+
+TEXT = JobText(
+    name="adapt",
+    about=(
+        "Everything, from documents that nobody has labelled to a search stack: compile a query-writing program, tune\n"
+        "the model for it, generate queries, train a ranker, choose between it and untrained ones without labels, and\n"
+        "build the stack that inpars-plus search uses. Every stage is a job of its own, in a folder of its own; the\n"
+        "same command goes on after a stop. About 50 minutes for 5,000 documents on two cores."
+    ),
+    examples=(
+        ("A folder of your own", "inpars-plus adapt --corpus notes/ --out runs/notes"),
+        ("Sooner, without tuning the model", "inpars-plus adapt --corpus notes/ --no-tune --out runs/notes"),
+        ("And how well it agrees with people", "inpars-plus adapt --corpus data/a --judged data/a --out runs/a"),
+    ),
+)
+
+
+class AdaptSettings(JobSettings, CorpusSettings):
+    """Settings of ``adapt``."""
+
+    lm: str = option("writes queries and is tuned: embedded, gguf:PATH, a model's directory", metavar="NAME")
+    budget: int = option("language model calls for compiling", metavar="N", gt=0)
+    tune: bool = option("tune the model on what retrieval rewards; about half of the time")
+    test_documents: int = option("programs and generators are scored on so many documents", metavar="N", ge=4)
+    documents: int = option("queries are generated for so many documents at most, one each", metavar="N", gt=0)
+    judged: str | None = option(
+        "human judgments, only to tell how well the choice agrees with them", metavar="DIR[:SPLIT]", default=None
+    )
+
+
+def adapt(settings: AdaptSettings, *, make_lm: MakeLm | None = None, scorer: Scorer | None = None) -> Summary:
+    """Run every stage that is not finished.
+
+    Args:
+        settings: of the job.
+        make_lm: makes the language models instead of their names.
+        scorer: of naturalness, instead of the embedded model.
+
+    Returns:
+        The summary that was written; ``results.stages`` has the seconds of each.
+
+    Raises:
+        InParsError: see its kinds. What is finished is kept; the same settings go on from there.
+    """
+    with Run(settings.out):
+        return _Stages(settings, {"make_lm": make_lm, "scorer": scorer}).do()
+
+
+class _Stages:
+    def __init__(self, settings: AdaptSettings, parts: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self.parts = parts
+        self.done: dict[str, Summary] = {}
+        self.started = time.monotonic()
+
+    def do(self) -> Summary:
+        settings = self.settings
+        out, shared = settings.out, _shared(settings)
+        self._stage(
+            "compile",
+            compile_programs,
+            make_settings(
+                CompileSettings,
+                "compile-programs",
+                **shared,
+                lm=settings.lm,
+                budget=settings.budget,
+                test_documents=settings.test_documents,
+                out=out / "compile",
+            ),
+        )
+        writer = settings.lm
+        if settings.tune:
+            self._stage(
+                "tune",
+                tune_generator,
+                make_settings(
+                    TuneSettings,
+                    "tune-generator",
+                    **shared,
+                    lm=settings.lm,
+                    programs=out / "compile",
+                    test_documents=settings.test_documents,
+                    out=out / "tune",
+                ),
+            )
+            writer = str(out / "tune" / "generator")
+        self._stage(
+            "generate",
+            generate_queries,
+            make_settings(
+                GenerateSettings,
+                "generate-queries",
+                **shared,
+                lm=writer,
+                programs=out / "compile" / "compiled",
+                limit=settings.documents,
+                out=_queries(settings),
+            ),
+        )
+        training = make_settings(
+            TrainSettings, "train-ranker", **shared, queries=_queries(settings), out=out / "ranker"
+        )
+        self._stage("train", lambda given, **_: train_ranker(given), training)
+        self._stage("choose", lambda given, **_: choose_ranker(given), _choosing(settings))
+        summary = Summary(
+            settings=settings.model_dump(mode="json"),
+            seed=settings.seed,
+            hashes=self.done["choose"].hashes,
+            seconds=round(sum(one.seconds for one in self.done.values()), 1),
+            peak_memory_mb=max(one.peak_memory_mb for one in self.done.values()),
+            lm=sum((one.lm for one in self.done.values()), LmUsage()),
+            results={
+                "stages": {name: one.seconds for name, one in self.done.items()},
+                "chosen": self.done["choose"].results["chosen"],
+                "accepted_queries": self.done["generate"].results["accepted"],
+            },
+        )
+        write_summary(out, summary)
+        return summary
+
+    def _stage(self, name: str, job: Callable[..., Summary | None], settings: JobSettings) -> None:
+        say(f"Stage '{name}', in {settings.out}")
+        summary = job(settings, **self.parts)
+        assert summary is not None
+        self.done[name] = summary
+        # What a stage leaves in memory would come on top of what the next one needs.
+        release_pipelines()
+        give_back_memory()
+
+
+def _shared(settings: AdaptSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in (*CorpusSettings.model_fields, "seed")}
+
+
+def _queries(settings: AdaptSettings) -> Path:
+    return settings.out / ("queries-tuned" if settings.tune else "queries")
+
+
+def _choosing(settings: AdaptSettings) -> ChooseSettings:
+    """Settings of the last stage."""
+    return make_settings(
+        ChooseSettings,
+        "choose-ranker",
+        **_shared(settings),
+        ranker=settings.out / "ranker",
+        queries=_queries(settings),
+        judged=settings.judged,
+        stack=True,
+        out=settings.out / "choice",
+    )
+
+
+def tell(settings: AdaptSettings, summary: Summary) -> str:
+    """What came of it, for a terminal."""
+    stages = summary.results["stages"]
+    rows = [[name, f"{seconds / 60:.1f}"] for name, seconds in stages.items()]
+    choosing = _choosing(settings)
+    chosen = tell_chosen(choosing, Summary.model_validate(read_json(choosing.out / "summary.json", kind="summary")))
+    return (
+        f"{chosen}\n\n{text_table(['stage', 'minutes'], rows, numbers={1})}\n\n"
+        f"{summary.results['accepted_queries']:,} queries; sureness of the choice "
+        f"{number(summary.results['chosen']['sureness'])}; at most {summary.peak_memory_mb:,} MB\n"
+        f"search:  inpars-plus search {settings.out / 'choice' / 'stack'} WORDS"
+    )
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(AdaptSettings, TEXT, arguments)
+    print(tell(settings, adapt(settings)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
