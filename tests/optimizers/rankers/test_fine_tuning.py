@@ -1,0 +1,54 @@
+"""Fine-tuning with sentence-transformers' trainers, a few steps of the real encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inpars_plus.foundation.errors import ConfigurationError, InputError
+from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder, tune_cross_encoder
+from inpars_plus.retrieval.encoders import load_encoder
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+TEXTS = ("bees dance to tell where food is", "yeast makes bread rise", "a star burns hydrogen")
+ROWS = [
+    {"anchor": word, "positive": TEXTS[at], "negative": TEXTS[(at + shift) % 3], "label": 0.5}
+    for at, word in enumerate(("glimp frosk", "tarn velk", "zorp hask"))
+    for shift in (1, 2)
+]
+QUICK = FineTuning(steps=12, batch=6, learning_rate=3e-4, max_tokens=32)
+
+
+@pytest.mark.parametrize("loss", ["ranking", "margin-mse"])
+def test_a_bi_encoder_learns_and_others_load_it(tmp_path: Path, loss: str) -> None:
+    tune_bi_encoder(None, ROWS, tmp_path / "tuned", loss=loss, settings=QUICK)  # type: ignore[arg-type]
+    encoder = load_encoder(str(tmp_path / "tuned"))
+    queries, texts = encoder.encode([row["anchor"] for row in ROWS[::2]], short=True), encoder.encode(list(TEXTS))
+    margins = np.diag(queries @ texts.T) - (queries @ texts.T).mean(axis=1)
+    assert margins.min() > 0.05
+    assert not [path for path in (tmp_path / "tuned").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+    assert (tmp_path / "tuned" / "README.md").is_file()
+
+
+@pytest.mark.parametrize("loss", ["pairs", "lists"])
+def test_a_cross_encoder_is_written_that_others_load(tmp_path: Path, loss: str) -> None:
+    base = str(load_encoder().directory)
+    tune_cross_encoder(base, ROWS, tmp_path / "tuned", loss=loss, settings=QUICK)  # type: ignore[arg-type]
+
+    from sentence_transformers import CrossEncoder
+
+    model = CrossEncoder(str(tmp_path / "tuned"), device="cpu", local_files_only=True)
+    scores = model.predict([(row["anchor"], row["positive"]) for row in ROWS])
+    assert np.isfinite(scores).all()
+
+
+def test_no_rows_a_missing_column_and_what_is_no_model_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to train on"):
+        tune_bi_encoder(None, [], tmp_path / "x")
+    with pytest.raises(InputError, match="no column 'negative'"):
+        tune_bi_encoder(None, [{"anchor": "a", "positive": "b"}], tmp_path / "x")
+    with pytest.raises(ConfigurationError, match="no model with safetensors"):
+        tune_cross_encoder(str(tmp_path), ROWS, tmp_path / "x")
