@@ -27,7 +27,7 @@ from inpars_plus.retrieval.threads import wait_without_spinning
 
 __all__ = ["FineTuning", "tune_bi_encoder", "tune_cross_encoder"]
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 _INSTALL = "pip install 'sentence-transformers[train]'"
 _TRIPLET = ("anchor", "positive", "negative")
@@ -52,7 +52,7 @@ class FineTuning:
 
 def tune_bi_encoder(
     base: str | None,
-    rows: Sequence[Row],
+    rows: Sequence[_Row],
     out: Path,
     *,
     loss: Literal["ranking", "margin-mse"] = "ranking",
@@ -93,7 +93,7 @@ def tune_bi_encoder(
 
 def tune_cross_encoder(
     base: str,
-    rows: Sequence[Row],
+    rows: Sequence[_Row],
     out: Path,
     *,
     loss: Literal["pairs", "lists"] = "pairs",
@@ -143,7 +143,7 @@ def tune_cross_encoder(
     _write(model, out)
 
 
-def _pairs(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _pairs(rows: Sequence[_Row]) -> list[dict[str, Any]]:
     """Each (query, text) once, with 1 for an answer and 0 for a negative."""
     labelled: dict[tuple[str, str], float] = {}
     for row in rows:
@@ -152,7 +152,7 @@ def _pairs(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [{"query": query, "text": text, "label": label} for (query, text), label in labelled.items()]
 
 
-def _lists(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _lists(rows: Sequence[_Row]) -> list[dict[str, Any]]:
     """One row a query and answer: the answer first, then its negatives."""
     groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
@@ -163,7 +163,7 @@ def _lists(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _dataset(rows: Sequence[Row], columns: Sequence[str]) -> Any:
+def _dataset(rows: Sequence[_Row], columns: Sequence[str]) -> Any:
     if not rows:
         raise InputError("there is nothing to train on", remedy="Generate queries and mine negatives first")
     missing = next((name for name in columns if name not in rows[0]), None)
