@@ -119,12 +119,11 @@ def test_what_is_given_wrong_is_named(corpus: Path, changes: dict[str, Any], sai
 @pytest.mark.model
 @pytest.mark.collections
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "close"), [("stackfaq", 0.01), ("cranfield", 0.01)])
-def test_the_choice_is_close_to_what_people_judge_best(name: str, close: float, tmp_path: Path) -> None:
-    directory = Path(os.environ["INPARS_PLUS_COLLECTIONS"]) / name
+def test_the_choice_is_close_to_what_people_judge_best(tmp_path: Path) -> None:
+    directory = Path(os.environ["INPARS_PLUS_COLLECTIONS"]) / "stackfaq"
     judged = choose_ranker(
         make_settings(ChooseSettings, "choose-ranker", corpus=str(directory), judged=str(directory), out=tmp_path)
     ).results["judged"]
-    assert judged["behind_best"] <= close
-    assert judged["kendall_tau"] > 0.4
+    assert judged["behind_best"] <= 0.01
+    assert judged["kendall_tau"] > 0.8
     assert json.loads((tmp_path / "summary.json").read_text())["results"]["chosen"]["dense_weight"] is not None
