@@ -13,7 +13,6 @@ begun from MiniLM's encoder with a new head, it learns next to nothing from a fe
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any, Literal
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.foundation.parts import require
+from inpars_plus.optimizers.rankers.saving import save_model
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.threads import wait_without_spinning
 
@@ -88,7 +88,7 @@ def tune_bi_encoder(
             model=model, args=arguments, train_dataset=dataset, loss=function, callbacks=[]
         )
         _quietly(trainer)
-    _write(model, out)
+    save_model(model, out)
 
 
 def tune_cross_encoder(
@@ -140,7 +140,7 @@ def tune_cross_encoder(
             model=model, args=arguments, train_dataset=_dataset(grouped, tuple(grouped[0])), loss=function
         )
         _quietly(trainer)
-    _write(model, out)
+    save_model(model, out)
 
 
 def _pairs(rows: Sequence[_Row]) -> list[dict[str, Any]]:
@@ -210,12 +210,3 @@ def _quietly(trainer: Any) -> None:
         trainer.train()
     finally:
         log.setLevel(level)
-
-
-def _write(model: Any, out: Path) -> None:
-    half = out.with_name(f".{out.name}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.parent.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(half), safe_serialization=True)
-    shutil.rmtree(out, ignore_errors=True)
-    half.rename(out)

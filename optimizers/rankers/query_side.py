@@ -9,7 +9,6 @@ queries overfit, so the result is the mean of tuned and given weights (WiSE-FT; 
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.errors import InputError, RunError
+from inpars_plus.optimizers.rankers.saving import save_model
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.threads import wait_without_spinning
 
@@ -148,7 +148,7 @@ def tune_query_encoder(
             }
         )
     model.max_seq_length = longest
-    _save(model.eval(), out)
+    save_model(model.eval(), out)
     return QueryTuning(tuple(losses), len(targets))
 
 
@@ -195,19 +195,3 @@ def _loss(torch: Any, encoded: Any, batch: Sequence[QueryTarget], banks: Sequenc
         )
         total = total + (torch.logsumexp(logits, 1) - answers).sum()
     return total / len(batch)
-
-
-def _save(model: Any, out: Path) -> None:
-    half = out.with_name(f".{out.name}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        model.save(str(half), create_model_card=False)
-    except OSError as problem:
-        raise RunError(
-            f"the encoder cannot be written ({problem.strerror or problem})",
-            place=str(out),
-            remedy="Make room on the disk and run the same command again",
-        ) from problem
-    shutil.rmtree(out, ignore_errors=True)
-    half.rename(out)

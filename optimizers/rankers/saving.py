@@ -1,0 +1,36 @@
+"""Writing a model's directory in one step for its readers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from inpars_plus.foundation.errors import RunError
+
+__all__ = ["save_model"]
+
+
+def save_model(model: Any, out: Path) -> None:
+    """Write a sentence-transformers model as safetensors, with its card; a directory that is there is replaced.
+
+    Args:
+        model: a ``SentenceTransformer`` or ``CrossEncoder``.
+        out: directory.
+
+    Raises:
+        RunError: the disk is full, or the directory cannot be written; what was there is then as it was.
+    """
+    half = out.with_name(f".{out.name}.half")
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        half.parent.mkdir(parents=True, exist_ok=True)
+        model.save_pretrained(str(half), safe_serialization=True)
+    except OSError as problem:
+        raise RunError(
+            f"the model cannot be written ({problem.strerror or problem})",
+            place=str(out),
+            remedy="Make room on the disk and run the same command again",
+        ) from problem
+    shutil.rmtree(out, ignore_errors=True)
+    half.rename(out)
