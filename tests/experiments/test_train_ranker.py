@@ -94,3 +94,11 @@ def test_without_steps_the_encoder_stays_as_it_is(corpus: Path) -> None:
 def test_too_few_queries_are_told_with_the_way_out(corpus: Path) -> None:
     with pytest.raises(InParsError, match=r"0 queries to learn from, but 30 are needed.*--queries DIR"):
         train_ranker(settings(corpus, held_out=0))
+
+
+def test_a_base_that_is_no_encoder_is_told_before_anything_is_computed(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.learn_weights", lambda *_, **__: 1 / 0)
+    with pytest.raises(InParsError, match="no sentence-transformers model with safetensors weights"):
+        train_ranker(settings(corpus, base=str(tmp_path)))
