@@ -6,20 +6,21 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import cached_property
+from math import isnan
 from pathlib import Path
 from typing import Any, Literal
 
 from scipy.stats import kendalltau
 
 from inpars_plus.corpora import Document, Judgment, Query, split_documents, write_beir
-from inpars_plus.experiments.collections import read_collection
+from inpars_plus.experiments.judged import read_collection
 from inpars_plus.experiments.reports.choice_report import choice_report
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import corpus_of
 from inpars_plus.foundation import ConfigurationError, InputError, Run, Summary, say, write_summary, write_text
 from inpars_plus.foundation.summaries import measured
-from inpars_plus.metrics.measures import evaluate_rankings
+from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.choosing import Choice, System, choose_system, score_system
 from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
@@ -148,7 +149,7 @@ class _Job:
         """The kind of queries, and they with the corpus that they are asked of."""
         settings = self.settings
         eligible: Sequence[Document] = self.documents
-        if any(spec.trained or spec.how for spec in self.specs):
+        if any(spec.trained for spec in self.specs):
             eligible = split_documents(self.documents, self.corpus).test
         held_out = None
         if settings.kind != "generated":
@@ -224,23 +225,32 @@ class _Job:
         """How well the choice agrees with people."""
         collection = read_collection(given, half=self.settings.half)
         indexes = SharedIndexes(self.documents, cache_directory=default_cache_directory())
-        queries, means = collection.queries, dict[str, float]()
+        queries, systems = collection.queries, dict[str, dict[str, Ranking]]()
         for spec in self.specs:
-            found = indexes.ranker(spec).search([query.text for query in queries], _DEPTH)
-            rankings = {query.id: ranking for query, ranking in zip(queries, found, strict=True)}
-            values = evaluate_rankings(collection.judgments, rankings)["nDCG@10"]
-            means[spec.name] = sum(values.values()) / len(values)
+            # One more than is looked at, because the document with the query's own id is no result.
+            found = indexes.ranker(spec).search([query.text for query in queries], _DEPTH + 1)
+            systems[spec.name] = {query.id: ranking for query, ranking in zip(queries, found, strict=True)}
+        evaluation = evaluate_systems(collection.judgments, systems, measures=("nDCG@10",))
+        means = {name: evaluation.mean(name, "nDCG@10") for name in systems}
         names = list(means)
-        tau = kendalltau([means[name] for name in names], [choice.rows[name]["ndcg@10"] for name in names])
+        tau, p = _kendall([means[name] for name in names], [choice.rows[name]["ndcg@10"] for name in names])
         best = max(names, key=lambda name: means[name])
         return {
-            "queries": len(queries),
+            "queries": len(evaluation.queries),
             "ndcg@10": means,
             "best": best,
             "behind_best": means[best] - means[choice.name] if choice.name in means else None,
-            "kendall_tau": float(tau.statistic),
-            "kendall_p": float(tau.pvalue),
+            "kendall_tau": tau,
+            "kendall_p": p,
         }
+
+
+def _kendall(one: Sequence[float], other: Sequence[float]) -> tuple[float | None, float | None]:
+    """Kendall's tau-b and its p-value; none where there is no order, of one system or of equal ones."""
+    if len(one) < 2:
+        return None, None
+    found = kendalltau(one, other)
+    return (None, None) if isnan(found.statistic) else (float(found.statistic), float(found.pvalue))
 
 
 def tell(settings: ChooseSettings, summary: Summary) -> str:
@@ -263,7 +273,7 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
         behind = "" if judged["behind_best"] is None else f", {judged['behind_best']:.3f} behind the best"
         said += (
             f"\npeople:  {judged['queries']:,} judged queries, best is {judged['best']}{behind}; "
-            f"Kendall's tau {judged['kendall_tau']:.2f} (p = {judged['kendall_p']:.3f})"
+            f"Kendall's tau {number(judged['kendall_tau'])} (p = {number(judged['kendall_p'])})"
         )
     out = settings.out
     stack = f"\nstack:   {out / 'stack'}" if settings.stack and (out / "stack").is_dir() else ""

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from inpars_plus.experiments.collections import Collection, read_collection
+from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import seen_queries
 from inpars_plus.experiments.reports.evaluation_report import evaluation_report
 from inpars_plus.experiments.settings import JobSettings, JobText, option, parse_settings

@@ -94,7 +94,7 @@ def sample_round(
     for document, known, own in zip(documents, given, sampled, strict=True):
         prompt = program.completion_prompt(document, lm) if known else ""
         others = [
-            Candidate(document_id=document.id, prompt=prompt, text=text, origin=origin)
+            Candidate(document_id=document.id, prompt=prompt, text=text, origin=origin, own=False)
             for text, origin in known.items()
         ]
         found.append([*others, *(one for one in own if one.text not in known)])
@@ -130,7 +130,7 @@ def judged_candidates(
         for turn, candidate in enumerate(found)
         for one in [judged[at, turn]]
     ]
-    free = [one for (at, turn), one in judged.items() if not candidates[at][turn].opening]
+    free = [one for (at, turn), one in judged.items() if candidates[at][turn].own and not candidates[at][turn].opening]
     return scored, {
         "documents": len(documents),
         "candidates": len(scored),

@@ -64,7 +64,6 @@ class FusedRetriever(IndexedRetriever):
         parts = [
             with_values(hits, weight * scaled(hits, floor=component.floor))
             for component, weight in zip(self.components, self.weights, strict=True)
-            if weight
             for hits in [component.retriever.search_positions(queries, DEPTH)]
         ]
         return merged(parts, width)

@@ -71,7 +71,7 @@ class RankerSpec(BaseModel):
     Attributes:
         name: what tables call it.
         components: at least one, not all of weight 0.
-        how: how it came about, JSON values.
+        how: how it was trained, JSON values; empty for one that was not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,8 +98,8 @@ class RankerSpec(BaseModel):
 
     @property
     def trained(self) -> bool:
-        """Whether an encoder of it was tuned."""
-        return any(one.encoder != EMBEDDED or one.query_encoder is not None for one in self.components)
+        """Whether something of it was learned from documents: its weights, or an encoder of queries."""
+        return bool(self.how) or any(one.query_encoder is not None for one in self.components)
 
 
 def hybrid_spec(weight: float) -> RankerSpec:

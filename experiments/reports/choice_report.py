@@ -29,7 +29,7 @@ def choice_report(summary: Summary, queries: Sequence[str]) -> str:
         (f"{results['queries']:,}", f"{results['kind']} queries"),
     ]
     if judged:
-        figures.append((f"{judged['kendall_tau']:.2f}", "Kendall's tau with people's ranking"))
+        figures.append((number(judged["kendall_tau"]), "Kendall's tau with people's ranking"))
     rows = [
         [
             name,

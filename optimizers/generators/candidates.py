@@ -28,6 +28,7 @@ class Candidate(BaseModel):
         origin: who wrote it: the model's name, with the opening that it was given where it was given one, or
             ``human``.
         opening: the beginning that the model was given; part of the text.
+        own: whether the model that is tuned wrote it, and not a teacher, a person or a cheat.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class Candidate(BaseModel):
     text: str
     origin: str
     opening: str = ""
+    own: bool = True
 
 
 class ScoredCandidate(Candidate):

@@ -12,7 +12,6 @@ begun from MiniLM's encoder with a new head, it learns next to nothing from a fe
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def tune_bi_encoder(
         trainer = package.SentenceTransformerTrainer(
             model=model, args=arguments, train_dataset=dataset, loss=function, callbacks=[]
         )
-        _quietly(trainer)
+        trainer.train()
     save_model(model, out)
 
 
@@ -139,7 +138,7 @@ def tune_cross_encoder(
         trainer = package.CrossEncoderTrainer(
             model=model, args=arguments, train_dataset=_dataset(grouped, tuple(grouped[0])), loss=function
         )
-        _quietly(trainer)
+        trainer.train()
     save_model(model, out)
 
 
@@ -200,13 +199,3 @@ def _arguments(scratch: str, settings: FineTuning, seed: int) -> dict[str, Any]:
         "use_cpu": _device() == "cpu",
         "dataloader_pin_memory": False,
     }
-
-
-def _quietly(trainer: Any) -> None:
-    log = logging.getLogger("sentence_transformers")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        trainer.train()
-    finally:
-        log.setLevel(level)

@@ -15,6 +15,7 @@ from typing import Any
 import dspy
 import pytest
 
+from inpars_plus.corpora import Document, write_documents
 from inpars_plus.experiments.compile_programs import CompileSettings
 from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.settings import make_settings
@@ -158,6 +159,29 @@ def tiny_directory(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.model().save_pretrained(folder)
     tiny.tokenizer().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def titled() -> list[Document]:
+    """120 documents with titles, one about each trouble of each machine."""
+    machines = (*MACHINES, "lathe", "kiln", "fan", "drill")
+    troubles = (*TROUBLES, "smokes", "sticks")
+    return [
+        Document(
+            id=f"{machine}-{trouble}",
+            title=f"Why the {machine} {trouble} at night",
+            text=f"Look at its seal first. The {machine} {trouble} when the night shift forgets to close it.",
+        )
+        for machine in machines
+        for trouble in troubles
+    ]
+
+
+@pytest.fixture
+def titled_corpus(titled: list[Document], tmp_path: Path) -> Path:
+    """The same in BEIR's layout."""
+    write_documents(tmp_path / "corpus" / "corpus.jsonl", titled)
+    return tmp_path / "corpus"
 
 
 @pytest.fixture(scope="session")

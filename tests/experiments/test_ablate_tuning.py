@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from inpars_plus.experiments.ablate_tuning import SEEDS, VARIANTS, ablate_tuning
+from inpars_plus.foundation import read_json, read_lines
+from inpars_plus.metrics.cheats import FINDING_CHEATS
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +38,18 @@ def test_variants_share_their_samples_and_are_compared_with_cpo(
         ("cpo", 0), ("cpo", 1), ("sft", 0), ("random pairs", 0), ("cheats offered, no guards", 0),
     ]  # fmt: skip
     assert rows[-1]["test"]["first_try"]["documents"] == 16
+    folder = tmp_path / rows[-1]["folder"]
+    candidates = [line for _, line in read_lines(folder / "rounds/1/candidates.jsonl")]
+    others = [line for line in candidates if not line["own"]]
+    assert {line["origin"] for line in others} == {
+        # Titles have two words here, so three of them are the title again.
+        f"cheat: {name}"
+        for name in FINDING_CHEATS
+        if name != "three_title_words"
+    }
+    (result,) = read_json(folder / "summary.json", kind="summary")["results"].values()
+    free = sum(line["own"] and not line["opening"] for line in candidates)
+    assert result["rounds"][0]["sampled"]["without_opening"]["documents"] == free
     assert all(set(row["less_cpo"]) == {"score", "low", "high"} for row in rows if row["variant"] != "cpo")
     assert ablate_tuning(given, tmp_path, only=names, **again.parts).results == summary.results
     assert again.calls == 0

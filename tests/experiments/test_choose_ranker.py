@@ -18,24 +18,6 @@ from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec
 from inpars_plus.retrieval.runs import write_run
 from inpars_plus.retrieval.stack import load_stack
 
-THINGS = ("pump", "valve", "turbine", "boiler", "crane", "furnace", "gearbox", "press", "lathe", "kiln")
-TROUBLES = ("leaks", "overheats", "rattles", "stalls", "corrodes", "vibrates", "freezes", "jams")
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    documents = [
-        Document(
-            id=f"{thing}-{trouble}",
-            title=f"Why the {thing} {trouble} at night",
-            text=f"Look at its seal first. The {thing} {trouble} when the night shift forgets to close it.",
-        )
-        for thing in THINGS
-        for trouble in TROUBLES
-    ]
-    write_documents(tmp_path / "corpus" / "corpus.jsonl", documents)
-    return tmp_path / "corpus"
-
 
 @pytest.fixture(autouse=True)
 def lexical_alone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
@@ -50,8 +32,8 @@ def settings(at: Path, /, **changes: Any) -> ChooseSettings:
     return make_settings(ChooseSettings, "choose-ranker", **{**given, **changes})
 
 
-def test_the_better_system_is_chosen_saved_and_made_a_stack(corpus: Path) -> None:
-    given = settings(corpus, stack=True)
+def test_the_better_system_is_chosen_saved_and_made_a_stack(titled_corpus: Path) -> None:
+    given = settings(titled_corpus, stack=True)
     summary = choose_ranker(given)
     results = summary.results
     # Titles that were taken out cannot be found by an index of titles alone.
@@ -65,26 +47,26 @@ def test_the_better_system_is_chosen_saved_and_made_a_stack(corpus: Path) -> Non
 
 
 def test_a_run_of_another_engine_over_the_selection_takes_part(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     titles = RankerSpec(name="titles", components=(ComponentSpec(kind="titles"),))
     monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: [titles])
-    given = settings(corpus)
+    given = settings(titled_corpus)
     choose_ranker(given)
     judged = [line.split("\t") for line in (given.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]]
     perfect = {query: Ranking((document,), (1.0,)) for query, document, _ in judged}
     write_run(tmp_path / "mine.trec", perfect, name="mine")
-    results = choose_ranker(settings(corpus, run=f"mine={tmp_path / 'mine.trec'}")).results
+    results = choose_ranker(settings(titled_corpus, run=f"mine={tmp_path / 'mine.trec'}")).results
     assert results["chosen"]["name"] == "mine"
     assert results["chosen"]["dense_weight"] is None
     assert results["systems"]["mine"]["ndcg@10"] == 1.0
 
 
-def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(corpus: Path, tmp_path: Path) -> None:
+def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(titled_corpus: Path, tmp_path: Path) -> None:
     trained = RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0})
     save_ranker(trained, tmp_path / "mine")
     with pytest.raises(InParsError, match="too few documents have a line"):
-        choose_ranker(settings(corpus, ranker=tmp_path / "mine"))  # a fifth of 80 documents is too few
+        choose_ranker(settings(titled_corpus, ranker=tmp_path / "mine"))  # a fifth of 120 documents is too few
 
 
 def test_generated_queries_are_used_where_no_line_can_be_taken_out(tmp_path: Path) -> None:
@@ -102,6 +84,23 @@ def test_generated_queries_are_used_where_no_line_can_be_taken_out(tmp_path: Pat
         choose_ranker(settings(directory, queries=made, kind="held-out"))
 
 
+def test_people_s_judgments_are_told_beside_the_choice_also_where_there_is_nothing_to_compare(
+    titled_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = [Query(id="q", text="the kiln freezes"), Query(id="nobody", text="what is left")]
+    judgments = [Judgment(query_id="q", document_id="kiln-freezes")]
+    judgments.append(Judgment(query_id="nobody", document_id="kiln-freezes", grade=0))
+    write_beir(titled_corpus, queries=queries, judgments=judgments, split="test")
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: [hybrid_spec(0)])
+    given = settings(titled_corpus, judged=str(titled_corpus))
+    summary = choose_ranker(given)
+    judged = summary.results["judged"]
+    assert (judged["queries"], judged["best"], judged["behind_best"]) == (1, "bm25", 0.0)
+    assert judged["ndcg@10"] == {"bm25": 1.0}
+    assert judged["kendall_tau"] is None
+    assert "Kendall's tau –" in tell(given, summary)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -110,9 +109,9 @@ def test_generated_queries_are_used_where_no_line_can_be_taken_out(tmp_path: Pat
         ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
     ],
 )
-def test_what_is_given_wrong_is_named(corpus: Path, changes: dict[str, Any], said: str) -> None:
+def test_what_is_given_wrong_is_named(titled_corpus: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InParsError) as raised:
-        choose_ranker(settings(corpus, **changes))
+        choose_ranker(settings(titled_corpus, **changes))
     assert said in str(raised.value)
 
 

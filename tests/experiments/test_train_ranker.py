@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir, write_documents
+from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
@@ -17,29 +17,11 @@ from inpars_plus.retrieval.stack import build_stack, load_stack
 
 pytestmark = pytest.mark.model
 
-THINGS = ("pump", "valve", "turbine", "boiler", "crane", "furnace", "gearbox", "press", "lathe", "kiln", "fan", "drill")
-TROUBLES = ("leaks", "overheats", "rattles", "stalls", "corrodes", "vibrates", "freezes", "jams", "smokes", "sticks")
-DOCUMENTS = [
-    Document(
-        id=f"{thing}-{trouble}",
-        title=f"Why the {thing} {trouble} at night",
-        text=f"Look at its seal first. The {thing} {trouble} when the night shift forgets to close it.",
-    )
-    for thing in THINGS
-    for trouble in TROUBLES
-]
-
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    write_documents(tmp_path / "corpus" / "corpus.jsonl", DOCUMENTS)
-    return tmp_path / "corpus"
-
-
-@pytest.fixture
-def generated(tmp_path: Path) -> Path:
-    queries = [Query(id=f"q-{one.id}", text=f"how to mend a {one.id.replace('-', ' that ')}") for one in DOCUMENTS]
-    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in DOCUMENTS]
+def generated(titled: list[Document], tmp_path: Path) -> Path:
+    queries = [Query(id=f"q-{one.id}", text=f"how to mend a {one.id.replace('-', ' that ')}") for one in titled]
+    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in titled]
     write_beir(tmp_path / "queries", queries=queries, judgments=judgments)
     return tmp_path / "queries"
 
@@ -49,10 +31,12 @@ def settings(at: Path, /, **changes: Any) -> TrainSettings:
     return make_settings(TrainSettings, "train-ranker", **{**given, **changes})
 
 
-def test_a_ranker_comes_out_that_searches_and_takes_part_in_the_choice(corpus: Path, generated: Path) -> None:
-    given = settings(corpus, queries=generated)
+def test_a_ranker_comes_out_that_searches_and_takes_part_in_the_choice(
+    titled_corpus: Path, generated: Path, titled: list[Document]
+) -> None:
+    given = settings(titled_corpus, queries=generated)
     summary = train_ranker(given)
-    test_documents = sum(split_of(one.id) == "test" for one in DOCUMENTS)
+    test_documents = sum(split_of(one.id) == "test" for one in titled)
     assert summary.results["queries"] == {"held_out": 120 - test_documents, "generated": 120 - test_documents}
     assert sum(summary.results["weights"]["weights"]) == pytest.approx(1.0, abs=1e-5)
     assert "one vector a sentence" in tell(given, summary)
@@ -60,45 +44,51 @@ def test_a_ranker_comes_out_that_searches_and_takes_part_in_the_choice(corpus: P
     spec = load_ranker(given.out)
     assert spec.trained
     assert [one.kind for one in spec.components] == ["bm25", "dense", "passages"]
-    build_stack(corpus.parent / "stack", spec, DOCUMENTS)
-    assert load_stack(corpus.parent / "stack").search(["the kiln freezes"], 1)[0].ids == ("kiln-freezes",)
+    build_stack(titled_corpus.parent / "stack", spec, titled)
+    assert load_stack(titled_corpus.parent / "stack").search(["the kiln freezes"], 1)[0].ids == ("kiln-freezes",)
 
     choosing = make_settings(
-        ChooseSettings, "choose-ranker", corpus=str(corpus), ranker=given.out, out=corpus.parent / "choice",
-        queries=generated, kind="generated",
-    )  # fmt: skip
-    if test_documents >= 20:
-        assert "trained" in choose_ranker(choosing).results["systems"]
+        ChooseSettings,
+        "choose-ranker",
+        corpus=str(titled_corpus),
+        ranker=given.out,
+        queries=generated,
+        kind="generated",
+        out=titled_corpus.parent / "choice",
+    )
+    results = choose_ranker(choosing).results
+    assert "trained" in results["systems"]
+    assert results["queries"] == test_documents
 
 
 def test_the_same_command_again_does_nothing_twice_and_another_seed_does(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch
+    titled_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = train_ranker(settings(corpus))
+    first = train_ranker(settings(titled_corpus))
     with monkeypatch.context() as patch:
         patch.setattr("inpars_plus.experiments.train_ranker.tune_query_encoder", lambda *_, **__: 1 / 0)
         patch.setattr("inpars_plus.experiments.train_ranker.learn_weights", lambda *_, **__: 1 / 0)
-        assert train_ranker(settings(corpus)).results == first.results
+        assert train_ranker(settings(titled_corpus)).results == first.results
         with pytest.raises(ZeroDivisionError):
-            train_ranker(settings(corpus, seed=1))
+            train_ranker(settings(titled_corpus, seed=1))
 
 
-def test_without_steps_the_encoder_stays_as_it_is(corpus: Path) -> None:
-    train_ranker(settings(corpus, steps=0, passages=0))
-    spec = load_ranker(settings(corpus).out)
+def test_without_steps_the_encoder_stays_as_it_is(titled_corpus: Path) -> None:
+    train_ranker(settings(titled_corpus, steps=0, passages=0))
+    spec = load_ranker(settings(titled_corpus).out)
     assert [one.kind for one in spec.components] == ["bm25", "dense"]
-    assert not spec.trained
-    assert spec.how
+    assert all(one.query_encoder is None for one in spec.components)
+    assert spec.trained  # its weights are learned, so it must not be tried on what they were learned from
 
 
-def test_too_few_queries_are_told_with_the_way_out(corpus: Path) -> None:
+def test_too_few_queries_are_told_with_the_way_out(titled_corpus: Path) -> None:
     with pytest.raises(InParsError, match=r"0 queries to learn from, but 30 are needed.*--queries DIR"):
-        train_ranker(settings(corpus, held_out=0))
+        train_ranker(settings(titled_corpus, held_out=0))
 
 
 def test_a_base_that_is_no_encoder_is_told_before_anything_is_computed(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inpars_plus.experiments.train_ranker.learn_weights", lambda *_, **__: 1 / 0)
     with pytest.raises(InParsError, match="no sentence-transformers model with safetensors weights"):
-        train_ranker(settings(corpus, base=str(tmp_path)))
+        train_ranker(settings(titled_corpus, base=str(tmp_path)))
