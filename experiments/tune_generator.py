@@ -85,7 +85,9 @@ class TuneSettings(BenchSettings):
     @model_validator(mode="after")
     def _rounds_for_both(self) -> TuneSettings:
         if self.loss == "sft-cpo" and self.rounds < 2:
-            raise ValueError("sft-cpo begins with a round of SFT, so it needs 2 rounds at least")
+            raise ValueError(
+                "sft-cpo begins with a round of SFT, so it needs 2 rounds at least; one round is --loss cpo or sft"
+            )
         return self
 
 

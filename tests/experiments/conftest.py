@@ -133,7 +133,7 @@ def generate_settings(corpus: Path, programs: Path, out: Path, **values: Any) ->
 def tune_settings(corpus: Path, programs: Path, out: Path, base: Path, **values: Any) -> TuneSettings:
     """A small tuning of a tiny model on what a scripted one wrote."""
     small = {"lm": "scripted", "base": str(base), "retriever": "bm25", "threads": 4, "train_documents": 24, "rounds": 2}
-    small |= {"validation_documents": 4, "test_documents": 16, "samples": 8}
+    small |= {"loss": "cpo", "validation_documents": 4, "test_documents": 16, "samples": 8}
     return make_settings(
         TuneSettings, "tune-generator", corpus=str(corpus), programs=programs, out=out, **{**small, **values}
     )
