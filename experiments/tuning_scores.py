@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -17,6 +18,8 @@ from inpars_plus.corpora import Document
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
 from inpars_plus.foundation import JSON, bar, read_lines
 from inpars_plus.foundation.files import append_lines
+from inpars_plus.foundation.memory import give_back_memory
+from inpars_plus.lms.embedded import release_pipelines
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, summarize
 from inpars_plus.metrics.significance import paired_bootstrap
@@ -89,13 +92,18 @@ class TuningScores:
         rows = [
             _Row("before", before, 0.0),
             _Row("before_with_openings", before, 0.0, openings),
-            _Row("after", tuned, 0.0),
             _Row("before_sampled", before, _SAMPLED),
+            _Row("after", tuned, 0.0),
             _Row("after_sampled", tuned, _SAMPLED),
-            *(_Row(f"compared_{number}", name, 0.0) for number, name in enumerate(self._settings.compare, 1)),
             *([_Row("first_try", tuned, 0.0, (), first_try=True)] if self._settings.offer_cheats else []),
+            *(_Row(f"compared_{number}", name, 0.0) for number, name in enumerate(self._settings.compare, 1)),
         ]
-        found: dict[str, Any] = {row.name: self._score(row) for row in rows}
+        found: dict[str, Any] = {}
+        for _, group in groupby(rows, key=lambda row: row.lm):
+            # Each model keeps up to a gigabyte of keys and values, so only one is in memory, with the one that judges.
+            release_pipelines()
+            give_back_memory()
+            found |= {row.name: self._score(row) for row in group}
         lines = {row.name: self._lines(row.name) for row in rows}
         seed = self._settings.seed
         scores = {name: [float(line["score"]) for line in read] for name, read in lines.items()}
