@@ -1,0 +1,247 @@
+r"""This project's way to train rankers without labels beside those of published recipes, by people's judgments.
+
+    python -m inpars_plus.experiments.compare_recipes --collection scifact=BEIR/scifact --ours scifact=runs/queries \
+        --out runs/recipes
+
+Each recipe writes one query for the same documents with the same model (none of the test split), and trains the same
+encoder for the same number of steps; figures are nDCG@10 on ``test.tsv``, or on the half of it that is for reports
+where a collection has no other judgments. ``--gold 10`` gives every recipe ten judged queries of the others, to show as
+examples and to train on. Stopped or killed, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from inpars_plus.experiments.recipe_bench import MEASURE, OUR_QUERIES, OURS, CollectionBench, RecipeSettings
+from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.experiments.workbench import Steps
+from inpars_plus.foundation import ConfigurationError, Run, Summary, log_to_stderr, write_summary
+from inpars_plus.foundation.summaries import measured
+from inpars_plus.lms import ReplyStore, Scorer, load_lm, load_scorer
+from inpars_plus.metrics.evaluation import Evaluation, compare
+from inpars_plus.metrics.significance import holm, paired_randomization
+from inpars_plus.optimizers.rankers.recipes import RECIPES
+
+__all__ = ["compare_recipes", "main"]
+
+_Values = dict[str, dict[str, float]]
+"""System → judged query → its value."""
+
+
+def compare_recipes(
+    collections: Mapping[str, Path],
+    ours: Mapping[str, Path],
+    out: Path,
+    *,
+    settings: RecipeSettings | None = None,
+    only: Sequence[str] = (),
+    lm: str = "embedded",
+    make_lm: dspy.BaseLM | None = None,
+    scorer: Scorer | None = None,
+) -> Summary:
+    """Train and judge all recipes.
+
+    Args:
+        collections: name → directory in BEIR's layout.
+        ours: name → queries that ``generate-queries`` wrote.
+        out: directory; each collection has a folder in it.
+        settings: what all recipes share.
+        only: names of recipes, all by default.
+        lm: writes the queries of the other recipes.
+        make_lm: it, instead of its name.
+        scorer: of its queries' likelihood, instead of the embedded model.
+
+    Returns:
+        The summary that was written: ``results.collections`` and ``results.mean``.
+
+    Raises:
+        ConfigurationError: a collection has no queries of ours.
+    """
+    settings, started = settings or RecipeSettings(), time.monotonic()
+    without = next((name for name in collections if name not in ours), None)
+    if without is not None:
+        raise ConfigurationError(
+            f"there are no queries of ours for '{without}'", place="--ours", remedy="Make some with generate-queries"
+        )
+    values: dict[str, _Values] = {}
+    results: dict[str, Any] = {}
+    names = [name for name in [*RECIPES, OUR_QUERIES, OURS] if not only or name in only]
+    for name, directory in collections.items():
+        with Run(out / name) as run:
+            store = ReplyStore(out / name / "replies.sqlite")
+            try:
+                bench = CollectionBench(
+                    name,
+                    directory,
+                    ours[name],
+                    settings,
+                    steps=Steps(run),
+                    lm=make_lm or load_lm(lm, store=store),
+                    scorer=scorer or load_scorer(),
+                )
+                values[name], results[name] = _collection(bench, names, settings)
+            finally:
+                store.close()
+        write_summary(out / name, measured(started, settings={}, seed=settings.seed, results=results[name]))
+    summary = measured(
+        started,
+        settings={"collections": list(collections), **{key: _plain(one) for key, one in vars(settings).items()}},
+        seed=settings.seed,
+        results={"collections": results, "mean": _over_all(values, settings.seed)},
+    )
+    write_summary(out, summary)
+    return summary
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _collection(
+    bench: CollectionBench, names: Sequence[str], settings: RecipeSettings
+) -> tuple[_Values, dict[str, Any]]:
+    """Values of all systems, means of a query over the seeds, and the collection's part of the summary."""
+    untrained = bench.untrained()
+    best = max(untrained, key=lambda one: _mean(untrained[one]))
+    values = {"dense": untrained["dense"], "chosen": untrained[bench.chosen.name], "best untrained": untrained[best]}
+    seeds: dict[str, list[float]] = {}
+    counts = {}
+    for name in names:
+        runs = [bench.trained(name, seed) for seed in settings.seeds]
+        counts[name] = len(bench.queries(name))
+        for kind in runs[0]:
+            label = name if name == OURS else f"{name}, {kind}"
+            values[label] = {query: sum(one[kind][query] for one in runs) / len(runs) for query in runs[0][kind]}
+            seeds[label] = [_mean(one[kind]) for one in runs]
+    return values, {
+        "chosen": bench.chosen.name,
+        "best_untrained": best,
+        "queries": counts,
+        "gold": len(bench.gold),
+        "judged": len(values["dense"]),
+        "systems": {name: {"ndcg@10": _mean(one), "seeds": seeds.get(name, [])} for name, one in values.items()},
+        "less": {"chosen": _less(values, "chosen", settings.seed), "ours": _less(values, OURS, settings.seed)},
+    }
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / len(values)
+
+
+def _less(values: _Values, baseline: str, seed: int) -> dict[str, Any]:
+    """Each system less the baseline, with a paired randomisation test and Holm's correction."""
+    if baseline not in values:
+        return {}
+    queries = tuple(sorted(values[baseline]))
+    table = {name: {MEASURE: tuple(one[query] for query in queries)} for name, one in values.items()}
+    found = compare(Evaluation(queries, table, (), {}), baseline, seed=seed)
+    return {
+        name: {**one.difference.as_dict(), "p": one.p, "p_holm": one.p_holm, "wins": one.wins, "losses": one.losses}
+        for name, one in found.items()
+    }
+
+
+def _over_all(values: Mapping[str, _Values], seed: int) -> dict[str, Any]:
+    """Means over collections, each counting alike, and the test of our ranker against each system over all queries."""
+    first = next(iter(values.values()))
+    means = {name: sum(_mean(one[name]) for one in values.values()) / len(values) for name in first}
+    if OURS not in first:
+        return {"ndcg@10": means}
+    total = sum(len(one[OURS]) for one in values.values())
+
+    def weighted(name: str) -> list[float]:
+        # So that the mean over all queries is the mean of the collections' means.
+        return [
+            one[name][query] * total / (len(values) * len(one[name]))
+            for one in values.values()
+            for query in sorted(one[name])
+        ]
+
+    own = weighted(OURS)
+    p = {name: paired_randomization(weighted(name), own, seed=seed) for name in first if name != OURS}
+    adjusted = holm(p)
+    return {
+        "ndcg@10": means,
+        "ours_less": {name: {"score": means[OURS] - means[name], "p": p[name], "p_holm": adjusted[name]} for name in p},
+    }
+
+
+def _table(results: Mapping[str, Any]) -> str:
+    collections, mean = results["collections"], results["mean"]
+    names = list(mean["ndcg@10"])
+    rows = []
+    for name in names:
+        cells = [number(one["systems"][name]["ndcg@10"]) for one in collections.values()]
+        less = mean.get("ours_less", {}).get(name)
+        ahead = "" if less is None else f"{less['score']:+.3f} (p = {less['p_holm']:.3f})"
+        rows.append([name, *cells, number(mean["ndcg@10"][name]), ahead])
+    head = ["nDCG@10", *collections, "mean", f"{OURS} less it"]
+    said = [text_table(head, rows, numbers=set(range(1, len(head))))]
+    for name, one in collections.items():
+        less = one["less"]["chosen"].get(OURS)
+        if less is not None:
+            said.append(
+                f"{name}: {OURS} less {one['chosen']}, which is chosen without labels: {interval(less)}, "
+                f"p = {less['p']:.3f}; best untrained is {one['best_untrained']}"
+            )
+    return "\n".join(said)
+
+
+def _pairs(given: Sequence[str], flag: str) -> dict[str, Path]:
+    found = {}
+    for one in given:
+        name, equals, path = one.partition("=")
+        if not (name and equals and path):
+            raise ConfigurationError(f"'{one}' is not of the form NAME=DIR", place=flag)
+        found[name] = Path(path)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collection", action="append", required=True, metavar="NAME=DIR", help="repeatable")
+    parser.add_argument(
+        "--ours", action="append", required=True, metavar="NAME=DIR", help="queries of generate-queries; repeatable"
+    )
+    parser.add_argument("--lm", default="embedded", help="writes the other recipes' queries (default %(default)s)")
+    parser.add_argument("--documents", type=int, default=500, help="to write queries for (default %(default)s)")
+    parser.add_argument("--steps", type=int, default=100, help="of the optimizer (default %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="of training (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of documents and tests (default %(default)s)")
+    parser.add_argument("--gold", type=int, default=0, metavar="N", help="judged queries that all get (default 0)")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*RECIPES, OUR_QUERIES, OURS], default=[], metavar="RECIPE", help="these alone"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/recipes"), help="directory (default %(default)s)")
+    given = parser.parse_args(arguments)
+    log_to_stderr()
+    settings = RecipeSettings(
+        documents=given.documents,
+        steps=given.steps,
+        seeds=tuple(range(given.seed, given.seed + given.seeds)),
+        seed=given.seed,
+        gold=given.gold,
+    )
+    summary = compare_recipes(
+        _pairs(given.collection, "--collection"),
+        _pairs(given.ours, "--ours"),
+        given.out,
+        settings=settings,
+        only=given.only,
+        lm=given.lm,
+    )
+    print(_table(summary.results))
+    print(f"\nAll figures: {given.out / 'summary.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

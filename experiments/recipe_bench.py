@@ -1,0 +1,345 @@
+"""One collection of ``compare_recipes``: queries of each recipe, rankers trained on them, and people's judgment.
+
+Every recipe gets the same documents, the same encoder, the same number of optimizer steps, and one query a document.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from inpars_plus.corpora import Judgment, Query, open_corpus, sample, split_documents, write_beir
+from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
+from inpars_plus.experiments.judged import Collection, read_collection
+from inpars_plus.experiments.settings import make_settings
+from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
+from inpars_plus.experiments.workbench import Steps, documents_digest
+from inpars_plus.foundation import JSON, ReplyError, bar, digest, say
+from inpars_plus.lms.quiet import quiet_logs
+from inpars_plus.lms.scoring import Scorer
+from inpars_plus.metrics.cheats import cheat_queries
+from inpars_plus.metrics.evaluation import evaluate_systems
+from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, keep_round_trip
+from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder
+from inpars_plus.optimizers.rankers.negatives import Negatives, NegativeSettings, mine_negatives
+from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, PromptExample, Recipe, usable_query
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
+from inpars_plus.optimizers.rankers.training_set import triplets
+from inpars_plus.programs import KeyTerms
+from inpars_plus.retrieval.cache import default_cache_directory
+from inpars_plus.retrieval.protocol import Retriever
+from inpars_plus.retrieval.rankers import (
+    ComponentSpec,
+    RankerSpec,
+    SharedIndexes,
+    hybrid_spec,
+    load_ranker,
+    plain_rankers,
+)
+
+__all__ = ["MEASURE", "OURS", "OUR_QUERIES", "CollectionBench", "RecipeSettings"]
+
+OURS = "InPars+"
+OUR_QUERIES = "InPars+ queries"
+"""The same queries in the training of the others: what the queries alone are worth."""
+MEASURE = "nDCG@10"
+
+_DEPTH = 11  # one more than is looked at: the document with the query's own id is no result
+_TEACHER_DEPTH = 100
+_NEGATIVES = 4
+_EVEN = 0.5
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """What all recipes share.
+
+    Attributes:
+        documents: queries are written for so many, of the train and validation splits.
+        steps: of the optimizer, a training.
+        batch: rows a step.
+        seeds: of training.
+        seed: of documents, queries and tests.
+        gold: judged queries that every recipe gets, of those that settings may be chosen on.
+    """
+
+    documents: int = 500
+    steps: int = 100
+    batch: int = 16
+    seeds: tuple[int, ...] = (0, 1, 2)
+    seed: int = 0
+    gold: int = 0
+
+
+class CollectionBench:
+    """The recipes on one judged collection.
+
+    Args:
+        name: of the collection.
+        directory: in BEIR's layout.
+        ours: queries that ``generate-queries`` wrote for it.
+        settings: of the comparison.
+        steps: of a run directory of this collection alone.
+        lm: writes the queries of the other recipes.
+        scorer: of their likelihood, the same model.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        ours: Path,
+        settings: RecipeSettings,
+        *,
+        steps: Steps,
+        lm: dspy.BaseLM,
+        scorer: Scorer,
+    ) -> None:
+        self.name, self.directory, self.settings = name, directory, settings
+        self._ours, self._steps, self._lm, self._scorer = ours, steps, lm, scorer
+        self.corpus = open_corpus(str(directory))
+        self.documents = list(self.corpus.documents())
+        self.by_id = {document.id: document for document in self.documents}
+        splits = split_documents(self.documents, self.corpus)
+        eligible = [one for one in [*splits.train, *splits.validation] if not one.is_empty]
+        self.drawn = sample(eligible, settings.documents, settings.seed)
+        self._encoded: tuple[Path, SharedIndexes] | None = None
+
+    @cached_property
+    def judged(self) -> Collection:
+        """The queries that figures are reported on: ``test.tsv``, or its one half where there is nothing else."""
+        return read_collection(f"{self.directory}:test", half="all" if self._other_split else "report")
+
+    @cached_property
+    def gold(self) -> list[TrainingQuery]:
+        """The judged queries that recipes get, each with its relevant documents."""
+        if not self.settings.gold:
+            return []
+        split = self._other_split
+        given = read_collection(f"{self.directory}:{split or 'test'}", half="all" if split else "settings")
+        answers: dict[str, list[str]] = {}
+        for one in given.judgments:
+            if one.grade > 0 and one.document_id in self.by_id and one.document_id != one.query_id:
+                answers.setdefault(one.query_id, []).append(one.document_id)
+        asked = sorted((query for query in given.queries if query.id in answers), key=lambda query: query.id)
+        drawn = random.Random(self.settings.seed).sample(asked, min(self.settings.gold, len(asked)))
+        return [TrainingQuery(f"gold {query.id}", query.text, tuple(answers[query.id])) for query in drawn]
+
+    @property
+    def _other_split(self) -> str | None:
+        return next((name for name in ("train", "dev") if (self.directory / "qrels" / f"{name}.tsv").is_file()), None)
+
+    @cached_property
+    def indexes(self) -> SharedIndexes:
+        """The corpus as it is, for all rankers of the given encoder."""
+        return SharedIndexes(self.documents, cache_directory=default_cache_directory())
+
+    @cached_property
+    def chosen(self) -> RankerSpec:
+        """The untrained system that ``choose-ranker`` picks, without judgments."""
+        out = self._steps.directory / "choice"
+        inputs = {"corpus": self.corpus.digest(), "seed": self.settings.seed}
+        choosing = make_settings(
+            ChooseSettings, "choose-ranker", corpus=str(self.directory), seed=self.settings.seed, out=out
+        )
+        self._steps.do("choice", inputs, lambda: choose_ranker(choosing).results["chosen"], files=["choice/ranker"])
+        return load_ranker(out / "ranker")
+
+    def untrained(self) -> dict[str, dict[str, float]]:
+        """What each untrained system has on each judged query."""
+        return self._judge("untrained", {}, lambda: {spec.name: self.indexes.ranker(spec) for spec in plain_rankers()})
+
+    def trained(self, name: str, seed: int) -> dict[str, dict[str, float]]:
+        """What a recipe's ranker has on each judged query: ``alone``, and ``fused`` with BM25 as the chosen one is.
+
+        Args:
+            name: of a recipe, :data:`OURS` or :data:`OUR_QUERIES`.
+            seed: of its training.
+        """
+        say(f"{self.name}: {name}, seed {seed}")
+        queries = self.queries(name)
+        inputs: dict[str, JSON] = {
+            "queries": digest([[one.id, one.text, *one.document_ids] for one in queries]),
+            "seed": seed,
+            "steps": self.settings.steps,
+            "batch": self.settings.batch,
+        }
+        if name == OURS:
+            return self._judge(f"train {name}, seed {seed}", inputs, lambda: self._ours_trained(queries, seed))
+        recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
+        inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self._weight}
+
+        def work() -> dict[str, Retriever]:
+            with tempfile.TemporaryDirectory() as scratch:
+                encoder, kept = Path(scratch) / "encoder", queries
+                if recipe.round_trip:
+                    first = Path(scratch) / "first"
+                    self._train(recipe, queries, first, seed)
+                    kept = list(keep_round_trip(queries, self._retriever(first), k=1, name=recipe.name).queries)
+                self._train(recipe, kept, encoder, seed)
+                return {"alone": self._retriever(encoder), "fused": self._retriever(encoder, self._weight)}
+
+        return self._judge(f"train {name}, seed {seed}", inputs, work)
+
+    def _judge(self, step: str, inputs: Mapping[str, JSON], rankers: Any) -> dict[str, dict[str, float]]:
+        """nDCG@10 of rankers on each judged query that has an answer."""
+
+        def work() -> dict[str, dict[str, float]]:
+            ids, texts = [one.id for one in self.judged.queries], [one.text for one in self.judged.queries]
+            found = {
+                name: dict(zip(ids, ranker.search(texts, _DEPTH), strict=True)) for name, ranker in rankers().items()
+            }
+            evaluation = evaluate_systems(self.judged.judgments, found, measures=(MEASURE,))
+            return {
+                name: dict(zip(evaluation.queries, values[MEASURE], strict=True))
+                for name, values in evaluation.values.items()
+            }
+
+        result: dict[str, dict[str, float]] = self._steps.do(
+            step, {**inputs, "corpus": self.corpus.digest(), "judged": self.judged.digest}, work
+        )
+        return result
+
+    @property
+    def _weight(self) -> float:
+        weight = self.chosen.dense_weight
+        return weight if weight is not None and 0 < weight < 1 else _EVEN
+
+    def _retriever(self, encoder: Path, weight: float = 1.0) -> Retriever:
+        """The corpus encoded with a trained encoder; searched once, so nothing is kept on disk."""
+        dense = ComponentSpec(kind="dense", encoder=str(encoder), weight=weight)
+        parts = [dense] if weight == 1 else [ComponentSpec(kind="bm25", weight=1 - weight), dense]
+        if self._encoded is None or self._encoded[0] != encoder:
+            self._encoded = encoder, SharedIndexes(self.documents)
+        return self._encoded[1].ranker(RankerSpec(name="trained", components=tuple(parts)))
+
+    def queries(self, name: str) -> list[TrainingQuery]:
+        """What a recipe trains on, filters applied; gold queries are among them."""
+        if name in (OURS, OUR_QUERIES):
+            ids = {document.id for document in self.drawn}
+            read = read_training_queries(self._ours, self.documents)
+            return [*(one for one in read if set(one.document_ids) <= ids), *self.gold]
+        recipe = RECIPES[name]
+        inputs: dict[str, JSON] = {
+            "documents": documents_digest(self.drawn),
+            "lm": str(self._lm.model),
+            "prompts": digest(self._prompts(recipe)[:3]),
+            "temperature": recipe.temperature,
+            "kept": recipe.kept,
+            "seed": self.settings.seed,
+        }
+        found = self._steps.do(f"queries of {name}", inputs, lambda: self._write(recipe))
+        return [*(TrainingQuery(one["id"], one["text"], (one["document_id"],)) for one in found["queries"]), *self.gold]
+
+    def _write(self, recipe: Recipe) -> dict[str, Any]:
+        texts = self._templates() if recipe.prompt is None else self._asked(recipe)
+        kept = [(document, usable_query(text)) for document, text in zip(self.drawn, texts, strict=True)]
+        queries = [
+            TrainingQuery(f"{recipe.name} {document.id}", text, (document.id,)) for document, text in kept if text
+        ]
+        filtered = Filtered(tuple(queries))
+        if recipe.kept < 1 and recipe.prompt is not None:
+            prompts = dict(zip((one.id for one in self.drawn), self._prompts(recipe), strict=True))
+            filtered = keep_likeliest(
+                queries,
+                [prompts[one.document_ids[0]] for one in queries],
+                self._scorer,
+                keep=max(1, round(recipe.kept * len(queries))),
+            )
+        return {
+            "queries": [
+                {"id": one.id, "text": one.text, "document_id": one.document_ids[0]} for one in filtered.queries
+            ],
+            "usable": len(queries),
+            "filter": filtered.record,
+        }
+
+    def _templates(self) -> list[str]:
+        key_terms = KeyTerms.fit(self.documents)
+        return cheat_queries(
+            "templates", self.drawn, [key_terms.of(one, 3) for one in self.drawn], [None] * len(self.drawn)
+        )
+
+    def _prompts(self, recipe: Recipe) -> list[str]:
+        if recipe.prompt is None:
+            return []
+        gold = [PromptExample(self.by_id[one.document_ids[0]].full_text, one.text, one.text) for one in self.gold]
+        shown = gold[: recipe.examples] if gold else [] if recipe.needs_gold else list(EXAMPLES[: recipe.examples])
+        return [recipe.prompt(document.full_text, shown) for document in self.drawn]
+
+    def _asked(self, recipe: Recipe) -> list[str]:
+        def ask(prompt: str) -> str:
+            draw = {"temperature": recipe.temperature, "rollout_id": self.settings.seed} if recipe.temperature else {}
+            try:
+                (reply,) = self._lm(prompt, stop=["\n"], **draw)
+            except ReplyError:
+                return ""
+            finally:
+                progress.update()
+            return reply if isinstance(reply, str) else str(reply["text"])
+
+        prompts = self._prompts(recipe)
+        with bar(f"{recipe.name} writes", len(prompts)) as progress, quiet_logs(), ThreadPoolExecutor(16) as pool:
+            return list(pool.map(ask, prompts))
+
+    def _train(self, recipe: Recipe, queries: Sequence[TrainingQuery], out: Path, seed: int) -> None:
+        rows: list[dict[str, Any]] = list(triplets(queries, self._negatives(recipe, queries, seed), self.by_id))
+        if recipe.loss == "margin-mse":
+            rows = self._labelled(queries, rows)
+        random.Random(seed).shuffle(rows)
+        how = FineTuning(steps=self.settings.steps, batch=self.settings.batch, max_tokens=128)
+        tune_bi_encoder(None, rows, out, loss=recipe.loss, settings=how, seed=seed)
+
+    def _negatives(self, recipe: Recipe, queries: Sequence[TrainingQuery], seed: int) -> list[Negatives]:
+        if recipe.negatives != "random":
+            teacher = hybrid_spec(0.0) if recipe.negatives == "bm25" else self.chosen
+            retrievers = {recipe.negatives: self.indexes.ranker(teacher)}
+            return mine_negatives(queries, retrievers, NegativeSettings(number=_NEGATIVES), seed=seed)
+        ids = list(self.by_id)
+        found = []
+        for query in queries:
+            drawn = random.Random(f"{seed} {query.id}").sample(ids, min(len(ids), _NEGATIVES + len(query.document_ids)))
+            others = tuple(one for one in drawn if one not in query.document_ids)[:_NEGATIVES]
+            found.append(Negatives(query.id, others, ("random",) * len(others), (0.0,) * len(others)))
+        return found
+
+    def _labelled(self, queries: Sequence[TrainingQuery], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Rows with the hybrid's margins; a document that is not in its first 100 has a score of 0."""
+        teacher = self.indexes.ranker(self.chosen)
+        rankings = teacher.search([one.text for one in queries], _TEACHER_DEPTH)
+        scores = {
+            (query.text, self.by_id[document].full_text): score
+            for query, ranking in zip(queries, rankings, strict=True)
+            for document, score in zip(ranking.ids, ranking.scores, strict=True)
+        }
+
+        def worth(row: Mapping[str, Any], column: str) -> float:
+            return scores.get((row["anchor"], row[column]), 0.0)
+
+        return [{**row, "label": worth(row, "positive") - worth(row, "negative")} for row in rows]
+
+    def _ours_trained(self, queries: Sequence[TrainingQuery], seed: int) -> dict[str, Retriever]:
+        folder = self._steps.directory / "ours"
+        write_beir(
+            folder / "queries",
+            queries=[Query(id=one.id, text=one.text) for one in queries],
+            judgments=[Judgment(query_id=one.id, document_id=name) for one in queries for name in one.document_ids],
+        )
+        training = make_settings(
+            TrainSettings,
+            "train-ranker",
+            corpus=str(self.directory),
+            queries=folder / "queries",
+            seed=seed,
+            out=folder / f"ranker-{seed}",
+        )
+        train_ranker(training)
+        return {"fused": self.indexes.ranker(load_ranker(training.out))}

@@ -1,0 +1,107 @@
+"""Recipes on a small judged collection, with a scripted generator and the real encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir
+from inpars_plus.experiments.compare_recipes import compare_recipes, main
+from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
+from inpars_plus.experiments.workbench import Steps
+from inpars_plus.foundation import Run
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.lms import scripted_lm
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+QUICK = RecipeSettings(documents=40, steps=2, batch=4, seeds=(0,), gold=3)
+
+
+@pytest.fixture
+def collection(titled: list[Document], titled_corpus: Path) -> Path:
+    for split, chosen in (("train", titled[:20]), ("test", titled[20:60])):
+        queries = [Query(id=f"p-{one.id}", text=f"{one.id.replace('-', ' that ')} at night") for one in titled[:60]]
+        judgments = [Judgment(query_id=f"p-{one.id}", document_id=one.id) for one in chosen]
+        asked = {judgment.query_id for judgment in judgments}
+        write_beir(
+            titled_corpus,
+            queries=queries if split == "test" else [one for one in queries if one.id in asked],
+            judgments=judgments,
+            split=split,
+        )
+    return titled_corpus
+
+
+@pytest.fixture
+def ours(titled: list[Document], tmp_path: Path) -> Path:
+    queries = [Query(id=f"q-{one.id}", text=f"how to mend a {one.id.replace('-', ' that ')}") for one in titled]
+    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in titled]
+    write_beir(tmp_path / "ours", queries=queries, judgments=judgments)
+    return tmp_path / "ours"
+
+
+def write_query(prompt: str) -> str:
+    machine, trouble = prompt.rsplit("Document: ", 1)[1].split()[2:4]
+    return f" what about the {machine} that {trouble}"
+
+
+def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
+    collection: Path, ours: Path, tmp_path: Path, small: Any
+) -> None:
+    lm = scripted_lm(write_query)
+    names = ["Promptagator", "GPL", OURS]
+    parts: dict[str, Any] = {"settings": QUICK, "make_lm": lm, "scorer": small.FlatScorer()}
+    summary = compare_recipes({"mend": collection}, {"mend": ours}, tmp_path / "out", only=names, **parts)
+
+    told = summary.results["collections"]["mend"]
+    assert (told["judged"], told["gold"]) == (40, 3)
+    trained = {name for name, one in told["systems"].items() if one["seeds"]}
+    assert trained == {OURS} | {f"{name}, {kind}" for name in names[:2] for kind in ("alone", "fused")}
+    assert all(0 <= one["ndcg@10"] <= 1 for one in told["systems"].values())
+    assert set(told["queries"].values()) == {40 + 3}
+    assert set(summary.results["mean"]["ours_less"]) == {*told["systems"]} - {OURS}
+
+    prompts = list(lm.engine.prompts)
+    assert not any("that" in one.rsplit("Document:", 1)[1].split("\n")[0] for one in prompts)
+    assert any("at night\n" in one for one in prompts)  # a gold query, shown as an example
+    again = compare_recipes({"mend": collection}, {"mend": ours}, tmp_path / "out", only=names, **parts)
+    assert lm.engine.prompts == prompts
+    assert again.results == summary.results
+
+
+def test_queries_are_filtered_and_never_of_test_documents(
+    collection: Path, ours: Path, tmp_path: Path, small: Any
+) -> None:
+    with Run(tmp_path / "out") as run:
+        bench = CollectionBench(
+            "mend",
+            collection,
+            ours,
+            RecipeSettings(documents=1_000),
+            steps=Steps(run),
+            lm=scripted_lm(write_query),
+            scorer=small.FlatScorer(),
+        )
+        found = {name: bench.queries(name) for name in ("templates", "InPars", "GPL", OUR_QUERIES)}
+    count = len(found["GPL"])
+    assert 60 < count < 120
+    assert {name: len(queries) for name, queries in found.items()} == {
+        "templates": count,
+        "InPars": round(count / 2),  # the likelier half
+        "GPL": count,
+        OUR_QUERIES: count,
+    }
+    assert all(split_of(one.document_ids[0]) != "test" for queries in found.values() for one in queries)
+
+
+def test_a_collection_without_queries_of_ours_is_refused(collection: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no queries of ours for 'mend'"):
+        compare_recipes({"mend": collection}, {}, tmp_path / "out")
+
+
+def test_a_flag_without_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--ours: 'runs' is not of the form NAME=DIR"):
+        main(["--collection", f"a={tmp_path}", "--ours", "runs"])

@@ -1,0 +1,51 @@
+"""The prompts of published recipes, and what counts as a query in a reply."""
+
+from __future__ import annotations
+
+import pytest
+
+from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, usable_query
+
+
+def prompt(name: str, shown: int) -> str:
+    asked = RECIPES[name].prompt
+    assert asked is not None
+    return asked("Bees dance\nto tell where food is.", EXAMPLES[:shown])
+
+
+def test_inpars_numbers_its_examples_and_ends_where_the_query_begins() -> None:
+    text = prompt("InPars", 3)
+    assert [f"Example {number}:\nDocument: " in text for number in (1, 2, 3, 4, 5)] == [True] * 4 + [False]
+    assert text.endswith("\n\nExample 4:\nDocument: Bees dance to tell where food is.\nRelevant Query:")
+    assert f"Relevant Query: {EXAMPLES[1].query}\n\nExample 3:" in text
+
+
+def test_bad_questions_show_the_typed_query_as_the_bad_one() -> None:
+    text = prompt("InPars, bad questions", 2)
+    assert f"Good Question: {EXAMPLES[0].question}\nBad Question: {EXAMPLES[0].query}\n\nExample 2:" in text
+    assert text.endswith("Good Question:")
+
+
+def test_promptagator_without_examples_says_what_to_do() -> None:
+    assert prompt("Promptagator", 0).startswith("Read the document, and write a search query that it answers.\n\nDoc")
+    assert prompt("Promptagator", 1).startswith(f"Document: {EXAMPLES[0].document}\nQuery: {EXAMPLES[0].query}\n\n")
+
+
+def test_long_documents_are_cut() -> None:
+    asked = RECIPES["InPars"].prompt
+    assert asked is not None
+    assert len(asked("word " * 5_000, ()).split()) < 200
+
+
+@pytest.mark.parametrize(
+    ("reply", "query"),
+    [
+        ("  how do\tbees talk ", "how do bees talk"),
+        ("bees", None),
+        ("a b c", None),
+        ("", None),
+        ("why " * 80, None),
+    ],
+)
+def test_too_short_and_too_long_replies_are_no_queries(reply: str, query: str | None) -> None:
+    assert usable_query(reply) == query
