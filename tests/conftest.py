@@ -64,6 +64,17 @@ def tree() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: with the matrices of a tiny model, threads only wait for each other."""
+    import torch
+
+    given = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(given)
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Any:
     """``tokenizer()`` and ``model()`` of a model small enough to train in a test: random weights, a byte a token."""

@@ -11,7 +11,7 @@ from inpars_plus.experiments.ablate_tuning import SEEDS, VARIANTS, ablate_tuning
 from inpars_plus.foundation import read_json, read_lines
 from inpars_plus.metrics.cheats import FINDING_CHEATS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 def shared(corpus: Path, compiled: Path, tiny_directory: Path) -> dict[str, Any]:

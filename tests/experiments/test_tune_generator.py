@@ -29,6 +29,8 @@ from inpars_plus.lms.embedded import local_model, release_pipelines
 from inpars_plus.optimizers.generators.pairs import read_pairs
 from inpars_plus.programs import ProgramFileWarning, load_program
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MEASURES = {"score", "accepted", "hit@10", "copy4", "top_opening", "documents"}
 
 SCRIPT = """
@@ -57,10 +59,21 @@ def tune(corpus: Path, compiled: Path, tiny_directory: Path, small: Any) -> Any:
     return run
 
 
+@pytest.fixture(scope="module")
+def tuned(compiled: Path, tiny_directory: Path, small: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Settings, summary and number of calls of a finished run, a round of SFT and one of CPO; nobody changes it."""
+    folder = tmp_path_factory.mktemp("tuned")
+    world = small.World(replies=small.write_candidate)
+    corpus = small.write_corpus(folder / "corpus.jsonl", 120)
+    settings = small.tune_settings(corpus, compiled, folder / "run", tiny_directory, loss="sft-cpo")
+    return settings, tune_generator(settings, **world.parts), world.calls
+
+
 @pytest.mark.slow
-def test_a_tuned_generator_is_written_with_all_that_it_came_from(tune: Any, compiled: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    settings, summary, calls = tune(out)
+def test_a_tuned_generator_is_written_with_all_that_it_came_from(tuned: Any, compiled: Path) -> None:
+    settings, summary, calls = tuned
+    out = settings.out
+    assert [one["loss"] for one in summary.results["manual"]["rounds"]] == ["sft", "cpo"]
     assert json.loads((out / "summary.json").read_text())["results"] == summary.results
     assert calls == summary.lm.calls
 
@@ -88,9 +101,8 @@ def test_a_tuned_generator_is_written_with_all_that_it_came_from(tune: Any, comp
 
 
 @pytest.mark.slow
-def test_train_validation_and_test_documents_are_apart_and_rounds_see_others(tune: Any, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    tune(out)
+def test_train_validation_and_test_documents_are_apart_and_rounds_see_others(tuned: Any) -> None:
+    out = tuned[0].out
     rounds = [{pair.document_id for pair in read_pairs(out / "rounds" / str(n) / "pairs.jsonl")} for n in (1, 2)]
     test = {json.loads(line)["document_id"] for line in (out / "scores" / "after.jsonl").read_text().splitlines()}
     assert rounds[0].isdisjoint(rounds[1])
@@ -98,13 +110,15 @@ def test_train_validation_and_test_documents_are_apart_and_rounds_see_others(tun
 
 
 @pytest.mark.slow
-def test_a_finished_tuning_runs_again_without_a_call_and_tells_the_same(tune: Any, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    tune(out)
+def test_a_finished_tuning_runs_again_without_a_call_and_tells_the_same(tuned: Any, small: Any) -> None:
+    settings, summary, _ = tuned
     kinds = (".json", ".jsonl", ".html", ".gguf", ".safetensors")
-    before = {path: digest_file(path) for path in out.rglob("*.*") if path.suffix in kinds}
-    _, _, calls = tune(out)
-    assert calls == 0
+    before = {path: digest_file(path) for path in settings.out.rglob("*.*") if path.suffix in kinds}
+    world = small.World(replies=small.write_candidate)
+    again = tune_generator(settings, **world.parts)
+    assert again is not None
+    assert again.results == summary.results
+    assert world.calls == 0
     assert {path: digest_file(path) for path in before} == before
 
 
@@ -118,7 +132,7 @@ def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
     command = [sys.executable, "-c", SCRIPT, here, str(corpus), str(compiled), str(killed), str(tiny_directory)]
     deaths = 0
     for sign in ("replies.sqlite", "rounds/1/training/checkpoint.safetensors", "rounds/2/adapter"):
-        process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
         while not (killed / sign).exists() and process.poll() is None:
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
