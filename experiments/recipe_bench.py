@@ -146,7 +146,7 @@ class CollectionBench:
     def chosen(self) -> RankerSpec:
         """The untrained system that ``choose-ranker`` picks, without judgments."""
         out = self._steps.directory / "choice"
-        inputs = {"corpus": self.corpus.digest(), "seed": self.settings.seed}
+        inputs: dict[str, JSON] = {"corpus": self.corpus.digest(), "seed": self.settings.seed}
         choosing = make_settings(
             ChooseSettings, "choose-ranker", corpus=str(self.directory), seed=self.settings.seed, out=out
         )
@@ -301,7 +301,7 @@ class CollectionBench:
     def _negatives(self, recipe: Recipe, queries: Sequence[TrainingQuery], seed: int) -> list[Negatives]:
         if recipe.negatives != "random":
             teacher = hybrid_spec(0.0) if recipe.negatives == "bm25" else self.chosen
-            retrievers = {recipe.negatives: self.indexes.ranker(teacher)}
+            retrievers: dict[str, Retriever] = {recipe.negatives: self.indexes.ranker(teacher)}
             return mine_negatives(queries, retrievers, NegativeSettings(number=_NEGATIVES), seed=seed)
         ids = list(self.by_id)
         found = []

@@ -22,7 +22,7 @@ from inpars_plus.foundation.errors import RunError
 
 __all__ = ["BENCHMARKS", "main"]
 
-BENCHMARKS = ("engine", "retrieval", "overhead", "imports", "tuning")
+BENCHMARKS = ("engine", "retrieval", "overhead", "imports", "tuning", "encoding", "search")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

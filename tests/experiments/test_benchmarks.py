@@ -72,11 +72,27 @@ def test_all_forms_of_a_training_step_have_the_same_loss() -> None:
     assert all(row.value > 0 for row in result.rows[:-1])
 
 
+@pytest.mark.model
+@pytest.mark.slow
+def test_plain_encoding_gives_the_same_vectors() -> None:
+    result = importlib.import_module("inpars_plus.experiments.benchmarks.encoding").measure(quick=True)
+    _check(result, 1)
+    assert result.figures["least_cosine"] > 0.99
+
+
+@pytest.mark.slow
+def test_an_index_on_disk_finds_what_an_exact_search_finds() -> None:
+    result = importlib.import_module("inpars_plus.experiments.benchmarks.search").measure(quick=True)
+    _check(result, 4)
+    assert result.figures["on_disk"]["found"] > 0.9
+    assert set(result.figures["on_disk"]["milliseconds_a_query"]) == {"bm25", "dense", "hybrid"}
+
+
 def test_all_results_come_into_one_summary_without_a_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--only", "imports", "retrieval", "--out", str(tmp_path)]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary["results"]) == {"date", "machine", "imports", "retrieval"}
-    assert set(BENCHMARKS) == {"engine", "retrieval", "overhead", "imports", "tuning"}
+    assert set(BENCHMARKS) == {"engine", "retrieval", "overhead", "imports", "tuning", "encoding", "search"}
     assert "import inpars_plus.programs" in capsys.readouterr().out
 
 
