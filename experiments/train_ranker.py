@@ -10,10 +10,10 @@ from typing import Any
 
 from inpars_plus.corpora import split_documents
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
-from inpars_plus.experiments.tables import number, text_table
+from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps, corpus_of, documents_digest
 from inpars_plus.foundation import JSON, InputError, Run, Summary, bar, digest, say, write_summary
-from inpars_plus.optimizers.rankers.fusion_weights import learn_weights
+from inpars_plus.optimizers.rankers.fusion_weights import feedback_difference, learn_weights
 from inpars_plus.optimizers.rankers.query_side import QuerySideSettings, QueryTarget, tune_query_encoder
 from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
@@ -65,6 +65,12 @@ class TrainSettings(JobSettings, CorpusSettings):
     name: str = option("what tables call the ranker", metavar="NAME")
     held_out: int = option("lines taken out of documents, at most; 0 for none", metavar="N", ge=0)
     passages: float = option("share of sentences in the dense part of the sum", metavar="SHARE", ge=0, lt=1)
+    feedback: float = option(
+        "share of the first document's vector that moves the query, unless held-out lines say it is worse; 0 for none",
+        metavar="SHARE",
+        ge=0,
+        le=1,
+    )
     steps: int = option("of tuning the query encoder; 0 leaves it as it is", metavar="N", ge=0)
     learning_rate: float = option("of the query encoder", metavar="RATE", gt=0)
     share: float = option("of the tuned weights in the mean with the given ones", metavar="SHARE", gt=0, le=1)
@@ -118,7 +124,8 @@ class _Job:
             "base": load_encoder(settings.base).digest,
             "seed": settings.seed,
         }
-        weights = self.steps.do("weights", {**inputs, "passages": settings.passages}, self._weights)
+        how_found: dict[str, JSON] = {"passages": settings.passages, "feedback": settings.feedback}
+        weights = self.steps.do("weights", {**inputs, **how_found}, self._weights)
         tuned: dict[str, Any] | None = None
         if settings.steps:
             how: dict[str, JSON] = {
@@ -127,7 +134,7 @@ class _Job:
                 "share": settings.share,
             }
             tuned = self.steps.do("query encoder", {**inputs, **how}, self._tune, files=[_ENCODER])
-        spec = self._spec(weights["weights"], tuned is not None)
+        spec = self._spec(weights["weights"], weights["feedback"]["share"], tuned is not None)
         save_ranker(spec, settings.out)
         summary = Summary(
             settings=settings.model_dump(mode="json"),
@@ -174,8 +181,20 @@ class _Job:
         indexes = SharedIndexes(documents, cache_directory=self.cache)
         share = self.settings.passages
         mixtures = [(1.0, 0.0, 0.0), (0.0, 1 - share, share)] if share else None
-        found = learn_weights([indexes.component(one) for one in self._parts()], queries, mixtures=mixtures)
-        return {"weights": list(found.weights), "ndcg@10": found.ndcg, "alone": list(found.alone)}
+        components = [indexes.component(one) for one in self._parts()]
+        found = learn_weights(components, queries, mixtures=mixtures)
+        feedback: dict[str, Any] = {"share": 0.0}
+        if self.settings.feedback:
+            difference = feedback_difference(
+                components, found.weights, queries, share=self.settings.feedback, seed=self.settings.seed
+            )
+            feedback = {"share": self.settings.feedback if difference.high >= 0 else 0.0, **difference.as_dict()}
+        return {
+            "weights": list(found.weights),
+            "ndcg@10": found.ndcg,
+            "alone": list(found.alone),
+            "feedback": feedback,
+        }
 
     def _tune(self) -> dict[str, Any]:
         settings, encoder = self.settings, load_encoder(self.settings.base)
@@ -203,7 +222,7 @@ class _Job:
             )
         return {"queries": result.queries, "first_loss": result.losses[0], "last_loss": result.losses[-1]}
 
-    def _spec(self, weights: Sequence[float], tuned: bool) -> RankerSpec:
+    def _spec(self, weights: Sequence[float], feedback: float, tuned: bool) -> RankerSpec:
         settings = self.settings
         parts = self._parts(str(settings.out / _ENCODER) if tuned else None)
         return RankerSpec(
@@ -211,6 +230,7 @@ class _Job:
             components=tuple(
                 part.model_copy(update={"weight": weight}) for part, weight in zip(parts, weights, strict=True)
             ),
+            feedback=feedback,
             how={
                 "corpus": self.corpus.digest(),
                 "documents": documents_digest(self.eligible),
@@ -231,6 +251,10 @@ def tell(settings: TrainSettings, summary: Summary) -> str:
     said = (
         "" if tuned is None else f"loss:    {tuned['first_loss']:.3f} before, {tuned['last_loss']:.3f} after tuning\n"
     )
+    feedback = weights["feedback"]
+    if "score" in feedback:
+        kept = "kept" if feedback["share"] else "left out, because it is worse"
+        said = f"feedback of the first document: {interval(feedback)}, {kept}\n{said}"
     return (
         f"\n{results['queries']['held_out']:,} held-out and {results['queries']['generated']:,} generated queries\n\n"
         f"{text_table(['', 'weight', 'nDCG@10 alone'], rows, numbers={1, 2})}\n\n"

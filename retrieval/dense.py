@@ -27,6 +27,8 @@ _SPARE = 16
 class _Search(NamedTuple):
     queries: tuple[str, ...]
     width: int
+    near: tuple[int, ...] = ()
+    share: float = 0.0
 
 
 class DenseRetriever(IndexedRetriever):
@@ -81,13 +83,40 @@ class DenseRetriever(IndexedRetriever):
         # One thread for all searches: torch and FAISS would start a pool of threads for each thread that calls them.
         self._batcher: Batcher[_Search, Hits] = Batcher(self._answer, max_size=256, max_wait_seconds=0.001)
 
+    def search_near(self, queries: Sequence[str], near: Sequence[int], share: float, width: int) -> Hits:
+        """Search with each query moved towards a document (Rocchio 1971, over vectors as in Li et al. 2021).
+
+        Args:
+            queries: none is blank.
+            near: for each the position of a document, such as the first that another search found; -1 for none, and
+                an empty document moves nothing.
+            share: of the document's vector, added to the query's; the sum is scaled to length 1.
+            width: how many documents to find at most.
+        """
+        return self._batcher(_Search(tuple(queries), min(width, len(self)), tuple(near), share))
+
     def _search(self, queries: Sequence[str], width: int) -> Hits:
         return self._batcher(_Search(tuple(queries), width))
 
+    def _moved(self, search: _Search, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The vectors of a search's queries, each moved towards its document."""
+        if self._index is None or not search.near:
+            return vectors
+        moved = vectors.copy()
+        rows = np.searchsorted(self._rows, search.near)
+        for at, (row, position) in enumerate(zip(rows.tolist(), search.near, strict=True)):
+            if row < len(self._rows) and self._rows[row] == position:
+                moved[at] += search.share * self._index.reconstruct(row)
+        return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True), dtype=np.float32)
+
     def _answer(self, searches: Sequence[_Search]) -> list[Hits]:
-        queries = [query for search in searches for query in search.queries]
+        vectors = self._query_vectors.of([query for search in searches for query in search.queries])
+        parts, start = [], 0
+        for search in searches:
+            parts.append(self._moved(search, vectors[start : start + len(search.queries)]))
+            start += len(search.queries)
         widest = max(search.width for search in searches)
-        positions, scores = self._nearest(self._query_vectors.of(queries), widest)
+        positions, scores = self._nearest(np.concatenate(parts), widest)
         answers, start = [], 0
         for search in searches:
             rows = slice(start, start + len(search.queries))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +27,14 @@ class Component:
         name: what it is called in files and tables.
         retriever: it; all components have the same documents in one order.
         floor: the score that documents have which it does not find, where it defines one, as BM25 does with 0.
+        feedback: whether its queries can be moved towards the first document found; the retriever is a
+            :class:`~inpars_plus.retrieval.dense.DenseRetriever` then.
     """
 
     name: str
-    retriever: IndexedRetriever
+    retriever: Any
     floor: float | None = None
+    feedback: bool = False
 
 
 class FusedRetriever(IndexedRetriever):
@@ -40,15 +44,19 @@ class FusedRetriever(IndexedRetriever):
     did not find gets 0 from it. When fewer than 100 are found and the component has a floor, that is the lowest. Where
     all scores of a top 100 are equal, they are scaled to 1.
 
+    With ``feedback``, the first document of that sum moves the queries of those components that take it, and the sum is
+    made again. That finds what is like the first document, and so helps questions with several answers.
+
     Args:
         components: at least one.
         weights: one a component, not negative, not all 0; divided by their sum.
+        feedback: share of the first document's vector that is added to a query's; 0 for none.
 
     Raises:
         ConfigurationError: the components differ in their documents, or the weights are not what they should be.
     """
 
-    def __init__(self, components: Sequence[Component], weights: Sequence[float]) -> None:
+    def __init__(self, components: Sequence[Component], weights: Sequence[float], *, feedback: float = 0.0) -> None:
         if not components or any(one.retriever.ids != components[0].retriever.ids for one in components[1:]):
             raise ConfigurationError("a hybrid retriever needs retrievers over the same documents in one order")
         if len(weights) != len(components) or min(weights) < 0 or not sum(weights) > 0:
@@ -59,12 +67,23 @@ class FusedRetriever(IndexedRetriever):
         super().__init__(components[0].retriever.ids)
         self.components = tuple(components)
         self.weights = tuple(weight / sum(weights) for weight in weights)
+        self.feedback = feedback
 
     def _search(self, queries: Sequence[str], width: int) -> Hits:
+        found: list[Hits] = [one.retriever.search_positions(queries, DEPTH) for one in self.components]
+        if not self.feedback:
+            return self._sum(found, width)
+        first = self._sum(found, 1).positions[:, 0].tolist()
+        again = [
+            one.retriever.search_near(queries, first, self.feedback, DEPTH) if one.feedback else hits
+            for one, hits in zip(self.components, found, strict=True)
+        ]
+        return self._sum(again, width)
+
+    def _sum(self, found: Sequence[Hits], width: int) -> Hits:
         parts = [
             with_values(hits, weight * scaled(hits, floor=component.floor))
-            for component, weight in zip(self.components, self.weights, strict=True)
-            for hits in [component.retriever.search_positions(queries, DEPTH)]
+            for component, weight, hits in zip(self.components, self.weights, found, strict=True)
         ]
         return merged(parts, width)
 

@@ -71,6 +71,8 @@ class RankerSpec(BaseModel):
     Attributes:
         name: what tables call it.
         components: at least one, not all of weight 0.
+        feedback: share of the first document's vector that moves the query of ``dense``; see
+            :class:`~inpars_plus.retrieval.fusion.FusedRetriever`.
         how: how it was trained, JSON values; empty for one that was not.
     """
 
@@ -78,6 +80,7 @@ class RankerSpec(BaseModel):
 
     name: str = Field(min_length=1)
     components: tuple[ComponentSpec, ...] = Field(min_length=1)
+    feedback: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     how: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -91,7 +94,7 @@ class RankerSpec(BaseModel):
         """Of the dense scores, where it is BM25, dense retrieval, or a hybrid of the two, untuned; else ``None``."""
         kinds = [one.kind for one in self.components]
         plain = all(one.encoder == EMBEDDED and one.query_encoder is None for one in self.components)
-        if not plain or len(set(kinds)) < len(kinds) or not set(kinds) <= {"bm25", "dense"}:
+        if self.feedback or not plain or len(set(kinds)) < len(kinds) or not set(kinds) <= {"bm25", "dense"}:
             return None
         weights = {one.kind: one.weight for one in self.components}
         return weights.get("dense", 0.0) / sum(weights.values())
@@ -230,7 +233,11 @@ class SharedIndexes:
         Raises:
             MissingPartError: an encoder is not on this machine.
         """
-        return FusedRetriever([self.component(one) for one in spec.components], [one.weight for one in spec.components])
+        return FusedRetriever(
+            [self.component(one) for one in spec.components],
+            [one.weight for one in spec.components],
+            feedback=spec.feedback,
+        )
 
     def component(self, spec: ComponentSpec) -> Component:
         """One retriever over the documents."""
@@ -262,7 +269,7 @@ def _component(spec: ComponentSpec, documents: Sequence[Document], cache_directo
             query_encoder=query_encoder,
             cache_directory=cache_directory,
         )
-        return Component(spec.kind, dense)
+        return Component(spec.kind, dense, feedback=True)
     passages = PassageRetriever(
         ids,
         [passages_of(one) for one in documents],

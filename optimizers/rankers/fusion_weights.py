@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.errors import InputError
+from inpars_plus.metrics.significance import Difference, paired_bootstrap
+from inpars_plus.optimizers.rankers.choosing import score_system
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
-from inpars_plus.retrieval.fusion import DEPTH, Component, scaled
+from inpars_plus.retrieval.fusion import DEPTH, Component, FusedRetriever, scaled
 
-__all__ = ["FusionWeights", "learn_weights"]
+__all__ = ["FusionWeights", "feedback_difference", "learn_weights"]
 
 _STEPS = (0.4, 0.2, 0.1, 0.05)
 _CUT = 10
@@ -81,6 +83,34 @@ def learn_weights(
     equal = tuple([1.0 / len(mixed)] * len(mixed))
     best = max((_ascend(candidates, start) for start in [equal, *corners]), key=lambda one: (one[1], -_spread(one[0])))
     return FusionWeights(tuple((np.asarray(best[0]) @ mixed).round(6).tolist()), best[1], alone)
+
+
+def feedback_difference(
+    components: Sequence[Component],
+    weights: Sequence[float],
+    queries: Sequence[TrainingQuery],
+    *,
+    share: float,
+    seed: int,
+) -> Difference:
+    """What feedback of the first document changes in nDCG@10, paired by query.
+
+    Training queries have one answer, so they understate what feedback is worth for questions with several; a caller
+    that leaves it out only where this is below 0 takes that into account.
+
+    Args:
+        components: as for :class:`~inpars_plus.retrieval.fusion.FusedRetriever`.
+        weights: of the components.
+        queries: with the documents that answer them.
+        share: of the first document's vector.
+        seed: of the bootstrap.
+    """
+    texts = [query.text for query in queries]
+    without, with_it = (
+        score_system("", FusedRetriever(components, weights, feedback=one).search(texts, _CUT), queries).values
+        for one in (0.0, share)
+    )
+    return paired_bootstrap(without, with_it, seed=seed)
 
 
 def _ascend(candidates: _Candidates, start: tuple[float, ...]) -> tuple[tuple[float, ...], float]:

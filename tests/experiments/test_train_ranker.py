@@ -12,6 +12,7 @@ from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
 from inpars_plus.foundation.errors import InParsError
+from inpars_plus.metrics.significance import Difference
 from inpars_plus.retrieval.rankers import load_ranker
 from inpars_plus.retrieval.stack import build_stack, load_stack
 
@@ -79,6 +80,17 @@ def test_without_steps_the_encoder_stays_as_it_is(titled_corpus: Path) -> None:
     assert [one.kind for one in spec.components] == ["bm25", "dense"]
     assert all(one.query_encoder is None for one in spec.components)
     assert spec.trained  # its weights are learned, so it must not be tried on what they were learned from
+
+
+@pytest.mark.parametrize(("low", "high", "share", "word"), [(-0.2, -0.1, 0.0, "left out"), (-0.1, 0.1, 0.2, "kept")])
+def test_feedback_is_kept_unless_training_queries_say_that_it_is_worse(
+    titled_corpus: Path, monkeypatch: pytest.MonkeyPatch, low: float, high: float, share: float, word: str
+) -> None:
+    found = Difference((low + high) / 2, low, high)
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.feedback_difference", lambda *_, **__: found)
+    given = settings(titled_corpus, steps=0)
+    assert word in tell(given, train_ranker(given))
+    assert load_ranker(given.out).feedback == share
 
 
 def test_too_few_queries_are_told_with_the_way_out(titled_corpus: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from inpars_plus.corpora import Judgment
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.metrics.measures import evaluate_rankings
-from inpars_plus.optimizers.rankers.fusion_weights import learn_weights
+from inpars_plus.optimizers.rankers.fusion_weights import feedback_difference, learn_weights
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.fusion import Component, FusedRetriever
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
@@ -81,3 +81,22 @@ def test_mixtures_keep_their_proportion() -> None:
     found = learn_weights(components(0.5, 0.5, 0.5), QUERIES, mixtures=[(1, 0, 0), (0, 7, 3)])
     assert found.weights[1] / found.weights[2] == pytest.approx(7 / 3, rel=1e-3)
     assert 0 < found.weights[0] < 1
+
+
+class Moved(Noisy):
+    """With feedback, a searcher that knows all or nothing."""
+
+    def __init__(self, noise_with_feedback: float) -> None:
+        super().__init__(0.7, 0)
+        self.other = Noisy(noise_with_feedback, 1)
+
+    def search_near(self, queries, near, share, width):  # type: ignore[no-untyped-def]
+        return self.other.search_positions(queries, width)
+
+
+@pytest.mark.parametrize(("noise", "better"), [(0.0, True), (9.0, False)])
+def test_feedback_is_compared_query_by_query(noise: float, better: bool) -> None:
+    parts = [Component("dense", Moved(noise), feedback=True)]
+    difference = feedback_difference(parts, [1.0], QUERIES, share=0.2, seed=0)
+    assert (difference.low > 0) is better
+    assert (difference.high < 0) is not better
