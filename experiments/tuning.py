@@ -219,6 +219,8 @@ class Tuning:
             teachers={name: self._lm(name) for name in settings.teacher},
             human=self._human,
         )
+        release_pipelines()  # the model that judges needs the room
+        give_back_memory()
         scored, told = judged_candidates(self.bench, documents, candidates, openings=openings, guarded=settings.guarded)
         path = settings.out / self._work(number) / "candidates.jsonl"
         path.unlink(missing_ok=True)

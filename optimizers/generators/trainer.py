@@ -52,7 +52,8 @@ class TrainSettings:
         max_gradient: norm to which gradients are cut.
         epochs: passes over the documents.
         documents_per_step: gradients of so many documents make one update.
-        max_nodes: most tokens of a forward pass.
+        max_nodes: most tokens of a forward pass; its memory grows with them, by about a gigabyte a thousand with the
+            embedded model.
         max_tokens: most tokens of a prompt with a completion.
         packed: whether shared tokens are read once; the plain form gives the same gradients, slower.
         checkpoint_every: steps between two checkpoints.
@@ -74,7 +75,7 @@ class TrainSettings:
     max_gradient: float = 1.0
     epochs: int = 1
     documents_per_step: int = 8
-    max_nodes: int = 2048
+    max_nodes: int = 1536
     max_tokens: int = 2048
     packed: bool = True
     checkpoint_every: int = 10
