@@ -19,7 +19,8 @@ from typing import Any
 
 import dspy
 
-from inpars_plus.experiments.recipe_bench import MEASURE, OUR_QUERIES, OURS, CollectionBench, RecipeSettings
+from inpars_plus.experiments.judged_bench import MEASURE, PerQuery, named_paths
+from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, Run, Summary, log_to_stderr, write_summary
@@ -30,9 +31,6 @@ from inpars_plus.metrics.significance import holm, paired_randomization
 from inpars_plus.optimizers.rankers.recipes import RECIPES
 
 __all__ = ["compare_recipes", "main"]
-
-_Values = dict[str, dict[str, float]]
-"""System → judged query → its value."""
 
 
 def compare_recipes(
@@ -70,7 +68,7 @@ def compare_recipes(
         raise ConfigurationError(
             f"there are no queries of ours for '{without}'", place="--ours", remedy="Make some with generate-queries"
         )
-    values: dict[str, _Values] = {}
+    values: dict[str, PerQuery] = {}
     results: dict[str, Any] = {}
     names = [name for name in [*RECIPES, OUR_QUERIES, OURS] if not only or name in only]
     for name, directory in collections.items():
@@ -106,7 +104,7 @@ def _plain(value: Any) -> Any:
 
 def _collection(
     bench: CollectionBench, names: Sequence[str], settings: RecipeSettings
-) -> tuple[_Values, dict[str, Any]]:
+) -> tuple[PerQuery, dict[str, Any]]:
     """Values of all systems, means of a query over the seeds, and the collection's part of the summary."""
     untrained = bench.untrained()
     best = max(untrained, key=lambda one: _mean(untrained[one]))
@@ -124,7 +122,7 @@ def _collection(
         "chosen": bench.chosen.name,
         "best_untrained": best,
         "queries": counts,
-        "gold": len(bench.gold),
+        "gold": len(bench.gold_queries),
         "judged": len(values["dense"]),
         "systems": {name: {"ndcg@10": _mean(one), "seeds": seeds.get(name, [])} for name, one in values.items()},
         "less": {"chosen": _less(values, "chosen", settings.seed), "ours": _less(values, OURS, settings.seed)},
@@ -135,7 +133,7 @@ def _mean(values: Mapping[str, float]) -> float:
     return sum(values.values()) / len(values)
 
 
-def _less(values: _Values, baseline: str, seed: int) -> dict[str, Any]:
+def _less(values: PerQuery, baseline: str, seed: int) -> dict[str, Any]:
     """Each system less the baseline, with a paired randomisation test and Holm's correction."""
     if baseline not in values:
         return {}
@@ -148,7 +146,7 @@ def _less(values: _Values, baseline: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _over_all(values: Mapping[str, _Values], seed: int) -> dict[str, Any]:
+def _over_all(values: Mapping[str, PerQuery], seed: int) -> dict[str, Any]:
     """Means over collections, each counting alike, and the test of our ranker against each system over all queries."""
     first = next(iter(values.values()))
     means = {name: sum(_mean(one[name]) for one in values.values()) / len(values) for name in first}
@@ -194,16 +192,6 @@ def _table(results: Mapping[str, Any]) -> str:
     return "\n".join(said)
 
 
-def _pairs(given: Sequence[str], flag: str) -> dict[str, Path]:
-    found = {}
-    for one in given:
-        name, equals, path = one.partition("=")
-        if not (name and equals and path):
-            raise ConfigurationError(f"'{one}' is not of the form NAME=DIR", place=flag)
-        found[name] = Path(path)
-    return found
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -231,8 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gold=given.gold,
     )
     summary = compare_recipes(
-        _pairs(given.collection, "--collection"),
-        _pairs(given.ours, "--ours"),
+        named_paths(given.collection, "--collection"),
+        named_paths(given.ours, "--ours"),
         given.out,
         settings=settings,
         only=given.only,

@@ -16,17 +16,13 @@ from typing import Any
 
 import dspy
 
-from inpars_plus.corpora import Judgment, Query, open_corpus, sample, split_documents, write_beir
-from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
-from inpars_plus.experiments.judged import Collection, read_collection
-from inpars_plus.experiments.settings import make_settings
-from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
+from inpars_plus.corpora import sample
+from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.workbench import Steps, documents_digest
 from inpars_plus.foundation import JSON, ReplyError, bar, digest, say
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.cheats import cheat_queries
-from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, keep_round_trip
 from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder
 from inpars_plus.optimizers.rankers.negatives import Negatives, NegativeSettings, mine_negatives
@@ -34,25 +30,20 @@ from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, PromptExam
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.optimizers.rankers.training_set import triplets
 from inpars_plus.programs import KeyTerms
-from inpars_plus.retrieval.cache import default_cache_directory
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import (
     ComponentSpec,
     RankerSpec,
     SharedIndexes,
     hybrid_spec,
-    load_ranker,
-    plain_rankers,
 )
 
-__all__ = ["MEASURE", "OURS", "OUR_QUERIES", "CollectionBench", "RecipeSettings"]
+__all__ = ["OURS", "OUR_QUERIES", "CollectionBench", "RecipeSettings"]
 
 OURS = "InPars+"
 OUR_QUERIES = "InPars+ queries"
 """The same queries in the training of the others: what the queries alone are worth."""
-MEASURE = "nDCG@10"
 
-_DEPTH = 11  # one more than is looked at: the document with the query's own id is no result
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4
 _EVEN = 0.5
@@ -79,7 +70,7 @@ class RecipeSettings:
     gold: int = 0
 
 
-class CollectionBench:
+class CollectionBench(JudgedBench):
     """The recipes on one judged collection.
 
     Args:
@@ -103,61 +94,18 @@ class CollectionBench:
         lm: dspy.BaseLM,
         scorer: Scorer,
     ) -> None:
-        self.name, self.directory, self.settings = name, directory, settings
-        self._ours, self._steps, self._lm, self._scorer = ours, steps, lm, scorer
-        self.corpus = open_corpus(str(directory))
-        self.documents = list(self.corpus.documents())
-        self.by_id = {document.id: document for document in self.documents}
-        splits = split_documents(self.documents, self.corpus)
-        eligible = [one for one in [*splits.train, *splits.validation] if not one.is_empty]
-        self.drawn = sample(eligible, settings.documents, settings.seed)
+        super().__init__(name, directory, steps=steps, seed=settings.seed)
+        self.settings = settings
+        self._ours, self._lm, self._scorer = ours, lm, scorer
+        self.drawn = sample(self.eligible, settings.documents, settings.seed)
         self._encoded: tuple[Path, SharedIndexes] | None = None
 
     @cached_property
-    def judged(self) -> Collection:
-        """The queries that figures are reported on: ``test.tsv``, or its one half where there is nothing else."""
-        return read_collection(f"{self.directory}:test", half="all" if self._other_split else "report")
+    def gold_queries(self) -> list[TrainingQuery]:
+        """The judged queries that all recipes get."""
+        return self.gold(self.settings.gold)
 
-    @cached_property
-    def gold(self) -> list[TrainingQuery]:
-        """The judged queries that recipes get, each with its relevant documents."""
-        if not self.settings.gold:
-            return []
-        split = self._other_split
-        given = read_collection(f"{self.directory}:{split or 'test'}", half="all" if split else "settings")
-        answers: dict[str, list[str]] = {}
-        for one in given.judgments:
-            if one.grade > 0 and one.document_id in self.by_id and one.document_id != one.query_id:
-                answers.setdefault(one.query_id, []).append(one.document_id)
-        asked = sorted((query for query in given.queries if query.id in answers), key=lambda query: query.id)
-        drawn = random.Random(self.settings.seed).sample(asked, min(self.settings.gold, len(asked)))
-        return [TrainingQuery(f"gold {query.id}", query.text, tuple(answers[query.id])) for query in drawn]
-
-    @property
-    def _other_split(self) -> str | None:
-        return next((name for name in ("train", "dev") if (self.directory / "qrels" / f"{name}.tsv").is_file()), None)
-
-    @cached_property
-    def indexes(self) -> SharedIndexes:
-        """The corpus as it is, for all rankers of the given encoder."""
-        return SharedIndexes(self.documents, cache_directory=default_cache_directory())
-
-    @cached_property
-    def chosen(self) -> RankerSpec:
-        """The untrained system that ``choose-ranker`` picks, without judgments."""
-        out = self._steps.directory / "choice"
-        inputs: dict[str, JSON] = {"corpus": self.corpus.digest(), "seed": self.settings.seed}
-        choosing = make_settings(
-            ChooseSettings, "choose-ranker", corpus=str(self.directory), seed=self.settings.seed, out=out
-        )
-        self._steps.do("choice", inputs, lambda: choose_ranker(choosing).results["chosen"], files=["choice/ranker"])
-        return load_ranker(out / "ranker")
-
-    def untrained(self) -> dict[str, dict[str, float]]:
-        """What each untrained system has on each judged query."""
-        return self._judge("untrained", {}, lambda: {spec.name: self.indexes.ranker(spec) for spec in plain_rankers()})
-
-    def trained(self, name: str, seed: int) -> dict[str, dict[str, float]]:
+    def trained(self, name: str, seed: int) -> PerQuery:
         """What a recipe's ranker has on each judged query: ``alone``, and ``fused`` with BM25 as the chosen one is.
 
         Args:
@@ -165,7 +113,7 @@ class CollectionBench:
             seed: of its training.
         """
         say(f"{self.name}: {name}, seed {seed}")
-        queries = self.queries(name)
+        step, queries = f"train {name}, seed {seed}", self.queries(name)
         inputs: dict[str, JSON] = {
             "queries": digest([[one.id, one.text, *one.document_ids] for one in queries]),
             "seed": seed,
@@ -173,7 +121,8 @@ class CollectionBench:
             "batch": self.settings.batch,
         }
         if name == OURS:
-            return self._judge(f"train {name}, seed {seed}", inputs, lambda: self._ours_trained(queries, seed))
+            out = self.steps.directory / f"ours-{seed}"
+            return self.judge(step, inputs, lambda: {"fused": self.train(queries, out, seed=seed)})
         recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
         inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self._weight}
 
@@ -187,26 +136,7 @@ class CollectionBench:
                 self._train(recipe, kept, encoder, seed)
                 return {"alone": self._retriever(encoder), "fused": self._retriever(encoder, self._weight)}
 
-        return self._judge(f"train {name}, seed {seed}", inputs, work)
-
-    def _judge(self, step: str, inputs: Mapping[str, JSON], rankers: Any) -> dict[str, dict[str, float]]:
-        """nDCG@10 of rankers on each judged query that has an answer."""
-
-        def work() -> dict[str, dict[str, float]]:
-            ids, texts = [one.id for one in self.judged.queries], [one.text for one in self.judged.queries]
-            found = {
-                name: dict(zip(ids, ranker.search(texts, _DEPTH), strict=True)) for name, ranker in rankers().items()
-            }
-            evaluation = evaluate_systems(self.judged.judgments, found, measures=(MEASURE,))
-            return {
-                name: dict(zip(evaluation.queries, values[MEASURE], strict=True))
-                for name, values in evaluation.values.items()
-            }
-
-        result: dict[str, dict[str, float]] = self._steps.do(
-            step, {**inputs, "corpus": self.corpus.digest(), "judged": self.judged.digest}, work
-        )
-        return result
+        return self.judge(step, inputs, work)
 
     @property
     def _weight(self) -> float:
@@ -226,7 +156,7 @@ class CollectionBench:
         if name in (OURS, OUR_QUERIES):
             ids = {document.id for document in self.drawn}
             read = read_training_queries(self._ours, self.documents)
-            return [*(one for one in read if set(one.document_ids) <= ids), *self.gold]
+            return [*(one for one in read if set(one.document_ids) <= ids), *self.gold_queries]
         recipe = RECIPES[name]
         inputs: dict[str, JSON] = {
             "documents": documents_digest(self.drawn),
@@ -236,8 +166,11 @@ class CollectionBench:
             "kept": recipe.kept,
             "seed": self.settings.seed,
         }
-        found = self._steps.do(f"queries of {name}", inputs, lambda: self._write(recipe))
-        return [*(TrainingQuery(one["id"], one["text"], (one["document_id"],)) for one in found["queries"]), *self.gold]
+        found = self.steps.do(f"queries of {name}", inputs, lambda: self._write(recipe))
+        return [
+            *(TrainingQuery(one["id"], one["text"], (one["document_id"],)) for one in found["queries"]),
+            *self.gold_queries,
+        ]
 
     def _write(self, recipe: Recipe) -> dict[str, Any]:
         texts = self._templates() if recipe.prompt is None else self._asked(recipe)
@@ -271,7 +204,9 @@ class CollectionBench:
     def _prompts(self, recipe: Recipe) -> list[str]:
         if recipe.prompt is None:
             return []
-        gold = [PromptExample(self.by_id[one.document_ids[0]].full_text, one.text, one.text) for one in self.gold]
+        gold = [
+            PromptExample(self.by_id[one.document_ids[0]].full_text, one.text, one.text) for one in self.gold_queries
+        ]
         shown = gold[: recipe.examples] if gold else [] if recipe.needs_gold else list(EXAMPLES[: recipe.examples])
         return [recipe.prompt(document.full_text, shown) for document in self.drawn]
 
@@ -325,21 +260,3 @@ class CollectionBench:
             return scores.get((row["anchor"], row[column]), 0.0)
 
         return [{**row, "label": worth(row, "positive") - worth(row, "negative")} for row in rows]
-
-    def _ours_trained(self, queries: Sequence[TrainingQuery], seed: int) -> dict[str, Retriever]:
-        folder = self._steps.directory / "ours"
-        write_beir(
-            folder / "queries",
-            queries=[Query(id=one.id, text=one.text) for one in queries],
-            judgments=[Judgment(query_id=one.id, document_id=name) for one in queries for name in one.document_ids],
-        )
-        training = make_settings(
-            TrainSettings,
-            "train-ranker",
-            corpus=str(self.directory),
-            queries=folder / "queries",
-            seed=seed,
-            out=folder / f"ranker-{seed}",
-        )
-        train_ranker(training)
-        return {"fused": self.indexes.ranker(load_ranker(training.out))}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import log
 
 from inpars_plus.experiments.reports.page import Html
 from inpars_plus.optimizers.prompts import Trial
 
-__all__ = ["Dot", "bars", "curve", "dots", "gains", "history", "waterfall"]
+__all__ = ["Dot", "Series", "bars", "curve", "dots", "gains", "history", "series", "waterfall"]
 
 _WIDTH = 480
 _LABEL_CHARACTERS = 24
 _COLOURS = 6
+_LINE = 14.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class Dot:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named line.
+
+    Attributes:
+        label: what it is of.
+        points: (x, y), x above 0 and rising.
+    """
+
+    label: str
+    points: Sequence[tuple[float, float]]
 
 
 def dots(rows: Sequence[Dot], *, title: str) -> Html:
@@ -209,6 +224,45 @@ def curve(points: Sequence[tuple[float, float]], *, title: str) -> Html:
     parts.append(f'<polyline class="k0" points="{path}" fill="none" stroke="currentColor" stroke-width="1.8"/>')
     parts.append(f'<text class="soft" x="{left}" y="{height - 4}">step {xs[0]:g}</text>')
     parts.append(f'<text class="soft" x="{_WIDTH - right}" y="{height - 4}" text-anchor="end">{xs[-1]:g}</text>')
+    return _svg(height, parts, title)
+
+
+def series(lines: Sequence[Series], *, title: str) -> Html:
+    """Named lines over a logarithmic x; each point is marked, and 0 is always in sight."""
+    left, right, height, bottom = 58, 120, 220, 26
+    xs = sorted({x for line in lines for x, _ in line.points})
+    ys = [0.0, *(y for line in lines for _, y in line.points)]
+    low, high = min(ys), max(ys)
+    across, up = (log(xs[-1]) - log(xs[0])) or 1.0, (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return left + (log(value) - log(xs[0])) / across * (_WIDTH - left - right)
+
+    def y(value: float) -> float:
+        return 10 + (high - value) / up * (height - bottom - 18)
+
+    parts = [
+        f'<line class="rule" x1="{left}" x2="{_WIDTH - right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        f'<text class="soft" x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.3f}</text>'
+        for value in dict.fromkeys((low, 0.0, high))
+    ]
+    parts += [
+        f'<text class="soft" x="{x(value):.1f}" y="{height - 4}" text-anchor="middle">{value:,g}</text>' for value in xs
+    ]
+    free = -_LINE
+    ends = {}
+    for line in sorted(lines, key=lambda one: y(one.points[-1][1])):  # labels of lines that end alike stay apart
+        ends[line.label] = free = max(free + _LINE, y(line.points[-1][1]) + 4)
+    for at, line in enumerate(lines):
+        path = " ".join(f"{x(one):.1f},{y(value):.1f}" for one, value in line.points)
+        marks = "".join(
+            f'<circle cx="{x(one):.1f}" cy="{y(value):.1f}" r="3.5" fill="currentColor"/>' for one, value in line.points
+        )
+        name = f'<text x="{x(line.points[-1][0]) + 8:.1f}" y="{ends[line.label]:.1f}">{_short(line.label)}</text>'
+        parts.append(
+            f'<g class="k{at % _COLOURS}"><polyline points="{path}" fill="none" stroke="currentColor" '
+            f'stroke-width="1.8"/>{marks}{name}</g>'
+        )
     return _svg(height, parts, title)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from inpars_plus.experiments.compile_programs import compile_programs
 from inpars_plus.experiments.generate_queries import generate_queries
-from inpars_plus.experiments.reports.charts import Dot, bars, dots, history
+from inpars_plus.experiments.reports.charts import Dot, Series, bars, dots, history, series
 from inpars_plus.experiments.reports.page import page, paragraph, table
 from inpars_plus.optimizers.prompts import Trial
 
@@ -98,6 +98,7 @@ def test_texts_are_escaped_in_every_piece() -> None:
         dots([Dot(HOSTILE, 0.2, 0.1, 0.3)], title=HOSTILE),
         bars({HOSTILE: 2}, title=HOSTILE),
         history([trial], title=HOSTILE),
+        series([Series(HOSTILE, [(250, 0.1), (500, 0.2)])], title=HOSTILE),
     ]
     assert "<script" not in page(HOSTILE, HOSTILE, pieces)
 
@@ -108,6 +109,15 @@ def test_pictures_stay_inside_their_frame(value: float) -> None:
     xs = [float(x) for x in re.findall(r'(?:cx|x1|x2)="([\d.]+)"', svg)]
     assert xs
     assert all(0 <= x <= 480 for x in xs)
+
+
+def test_lines_keep_to_their_frame_and_their_labels_apart() -> None:
+    lines = [Series(name, [(250, -0.01), (4_000, 0.02)]) for name in ("one", "two", "three")]
+    svg = series(lines, title="t")
+    assert all(0 <= float(x) <= 480 for x in re.findall(r'(?:cx|x1|x2)="([\d.]+)"', svg))
+    assert all(0 <= float(y) <= 220 for y in re.findall(r'cy="([\d.]+)"', svg))
+    labels = sorted(float(y) for y in re.findall(r'y="([\d.]+)">(?:one|two|three)<', svg))
+    assert all(later - earlier >= 12 for earlier, later in zip(labels, labels[1:], strict=False))
 
 
 def test_pictures_of_nothing_are_nothing() -> None:

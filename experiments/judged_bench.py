@@ -1,0 +1,160 @@
+"""One judged collection for experiments on rankers: who searches it untrained, and what people's judgments say.
+
+Settings are chosen on one part of the judged queries and figures are reported on another: ``train.tsv`` or ``dev.tsv``
+and ``test.tsv`` where a collection has two, else two halves of ``test.tsv`` by a hash of the query's id.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from inpars_plus.corpora import Judgment, Query, open_corpus, split_documents, write_beir
+from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
+from inpars_plus.experiments.judged import Collection, read_collection
+from inpars_plus.experiments.settings import make_settings
+from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
+from inpars_plus.experiments.workbench import Steps
+from inpars_plus.foundation import JSON, ConfigurationError
+from inpars_plus.metrics.evaluation import evaluate_systems
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.retrieval.cache import default_cache_directory
+from inpars_plus.retrieval.protocol import Retriever
+from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers
+
+__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths"]
+
+MEASURE = "nDCG@10"
+
+PerQuery = dict[str, dict[str, float]]
+"""System → judged query → its value."""
+
+_DEPTH = 11  # one more than is looked at: the document with the query's own id is no result
+
+
+def named_paths(given: Sequence[str], flag: str) -> dict[str, Path]:
+    """Values of a flag of the form ``NAME=DIR``.
+
+    Raises:
+        ConfigurationError: one is not of that form.
+    """
+    found = {}
+    for one in given:
+        name, equals, path = one.partition("=")
+        if not (name and equals and path):
+            raise ConfigurationError(f"'{one}' is not of the form NAME=DIR", place=flag)
+        found[name] = Path(path)
+    return found
+
+
+class JudgedBench:
+    """A judged collection.
+
+    Args:
+        name: of the collection.
+        directory: in BEIR's layout.
+        steps: of a run directory of this collection alone.
+        seed: of what is drawn.
+    """
+
+    def __init__(self, name: str, directory: Path, *, steps: Steps, seed: int) -> None:
+        self.name, self.directory, self.steps, self.seed = name, directory, steps, seed
+        self.corpus = open_corpus(str(directory))
+        self.documents = list(self.corpus.documents())
+        self.by_id = {document.id: document for document in self.documents}
+        splits = split_documents(self.documents, self.corpus)
+        self.eligible = [one for one in [*splits.train, *splits.validation] if not one.is_empty]
+
+    @cached_property
+    def judged(self) -> Collection:
+        """The queries that figures are reported on."""
+        return read_collection(f"{self.directory}:test", half="all" if self._other_split else "report")
+
+    def gold(self, count: int) -> list[TrainingQuery]:
+        """Some judged queries of the part that settings may be chosen on, each with its relevant documents."""
+        if not count:
+            return []
+        split = self._other_split
+        given = read_collection(f"{self.directory}:{split or 'test'}", half="all" if split else "settings")
+        answers: dict[str, list[str]] = {}
+        for one in given.judgments:
+            if one.grade > 0 and one.document_id in self.by_id and one.document_id != one.query_id:
+                answers.setdefault(one.query_id, []).append(one.document_id)
+        asked = sorted((query for query in given.queries if query.id in answers), key=lambda query: query.id)
+        drawn = random.Random(self.seed).sample(asked, min(count, len(asked)))
+        return [TrainingQuery(f"gold {query.id}", query.text, tuple(answers[query.id])) for query in drawn]
+
+    @property
+    def _other_split(self) -> str | None:
+        return next((name for name in ("train", "dev") if (self.directory / "qrels" / f"{name}.tsv").is_file()), None)
+
+    @cached_property
+    def indexes(self) -> SharedIndexes:
+        """The corpus as it is, for all rankers of the given encoder."""
+        return SharedIndexes(self.documents, cache_directory=default_cache_directory())
+
+    @cached_property
+    def chosen(self) -> RankerSpec:
+        """The untrained system that ``choose-ranker`` picks, without judgments."""
+        out = self.steps.directory / "choice"
+        inputs: dict[str, JSON] = {"corpus": self.corpus.digest(), "seed": self.seed}
+        choosing = make_settings(ChooseSettings, "choose-ranker", corpus=str(self.directory), seed=self.seed, out=out)
+        self.steps.do("choice", inputs, lambda: choose_ranker(choosing).results["chosen"], files=["choice/ranker"])
+        return load_ranker(out / "ranker")
+
+    def untrained(self) -> PerQuery:
+        """What each untrained system has on each judged query."""
+        return self.judge("untrained", {}, lambda: {spec.name: self.indexes.ranker(spec) for spec in plain_rankers()})
+
+    def judge(self, step: str, inputs: Mapping[str, JSON], rankers: Callable[[], Mapping[str, Retriever]]) -> PerQuery:
+        """nDCG@10 of rankers on each judged query that has an answer; done once for the same inputs.
+
+        Args:
+            step: its name in the record of the run.
+            inputs: what decides the result, beside corpus and judgments.
+            rankers: makes them.
+        """
+
+        def work() -> PerQuery:
+            ids, texts = [one.id for one in self.judged.queries], [one.text for one in self.judged.queries]
+            found = {
+                name: dict(zip(ids, ranker.search(texts, _DEPTH), strict=True)) for name, ranker in rankers().items()
+            }
+            evaluation = evaluate_systems(self.judged.judgments, found, measures=(MEASURE,))
+            return {
+                name: dict(zip(evaluation.queries, values[MEASURE], strict=True))
+                for name, values in evaluation.values.items()
+            }
+
+        result: PerQuery = self.steps.do(
+            step, {**inputs, "corpus": self.corpus.digest(), "judged": self.judged.digest}, work
+        )
+        return result
+
+    def train(self, queries: Sequence[TrainingQuery], out: Path, *, seed: int, **settings: JSON) -> Retriever:
+        """What ``train-ranker`` makes of generated queries.
+
+        Args:
+            queries: that it learns from, beside held-out lines.
+            out: directory of the ranker.
+            seed: of the training.
+            settings: others of the job.
+        """
+        write_beir(
+            out / "queries",
+            queries=[Query(id=one.id, text=one.text) for one in queries],
+            judgments=[Judgment(query_id=one.id, document_id=name) for one in queries for name in one.document_ids],
+        )
+        training = make_settings(
+            TrainSettings,
+            "train-ranker",
+            corpus=str(self.directory),
+            queries=out / "queries",
+            seed=seed,
+            out=out / "ranker",
+            **settings,
+        )
+        train_ranker(training)
+        return self.indexes.ranker(load_ranker(training.out))

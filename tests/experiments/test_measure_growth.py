@@ -1,0 +1,72 @@
+"""Growth with the number of queries, on a small judged collection with the real encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.experiments.measure_growth import equal_share, main, measure_growth
+from inpars_plus.foundation.errors import ConfigurationError
+
+
+@pytest.fixture
+def collection(titled: list[Document], titled_corpus: Path) -> Path:
+    asked = titled[:40]
+    queries = [Query(id=f"p-{one.id}", text=f"{one.id.replace('-', ' that ')} at night") for one in asked]
+    judgments = [Judgment(query_id=f"p-{one.id}", document_id=one.id) for one in asked]
+    write_beir(titled_corpus, queries=queries, judgments=judgments, split="test")
+    return titled_corpus
+
+
+def written(titled: list[Document], at: Path, text: str) -> Path:
+    queries = [Query(id=f"q-{one.id}", text=text.format(one.id.replace("-", " that "))) for one in titled]
+    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in titled]
+    write_beir(at, queries=queries, judgments=judgments)
+    return at
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_them_done(
+    titled: list[Document], collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = {
+        "mend": {
+            "plain": written(titled, tmp_path / "plain", "what about a machine"),
+            "tuned": written(titled, tmp_path / "tuned", "how to mend a {}"),
+        }
+    }
+    parts = {"sizes": (30, 60, 500), "seeds": (0,), "steps": 2}
+    summary = measure_growth({"mend": collection}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
+    found = summary.results["collections"]["mend"]
+    for rows in found["generators"].values():
+        assert [row["queries"] for row in rows] == [30, 60]  # there are not 500
+        for row in rows:
+            assert row["ndcg@10"] - found["untrained"] == pytest.approx(row["gain"]["score"], abs=1e-9)
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "plain" in report
+    assert "as many queries of tuned" in report or "No number of queries of tuned" in report
+
+    monkeypatch.setattr("inpars_plus.experiments.judged_bench.train_ranker", lambda *_: 1 / 0)
+    again = measure_growth({"mend": collection}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
+    assert again.results == summary.results
+
+
+def rows(*values: float) -> list[dict[str, float]]:
+    return [{"queries": 250 * 2**at, "ndcg@10": value} for at, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("better", "share"), [((0.5, 0.7, 0.8), 0.5), ((0.71, 0.7, 0.8), 0.25), ((0.5, 0.6, 0.6), None), ((), None)]
+)
+def test_the_share_at_which_a_generator_is_as_good(better: tuple[float, ...], share: float | None) -> None:
+    assert equal_share(rows(*better), rows(0.4, 0.6, 0.7)) == share
+
+
+def test_wrong_names_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="'mend' is not of the form COLLECTION/GENERATOR"):
+        main(["--collection", "mend=x", "--queries", "mend=y"])
+    with pytest.raises(ConfigurationError, match="queries for 'other', but no such collection"):
+        measure_growth({}, {"other": {"plain": tmp_path}}, tmp_path / "out")
