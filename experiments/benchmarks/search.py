@@ -35,7 +35,7 @@ from inpars_plus.retrieval.bm25 import Bm25Retriever
 from inpars_plus.retrieval.dense import DenseRetriever
 from inpars_plus.retrieval.disk import DiskIndex, build_disk_index
 
-__all__ = ["measure"]
+__all__ = ["DrawnVectors", "measure"]
 
 _SIZE = 384
 _CENTRES = 1_000

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -117,7 +118,7 @@ def test_lines_keep_to_their_frame_and_their_labels_apart() -> None:
     assert all(0 <= float(x) <= 480 for x in re.findall(r'(?:cx|x1|x2)="([\d.]+)"', svg))
     assert all(0 <= float(y) <= 220 for y in re.findall(r'cy="([\d.]+)"', svg))
     labels = sorted(float(y) for y in re.findall(r'y="([\d.]+)">(?:one|two|three)<', svg))
-    assert all(later - earlier >= 12 for earlier, later in zip(labels, labels[1:], strict=False))
+    assert all(later - earlier >= 12 for earlier, later in itertools.pairwise(labels))
 
 
 def test_pictures_of_nothing_are_nothing() -> None:
