@@ -20,37 +20,49 @@ from inpars_plus.foundation.errors import RunError
 __all__ = ["measure"]
 
 _DOCUMENTS = 4
+_SHARED = 300
+"""Tokens of the instruction and the demonstrations that all prompts of a compiled program begin with."""
 
 
 def measure(quick: bool = False) -> Benchmark:
     """Time the forms at 2 and at 8 completions a document, and compare their losses in single precision."""
-    steps, rounds, many = (1, 1, 4) if quick else (3, 2, 8)
+    steps, rounds, many = (1, 1, 4) if quick else (2, 2, 8)
     with_trl = importlib.util.find_spec("trl") is not None
     figures: dict[str, Any] = {}
-    for completions in (2, many):
-        forms = ["packed", "plain", *(["trl"] if with_trl and completions == 2 else [])]
-        # Quick, so that one run of each form gives its loss too.
-        figures[f"completions_{completions}"] = _in_turn(forms, completions, steps, rounds, quick=quick)
-    measured = figures["completions_2"]
+    for shared in (_SHARED,) if quick else (_SHARED, 0):
+        for completions in (2, many):
+            forms = ["packed", "plain", *(["trl"] if with_trl and completions == 2 else [])]
+            # Quick, so that one run of each form gives its loss too.
+            figures[_name(completions, shared)] = _in_turn(forms, completions, steps, rounds, shared, quick=quick)
+    measured = figures[_name(2, _SHARED)]
     losses = {
         form: measured[form]["loss"] if quick else _run(form, 2, 0, single=True)["loss"]
         for form in ["packed", "plain", *(["trl"] if with_trl else [])]
     }
     figures["losses_in_single_precision"] = losses
-    two, more = figures["completions_2"], figures[f"completions_{many}"]
-    rows = [
-        Row(what=f"CPO, {many} completions a document, plain / packed", value=_ratio(more, "plain"), at_least=5.0),
-        Row(what="CPO, 2 completions a document, plain / packed", value=_ratio(two, "plain")),
-    ]
-    if with_trl:
-        rows.append(Row(what="CPO, 2 completions a document, TRL / packed", value=_ratio(two, "trl"), at_least=2.5))
+    rows = []
+    for shared in (_SHARED,) if quick else (_SHARED, 0):
+        two, more = figures[_name(2, shared)], figures[_name(many, shared)]
+        wanted, of = bool(shared), "" if shared else ", prompts that share nothing"
+        rows += [
+            Row(
+                what=f"CPO, {many} completions a document, plain / packed{of}",
+                value=_ratio(more, "plain"),
+                at_least=5.0 if wanted else None,
+            ),
+            Row(what=f"CPO, 2 completions a document, plain / packed{of}", value=_ratio(two, "plain")),
+        ]
+        if with_trl:
+            what = f"CPO, 2 completions a document, TRL / packed{of}"
+            rows.append(Row(what=what, value=_ratio(two, "trl"), at_least=2.5 if wanted else None))
     apart = max(losses.values()) - min(losses.values())
     # A relative difference would flatter: losses are about 4.
     rows.append(Row(what="greatest difference of their losses in fp32, in 1e-4", value=apart * 1e4, at_most=1.0))
     return Benchmark(
         name="tuning",
-        compared=f"Forward, backward and update on {_DOCUMENTS} documents of 245 tokens, completions of 13, low-rank "
-        f"adapters of rank 16 on the embedded model; seconds a pair, the median of {steps * rounds} steps in {rounds} "
+        compared=f"Forward, backward and update on {_DOCUMENTS} documents of 245 tokens, completions of 13, behind "
+        f"{_SHARED} tokens that the prompts of a compiled program share, or behind none; low-rank adapters of rank 16 "
+        f"on the embedded model; seconds a pair, the median of {steps * rounds} steps in {rounds} "
         "rounds, the first step of each process not counted. TRL is given the same token ids"
         + ("." if with_trl else ", but is not installed here."),
         rows=rows,
@@ -58,11 +70,18 @@ def measure(quick: bool = False) -> Benchmark:
     )
 
 
-def _in_turn(forms: list[str], completions: int, steps: int, rounds: int, *, quick: bool) -> dict[str, Any]:
+def _name(completions: int, shared: int) -> str:
+    return f"completions_{completions}" if shared else f"completions_{completions}_nothing_shared"
+
+
+def _in_turn(
+    forms: list[str], completions: int, steps: int, rounds: int, shared: int, *, quick: bool
+) -> dict[str, Any]:
     found: dict[str, Any] = {form: {"seconds_per_pair": [], "peak_memory_mb": 0} for form in forms}
     for _ in range(rounds):
         for form in forms:
-            result = _run(form, completions, steps, single=quick, documents=1 if quick else _DOCUMENTS)
+            documents = 1 if quick else _DOCUMENTS
+            result = _run(form, completions, steps, shared=shared, single=quick, documents=documents)
             found[form]["loss"] = result["loss"]
             found[form]["seconds_per_pair"] += result["seconds_per_pair"]
             found[form]["peak_memory_mb"] = max(found[form]["peak_memory_mb"], *result["peak_memory_mb"])
@@ -78,10 +97,17 @@ def _ratio(figures: dict[str, Any], form: str) -> float:
 
 
 def _run(
-    form: str, completions: int, steps: int, *, single: bool = False, documents: int = _DOCUMENTS
+    form: str,
+    completions: int,
+    steps: int,
+    *,
+    shared: int = _SHARED,
+    single: bool = False,
+    documents: int = _DOCUMENTS,
 ) -> dict[str, Any]:
     command = [sys.executable, "-m", "inpars_plus.experiments.benchmarks.tuning_form", form]
     command += ["--completions", str(completions), "--steps", str(steps), "--documents", str(documents)]
+    command += ["--shared", str(shared)]
     command += ["--single"] if single else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("form", choices=FORMS)
     parser.add_argument("--completions", type=int, default=2, help="of each document, an even number")
     parser.add_argument("--documents", type=int, default=4, help="of each step")
+    parser.add_argument("--shared", type=int, default=0, help="tokens that all prompts begin with, as demonstrations")
     parser.add_argument("--steps", type=int, default=3, help="that are timed, after one that is not")
     parser.add_argument("--single", action="store_true", help="single precision instead of the machine's best")
     given = parser.parse_args(arguments)
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     base = load_base("embedded", dtype=torch.float32 if given.single else pick_precision(device), device=device)
     model = add_lora(base, LoraSettings(), seed=0)
     loss_of = trl_loss(base, model) if given.form == "trl" else own_loss(model, packed=given.form == "packed")
-    batches = _batches(base, given.documents, given.completions, given.steps + 1)
+    batches = _batches(base, given.documents, given.completions, given.steps + 1, given.shared)
     weights = list(trainable(model).values())
     optimizer = torch.optim.AdamW(weights, lr=_RATE, fused=True)
     model.train()
@@ -98,9 +99,13 @@ def _parts(batch: list[DocumentPairs], form: str) -> list[list[DocumentPairs]]:
     return [batch[start : start + together] for start in range(0, len(batch), together)]
 
 
-def _batches(base: BaseModel, documents: int, completions: int, count: int) -> list[list[DocumentPairs]]:
-    """Passages of the same length, each with completions cut from the passage after it; no passage comes twice."""
+def _batches(base: BaseModel, documents: int, completions: int, count: int, shared: int) -> list[list[DocumentPairs]]:
+    """Passages of the same length, each with completions cut from the passage after it; no passage comes twice.
+
+    All prompts begin with the same ``shared`` tokens, of the last passages.
+    """
     texts = passages(base.encode, _PROMPT_TOKENS)
+    trunk = [token for text in reversed(texts) for token in text][:shared]
     found = []
     for number in range(documents * count):
         source = texts[2 * number + 1]
@@ -108,7 +113,7 @@ def _batches(base: BaseModel, documents: int, completions: int, count: int) -> l
             (*source[at * _COMPLETION_TOKENS : (at + 1) * _COMPLETION_TOKENS], base.end) for at in range(completions)
         )
         pairs = tuple((at, at + 1) for at in range(0, completions, 2))
-        found.append(DocumentPairs(tuple(texts[2 * number]), written, pairs))
+        found.append(DocumentPairs((*trunk, *texts[2 * number]), written, pairs))
     return [found[start : start + documents] for start in range(0, len(found), documents)]
 
 
