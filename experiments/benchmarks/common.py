@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import json
 import os
 import platform
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,12 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from inpars_plus.corpora import open_corpus
 from inpars_plus.experiments.tables import text_table
 from inpars_plus.foundation import LmUsage
+from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.files import write_json
 
 __all__ = [
     "Benchmark",
     "Row",
     "Stopwatch",
+    "json_of_child",
     "machine",
     "main_of",
     "median_ratio",
@@ -175,6 +180,21 @@ def row_table(rows: Sequence[Row]) -> str:
         digits = 1 if row.unit == "times" and row.value >= 10 else 2 if row.unit == "times" else 3
         cells.append([row.what, f"{row.value:.{digits}f}{unit}", wanted, met])
     return text_table(["", "measured", "wanted", "met"], cells, numbers={1, 2})
+
+
+def json_of_child(module: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """What a module prints as its last line, run in a process of its own, whose memory is then its own.
+
+    Raises:
+        RunError: it failed; the message has its last line, and the command to run alone.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RunError(f"a part of the benchmark failed ({last})", remedy=f"Run it alone: {' '.join(command[1:])}")
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
 
 
 def main_of(measure: Callable[[bool], Benchmark], description: str | None) -> int:

@@ -13,7 +13,6 @@ import argparse
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,9 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.corpora import Document, open_corpus
-from inpars_plus.experiments.benchmarks.common import Benchmark, Row, main_of, median_ratio, timed
+from inpars_plus.experiments.benchmarks.common import Benchmark, Row, json_of_child, main_of, median_ratio, timed
 from inpars_plus.foundation import peak_memory_mb
-from inpars_plus.foundation.errors import RunError
 from inpars_plus.metrics.words import words
 from inpars_plus.retrieval.bm25 import Bm25Retriever
 from inpars_plus.retrieval.dense import DenseRetriever
@@ -190,14 +188,9 @@ def _nearest(asked: Sequence[str], count: int) -> list[str]:
 
 
 def _child(what: str, folder: Path, count: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "inpars_plus.experiments.benchmarks.search"]
-    command += ["--child", what, "--folder", str(folder), "--count", str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise RunError(f"the index on disk: '{what}' failed ({last})", remedy=f"Run it alone: {' '.join(command[1:])}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+    return json_of_child(
+        "inpars_plus.experiments.benchmarks.search", ["--child", what, "--folder", str(folder), "--count", str(count)]
+    )
 
 
 def _as_child(arguments: Sequence[str]) -> int:

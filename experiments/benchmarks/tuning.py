@@ -8,14 +8,10 @@ Each form runs in a process of its own, in turn, on the same passages, model, pr
 from __future__ import annotations
 
 import importlib.util
-import json
 import statistics
-import subprocess
-import sys
 from typing import Any
 
-from inpars_plus.experiments.benchmarks.common import Benchmark, Row, main_of, median_ratio
-from inpars_plus.foundation.errors import RunError
+from inpars_plus.experiments.benchmarks.common import Benchmark, Row, json_of_child, main_of, median_ratio
 
 __all__ = ["measure"]
 
@@ -105,16 +101,9 @@ def _run(
     single: bool = False,
     documents: int = _DOCUMENTS,
 ) -> dict[str, Any]:
-    command = [sys.executable, "-m", "inpars_plus.experiments.benchmarks.tuning_form", form]
-    command += ["--completions", str(completions), "--steps", str(steps), "--documents", str(documents)]
-    command += ["--shared", str(shared)]
-    command += ["--single"] if single else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise RunError(f"the form '{form}' failed ({last})", remedy=f"Run it alone: {' '.join(command[1:])}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+    arguments = [form, "--completions", str(completions), "--steps", str(steps), "--documents", str(documents)]
+    arguments += ["--shared", str(shared), *(["--single"] if single else [])]
+    return json_of_child("inpars_plus.experiments.benchmarks.tuning_form", arguments)
 
 
 if __name__ == "__main__":

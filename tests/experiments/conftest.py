@@ -15,7 +15,7 @@ from typing import Any
 import dspy
 import pytest
 
-from inpars_plus.corpora import Document, write_documents
+from inpars_plus.corpora import Document, Judgment, Query, write_beir, write_documents
 from inpars_plus.experiments.compile_programs import CompileSettings
 from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.settings import make_settings
@@ -182,6 +182,14 @@ def titled_corpus(titled: list[Document], tmp_path: Path) -> Path:
     """The same in BEIR's layout."""
     write_documents(tmp_path / "corpus" / "corpus.jsonl", titled)
     return tmp_path / "corpus"
+
+
+def write_generated(documents: Sequence[Document], at: Path, text: str = "how to mend a {}") -> Path:
+    """A query for each document, as ``generate-queries`` writes them; ``{}`` stands for what the document is about."""
+    queries = [Query(id=f"q-{one.id}", text=text.format(one.id.replace("-", " that "))) for one in documents]
+    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in documents]
+    write_beir(at, queries=queries, judgments=judgments)
+    return at
 
 
 @pytest.fixture(scope="session")

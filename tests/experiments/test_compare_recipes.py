@@ -36,11 +36,8 @@ def collection(titled: list[Document], titled_corpus: Path) -> Path:
 
 
 @pytest.fixture
-def ours(titled: list[Document], tmp_path: Path) -> Path:
-    queries = [Query(id=f"q-{one.id}", text=f"how to mend a {one.id.replace('-', ' that ')}") for one in titled]
-    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in titled]
-    write_beir(tmp_path / "ours", queries=queries, judgments=judgments)
-    return tmp_path / "ours"
+def ours(titled: list[Document], small: Any, tmp_path: Path) -> Path:
+    return Path(small.write_generated(titled, tmp_path / "ours"))
 
 
 def write_query(prompt: str) -> str:

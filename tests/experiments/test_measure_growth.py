@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,22 +21,15 @@ def collection(titled: list[Document], titled_corpus: Path) -> Path:
     return titled_corpus
 
 
-def written(titled: list[Document], at: Path, text: str) -> Path:
-    queries = [Query(id=f"q-{one.id}", text=text.format(one.id.replace("-", " that "))) for one in titled]
-    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in titled]
-    write_beir(at, queries=queries, judgments=judgments)
-    return at
-
-
 @pytest.mark.model
 @pytest.mark.slow
 def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_them_done(
-    titled: list[Document], collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    titled: list[Document], collection: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = {
         "mend": {
-            "plain": written(titled, tmp_path / "plain", "what about a machine"),
-            "tuned": written(titled, tmp_path / "tuned", "how to mend a {}"),
+            "plain": small.write_generated(titled, tmp_path / "plain", "what about a machine"),
+            "tuned": small.write_generated(titled, tmp_path / "tuned"),
         }
     }
     parts = {"sizes": (30, 60, 500), "seeds": (0,), "steps": 2}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir
+from inpars_plus.corpora import Document, split_of
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
@@ -20,11 +20,8 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture
-def generated(titled: list[Document], tmp_path: Path) -> Path:
-    queries = [Query(id=f"q-{one.id}", text=f"how to mend a {one.id.replace('-', ' that ')}") for one in titled]
-    judgments = [Judgment(query_id=f"q-{one.id}", document_id=one.id) for one in titled]
-    write_beir(tmp_path / "queries", queries=queries, judgments=judgments)
-    return tmp_path / "queries"
+def generated(titled: list[Document], small: Any, tmp_path: Path) -> Path:
+    return Path(small.write_generated(titled, tmp_path / "queries"))
 
 
 def settings(at: Path, /, **changes: Any) -> TrainSettings:
