@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
 from inpars_plus.experiments.workbench import MakeLm
-from inpars_plus.foundation import LmUsage, Summary, log_to_stderr, read_lines, say, write_summary
+from inpars_plus.foundation import LmUsage, Summary, read_lines, say, write_summary
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.significance import paired_bootstrap
 
@@ -188,7 +189,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--test-documents", type=int, default=256, help="(default %(default)s)")
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=[], help="these variants alone")
     given = parser.parse_args(arguments)
-    log_to_stderr()
     shared = {
         "corpus": given.corpus,
         "programs": given.programs,
@@ -203,4 +203,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_script(main))

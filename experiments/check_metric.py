@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
+from inpars_plus.experiments.cli import run_script
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import write_json
 from inpars_plus.foundation.summaries import measured, write_summary
@@ -137,4 +138,4 @@ def _table(name: str, result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_script(main))

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
 from inpars_plus.experiments.check_metric import COLLECTIONS, collections_root
+from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.tables import interval
 from inpars_plus.foundation.files import read_json, read_lines, write_json
 from inpars_plus.foundation.summaries import measured, write_summary
@@ -166,4 +167,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_script(main))

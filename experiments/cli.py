@@ -10,10 +10,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from inpars_plus.foundation import InParsError, hide_secrets, log_to_stderr, say
 
-__all__ = ["JOBS", "main", "run_job"]
+__all__ = ["JOBS", "main", "run_job", "run_script"]
 
 JOBS: Mapping[str, tuple[str, str]] = {
     "quickstart": (
@@ -93,20 +94,37 @@ def run_job(name: str, arguments: Sequence[str] | None = None) -> int:
         The exit code, as for :func:`main`.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def work() -> int:
+        job: Callable[[Sequence[str]], None] = importlib.import_module(JOBS[name][0]).run
+        job(given)
+        return 0
+
+    return _reported(f"inpars-plus {name}", work, debug="--debug" in given)
+
+
+def run_script(main: Callable[[], int]) -> int:
+    """Run the ``main`` of a script that is no job, with an error as one sentence too.
+
+    Returns:
+        The exit code, as for :func:`main`.
+    """
+    return _reported(Path(sys.argv[0]).stem, main)
+
+
+def _reported(label: str, work: Callable[[], int], *, debug: bool = False) -> int:
     log_to_stderr()
     try:
         with _readable_warnings():
-            job: Callable[[Sequence[str]], None] = importlib.import_module(JOBS[name][0]).run
-            job(given)
+            return work()
     except InParsError as error:
-        if "--debug" in given:
+        if debug:
             print(hide_secrets(traceback.format_exc()), file=sys.stderr)
-        print(f"inpars-plus {name}: {' '.join(hide_secrets(str(error)).split())}", file=sys.stderr)
+        print(f"{label}: {' '.join(hide_secrets(str(error)).split())}", file=sys.stderr)
         return _ERROR
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         return _STOPPED
-    return 0
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from typing import Any
 
 import dspy
 
+from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.judged_bench import MEASURE, PerQuery, named_paths
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps
-from inpars_plus.foundation import ConfigurationError, Run, Summary, log_to_stderr, write_summary
+from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.lms import ReplyStore, Scorer, load_lm, load_scorer
 from inpars_plus.metrics.evaluation import Evaluation, compare
@@ -54,7 +55,7 @@ def compare_recipes(
         only: names of recipes, all by default.
         lm: writes the queries of the other recipes.
         make_lm: it, instead of its name.
-        scorer: of its queries' likelihood, instead of the embedded model.
+        scorer: of its queries' likelihood, instead of the same model.
 
     Returns:
         The summary that was written: ``results.collections`` and ``results.mean``.
@@ -82,7 +83,7 @@ def compare_recipes(
                     settings,
                     steps=Steps(run),
                     lm=make_lm or load_lm(lm, store=store),
-                    scorer=scorer or load_scorer(),
+                    scorer=scorer or load_scorer(lm),
                 )
                 values[name], results[name] = _collection(bench, names, settings)
             finally:
@@ -199,7 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--ours", action="append", required=True, metavar="NAME=DIR", help="queries of generate-queries; repeatable"
     )
-    parser.add_argument("--lm", default="embedded", help="writes the other recipes' queries (default %(default)s)")
+    parser.add_argument(
+        "--lm",
+        default="embedded",
+        help="writes the other recipes' queries: embedded or gguf:PATH (default %(default)s)",
+    )
     parser.add_argument("--documents", type=int, default=500, help="to write queries for (default %(default)s)")
     parser.add_argument("--steps", type=int, default=100, help="of the optimizer (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="of training (default %(default)s)")
@@ -210,7 +215,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/recipes"), help="directory (default %(default)s)")
     given = parser.parse_args(arguments)
-    log_to_stderr()
     settings = RecipeSettings(
         documents=given.documents,
         steps=given.steps,
@@ -232,4 +236,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_script(main))

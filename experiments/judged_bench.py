@@ -73,14 +73,18 @@ class JudgedBench:
         return read_collection(f"{self.directory}:test", half="all" if self._other_split else "report")
 
     def gold(self, count: int) -> list[TrainingQuery]:
-        """Some judged queries of the part that settings may be chosen on, each with its relevant documents."""
+        """Some judged queries of the part that settings may be chosen on, each with its relevant documents.
+
+        Only documents count that may be learned from, so that whoever leaves those of the test split out has as many.
+        """
         if not count:
             return []
         split = self._other_split
         given = read_collection(f"{self.directory}:{split or 'test'}", half="all" if split else "settings")
         answers: dict[str, list[str]] = {}
+        eligible = {document.id for document in self.eligible}
         for one in given.judgments:
-            if one.grade > 0 and one.document_id in self.by_id and one.document_id != one.query_id:
+            if one.grade > 0 and one.document_id in eligible and one.document_id != one.query_id:
                 answers.setdefault(one.query_id, []).append(one.document_id)
         asked = sorted((query for query in given.queries if query.id in answers), key=lambda query: query.id)
         drawn = random.Random(self.seed).sample(asked, min(count, len(asked)))

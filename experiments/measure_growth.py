@@ -16,9 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, PerQuery, named_paths
 from inpars_plus.experiments.reports.charts import Series, series
 from inpars_plus.experiments.reports.page import page, paragraph, section, table
+from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import (
@@ -26,7 +28,6 @@ from inpars_plus.foundation import (
     Run,
     Summary,
     digest,
-    log_to_stderr,
     say,
     write_summary,
     write_text,
@@ -74,7 +75,7 @@ def measure_growth(
         raise ConfigurationError(
             f"there are queries for '{unknown}', but no such collection",
             place="--queries",
-            remedy="Name it COLLECTION/GENERATOR",
+            remedy="Give it with --collection",
         )
     started, results = time.monotonic(), dict[str, Any]()
     for name, directory in collections.items():
@@ -127,7 +128,12 @@ def _trained(
     out = bench.steps.directory / f"{generator}-{size}-{seed}"
     found: PerQuery = bench.judge(
         f"{generator}, {size} queries, seed {seed}",
-        {"queries": digest([[one.id, one.text] for one in some]), "seed": seed, "steps": steps},
+        {
+            "queries": digest([[one.id, one.text] for one in some]),
+            "seed": seed,
+            "steps": steps,
+            "training": default_settings("train-ranker"),
+        },
         lambda: {"ranker": bench.train(some, out, seed=seed, held_out=0, steps=steps)},
     )
     return found["ranker"]
@@ -215,7 +221,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=120, help="of tuning the query encoder (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/growth"), help="directory (default %(default)s)")
     given = parser.parse_args(arguments)
-    log_to_stderr()
     queries: dict[str, dict[str, Path]] = {}
     for one, path in named_paths(given.queries, "--queries").items():
         collection, slash, generator = one.partition("/")
@@ -236,4 +241,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_script(main))

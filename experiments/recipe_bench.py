@@ -18,6 +18,7 @@ import dspy
 
 from inpars_plus.corpora import sample
 from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
+from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.workbench import Steps, documents_digest
 from inpars_plus.foundation import JSON, ReplyError, bar, digest, say
 from inpars_plus.lms.quiet import quiet_logs
@@ -121,10 +122,12 @@ class CollectionBench(JudgedBench):
             "batch": self.settings.batch,
         }
         if name == OURS:
+            inputs["training"] = default_settings("train-ranker")
             out = self.steps.directory / f"ours-{seed}"
             return self.judge(step, inputs, lambda: {"fused": self.train(queries, out, seed=seed)})
         recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
         inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self._weight}
+        inputs |= {"chosen": self.chosen.model_dump(mode="json"), "round_trip": recipe.round_trip}
 
         def work() -> dict[str, Retriever]:
             with tempfile.TemporaryDirectory() as scratch:
@@ -161,7 +164,7 @@ class CollectionBench(JudgedBench):
         inputs: dict[str, JSON] = {
             "documents": documents_digest(self.drawn),
             "lm": str(self._lm.model),
-            "prompts": digest(self._prompts(recipe)[:3]),
+            "prompts": digest(self._prompts(recipe)),
             "temperature": recipe.temperature,
             "kept": recipe.kept,
             "seed": self.settings.seed,

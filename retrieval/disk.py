@@ -26,7 +26,7 @@ import numpy as np
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
-from inpars_plus.foundation.files import digest, read_json, write_json
+from inpars_plus.foundation.files import digest, read_json, write_bytes, write_json
 from inpars_plus.foundation.progress import bar
 from inpars_plus.foundation.runs import Run
 from inpars_plus.retrieval.cache import load_arrays, save_arrays
@@ -81,9 +81,9 @@ def build_disk_index(
         for name in ("postings", "vectors"):
             shutil.rmtree(folder / name, ignore_errors=True)
             (folder / f"{name}.new").rename(folder / name)
-        packed = [one.encode() for one in ids]
-        (folder / "ids.utf8").write_bytes(b"".join(packed))
-        np.cumsum([len(one) for one in packed], dtype=np.int64).tofile(folder / "ids.i64")
+        packed = [one.encode("utf-8", "surrogatepass") for one in ids]
+        write_bytes(folder / "ids.utf8", b"".join(packed))
+        write_bytes(folder / "ids.i64", np.cumsum([len(one) for one in packed], dtype=np.int64).tobytes())
         write_json(
             folder / _FILE,
             {"format": _FORMAT, "format_version": _VERSION, "documents": len(ids), "encoder": encoder.digest},
@@ -211,4 +211,4 @@ class DiskIndex:
 
     def _id(self, position: int) -> str:
         start = int(self._ends[position - 1]) if position else 0
-        return self._ids[start : int(self._ends[position])].tobytes().decode()
+        return self._ids[start : int(self._ends[position])].tobytes().decode("utf-8", "surrogatepass")

@@ -6,6 +6,7 @@ The same weights as :class:`~inpars_plus.retrieval.bm25.Bm25Retriever`: nothing 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inpars_plus.foundation.files import read_json, replacing, write_bytes, write_json
 from inpars_plus.retrieval.bm25 import K1, B
 from inpars_plus.retrieval.cache import Arrays
 from inpars_plus.retrieval.indexed import Hits, best_positions
@@ -71,8 +73,10 @@ def write_postings(directory: Path, chunks: Sequence[Path], load: Any) -> None:
     idf = np.log(1 + (documents - frequencies + 0.5) / (frequencies + 0.5))
     ends = np.cumsum(frequencies)
     count = int(ends[-1]) if len(ends) else 0
-    where = np.memmap(directory / _DOCUMENTS, dtype=np.int32, mode="w+", shape=max(1, count))
-    weights = np.memmap(directory / _WEIGHTS, dtype=np.float32, mode="w+", shape=max(1, count))
+    files = (directory / _DOCUMENTS, np.int32), (directory / _WEIGHTS, np.float32)
+    for path, kind in files:
+        _reserve(path, max(1, count) * np.dtype(kind).itemsize)
+    where, weights = (np.memmap(path, dtype=kind, mode="r+") for path, kind in files)
     free, first = ends - frequencies, 0
     for path in chunks:
         arrays = load(path)
@@ -90,8 +94,17 @@ def write_postings(directory: Path, chunks: Sequence[Path], load: Any) -> None:
         first += len(arrays["lengths"])
     where.flush()
     weights.flush()
-    ends.astype(np.int64).tofile(directory / _ENDS)
-    (directory / _TERMS).write_text(json.dumps(list(numbers), ensure_ascii=False), encoding="utf-8")
+    write_bytes(directory / _ENDS, ends.astype(np.int64).tobytes())
+    write_json(directory / _TERMS, list(numbers))
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Take the room of a file: a full disk that shows while a mapped file is filled would kill the process."""
+    with replacing(path) as temporary, temporary.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
 
 
 def _numbered(arrays: Arrays, numbers: dict[str, int]) -> npt.NDArray[np.int64]:
@@ -114,7 +127,7 @@ class DiskPostings:
         self._documents = np.memmap(directory / _DOCUMENTS, dtype=np.int32, mode="r")
         self._weights = np.memmap(directory / _WEIGHTS, dtype=np.float32, mode="r")
         self._ends = np.fromfile(directory / _ENDS, dtype=np.int64)
-        terms = json.loads((directory / _TERMS).read_text(encoding="utf-8"))
+        terms = read_json(directory / _TERMS, kind="vocabulary")
         self._numbers = {term: number for number, term in enumerate(terms)}
 
     def search_positions(self, queries: Sequence[str], width: int) -> Hits:

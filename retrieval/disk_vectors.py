@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inpars_plus.foundation.errors import RunError
+from inpars_plus.foundation.files import replacing
 from inpars_plus.retrieval.indexed import Hits
 from inpars_plus.retrieval.threads import wait_without_spinning
 
 __all__ = ["DiskVectors", "write_vectors"]
 
-_VECTORS, _INDEX, _ROWS = "vectors.f16", "lists.faiss", "rows.i64"
+_VECTORS, _INDEX = "vectors.f16", "lists.faiss"
 _BATCH = 65_536
 _LEARNED_FROM = 64
 """Vectors a list that the centres are learned from."""
@@ -41,7 +43,7 @@ def write_vectors(directory: Path, chunks: Sequence[Path], load: Any, *, seed: i
     """
     faiss = _faiss()
     count, size, rows = 0, 0, []
-    with (directory / _VECTORS).open("wb") as file:
+    with replacing(directory / _VECTORS) as temporary, temporary.open("wb") as file:
         for path in chunks:
             vectors = load(path)["vectors"]
             full = np.flatnonzero(vectors.any(axis=1))
@@ -49,7 +51,6 @@ def write_vectors(directory: Path, chunks: Sequence[Path], load: Any, *, seed: i
             count, size = count + len(vectors), vectors.shape[1]
             file.write(np.ascontiguousarray(vectors, dtype=np.float16).data)
     kept = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
-    kept.astype(np.int64).tofile(directory / _ROWS)
     if not len(kept):
         return
     stored = np.memmap(directory / _VECTORS, dtype=np.float16, mode="r", shape=(count, size))
@@ -64,7 +65,15 @@ def write_vectors(directory: Path, chunks: Sequence[Path], load: Any, *, seed: i
     for start in range(0, len(kept), _BATCH):
         some = kept[start : start + _BATCH]
         index.add_with_ids(stored[some].astype(np.float32), some)
-    faiss.write_index(index, str(directory / _INDEX))
+    with replacing(directory / _INDEX) as temporary:
+        try:
+            faiss.write_index(index, str(temporary))
+        except RuntimeError as problem:
+            raise RunError(
+                "the lists of vectors could not be written",
+                place=str(directory / _INDEX),
+                remedy="Free some space on that disk and build the index again; what is finished is kept",
+            ) from problem
 
 
 class DiskVectors:

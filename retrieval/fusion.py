@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
+
+if TYPE_CHECKING:
+    from inpars_plus.retrieval.dense import DenseRetriever
 
 __all__ = ["DEPTH", "Component", "FusedRetriever", "merged", "scaled", "with_values"]
 
@@ -32,7 +35,7 @@ class Component:
     """
 
     name: str
-    retriever: Any
+    retriever: IndexedRetriever
     floor: float | None = None
     feedback: bool = False
 
@@ -75,7 +78,9 @@ class FusedRetriever(IndexedRetriever):
             return self._sum(found, width)
         first = self._sum(found, 1).positions[:, 0].tolist()
         again = [
-            one.retriever.search_near(queries, first, self.feedback, DEPTH) if one.feedback else hits
+            cast("DenseRetriever", one.retriever).search_near(queries, first, self.feedback, DEPTH)
+            if one.feedback
+            else hits
             for one, hits in zip(self.components, found, strict=True)
         ]
         return self._sum(again, width)
