@@ -3,8 +3,9 @@ r"""This project's way to train rankers without labels beside those of published
     python -m inpars_plus.experiments.compare_recipes --collection scifact=BEIR/scifact --ours scifact=runs/queries \
         --out runs/recipes
 
-Each recipe writes one query for the same documents with the same model (none of the test split), and trains the same
-encoder for the same number of steps; figures are nDCG@10 on ``test.tsv``, or on the half of it that is for reports
+Each recipe writes one query for the same documents (none of the test split) and trains the same encoder for the same
+number of steps; the others' queries are of one model, ours of the generator that wrote them, and our own ranker also
+learns from held-out lines. Figures are nDCG@10 on ``test.tsv``, or on the half of it that is for reports
 where a collection has no other judgments. ``--gold 10`` gives every recipe ten judged queries of the others, to show as
 examples and to train on. Stopped or killed, the same command goes on.
 """
@@ -20,7 +21,7 @@ from typing import Any
 import dspy
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import MEASURE, PerQuery, named_paths
+from inpars_plus.experiments.judged_bench import MEASURE, PerQuery, named_paths, run_seeds
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps
@@ -206,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="writes the other recipes' queries: embedded or gguf:PATH (default %(default)s)",
     )
     parser.add_argument("--documents", type=int, default=500, help="to write queries for (default %(default)s)")
-    parser.add_argument("--steps", type=int, default=100, help="of the optimizer (default %(default)s)")
+    parser.add_argument("--steps", type=int, default=120, help="of the optimizer (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="of training (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of documents and tests (default %(default)s)")
     parser.add_argument("--gold", type=int, default=0, metavar="N", help="judged queries that all get (default 0)")
@@ -218,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = RecipeSettings(
         documents=given.documents,
         steps=given.steps,
-        seeds=tuple(range(given.seed, given.seed + given.seeds)),
+        seeds=run_seeds(given.seeds, given.seed),
         seed=given.seed,
         gold=given.gold,
     )

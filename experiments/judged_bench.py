@@ -14,17 +14,19 @@ from pathlib import Path
 from inpars_plus.corpora import Judgment, Query, open_corpus, split_documents, write_beir
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.judged import Collection, read_collection
+from inpars_plus.experiments.leaks import as_seen, leaked
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
-from inpars_plus.foundation import JSON, ConfigurationError
+from inpars_plus.foundation import JSON, ConfigurationError, digest
 from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.cache import default_cache_directory
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
-from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers
+from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
 
-__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths"]
+__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds"]
 
 MEASURE = "nDCG@10"
 
@@ -34,17 +36,30 @@ PerQuery = dict[str, dict[str, float]]
 _DEPTH = 11  # one more than is looked at: the document with the query's own id is no result
 
 
+def run_seeds(count: int, first: int = 0) -> tuple[int, ...]:
+    """So many seeds, one after the other.
+
+    Raises:
+        ConfigurationError: there would be none.
+    """
+    if count < 1:
+        raise ConfigurationError(f"{count} seeds are none to train with", place="--seeds", remedy="Give 1 or more")
+    return tuple(range(first, first + count))
+
+
 def named_paths(given: Sequence[str], flag: str) -> dict[str, Path]:
     """Values of a flag of the form ``NAME=DIR``.
 
     Raises:
-        ConfigurationError: one is not of that form.
+        ConfigurationError: one is not of that form, or a name comes twice.
     """
     found = {}
     for one in given:
         name, equals, path = one.partition("=")
         if not (name and equals and path):
             raise ConfigurationError(f"'{one}' is not of the form NAME=DIR", place=flag)
+        if name in found:
+            raise ConfigurationError(f"'{name}' is named twice", place=flag)
         found[name] = Path(path)
     return found
 
@@ -75,7 +90,8 @@ class JudgedBench:
     def gold(self, count: int) -> list[TrainingQuery]:
         """Some judged queries of the part that settings may be chosen on, each with its relevant documents.
 
-        Only documents count that may be learned from, so that whoever leaves those of the test split out has as many.
+        None has the text of a query that figures are reported on, and only documents count that may be learned from,
+        so that whoever leaves those of the test split out has as many.
         """
         if not count:
             return []
@@ -86,7 +102,9 @@ class JudgedBench:
         for one in given.judgments:
             if one.grade > 0 and one.document_id in eligible and one.document_id != one.query_id:
                 answers.setdefault(one.query_id, []).append(one.document_id)
-        asked = sorted((query for query in given.queries if query.id in answers), key=lambda query: query.id)
+        reported = leaked(given.queries, as_seen(self.judged.queries, "the queries that figures are reported on"))
+        asked = [query for query in given.queries if query.id in answers and query.id not in reported]
+        asked.sort(key=lambda query: query.id)
         drawn = random.Random(self.seed).sample(asked, min(count, len(asked)))
         return [TrainingQuery(f"gold {query.id}", query.text, tuple(answers[query.id])) for query in drawn]
 
@@ -132,9 +150,14 @@ class JudgedBench:
                 for name, values in evaluation.values.items()
             }
 
-        result: PerQuery = self.steps.do(
-            step, {**inputs, "corpus": self.corpus.digest(), "judged": self.judged.digest}, work
-        )
+        whole: dict[str, JSON] = {
+            **inputs,
+            "corpus": self.corpus.digest(),
+            "encoder": load_encoder().digest,
+            "judged": self.judged.digest,
+            "asked": digest([[one.id, one.text] for one in self.judged.queries]),
+        }
+        result: PerQuery = self.steps.do(step, whole, work)
         return result
 
     def train(self, queries: Sequence[TrainingQuery], out: Path, *, seed: int, **settings: JSON) -> Retriever:
@@ -161,4 +184,5 @@ class JudgedBench:
             **settings,
         )
         train_ranker(training)
-        return self.indexes.ranker(load_ranker(training.out))
+        # Not by the shared indexes, which would keep the encoders and vectors of every training.
+        return build_ranker(load_ranker(training.out), self.documents, cache_directory=default_cache_directory())

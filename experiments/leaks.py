@@ -11,7 +11,7 @@ from inpars_plus.foundation import ConfigurationError, ProgramFileError, read_js
 from inpars_plus.metrics.words import words
 from inpars_plus.programs import list_programs
 
-__all__ = ["leaked", "refuse_leaks", "seen_queries"]
+__all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries"]
 
 _SHOWN = 3
 
@@ -30,6 +30,11 @@ def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
         InputError: a file cannot be read as what it is.
     """
     return {_normal(text): place for path in paths for text, place in _texts(path)}
+
+
+def as_seen(queries: Sequence[Query], place: str) -> dict[str, str]:
+    """These queries in the form of :func:`seen_queries`."""
+    return {_normal(query.text): place for query in queries}
 
 
 def leaked(queries: Sequence[Query], seen: Mapping[str, str]) -> dict[str, str]:

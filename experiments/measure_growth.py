@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, PerQuery, named_paths
+from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, PerQuery, named_paths, run_seeds
 from inpars_plus.experiments.reports.charts import Series, series
 from inpars_plus.experiments.reports.page import page, paragraph, section, table
 from inpars_plus.experiments.settings import default_settings
-from inpars_plus.experiments.tables import number, text_table
+from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import (
     ConfigurationError,
@@ -68,7 +69,7 @@ def measure_growth(
         untrained system that ``choose-ranker`` picks.
 
     Raises:
-        ConfigurationError: queries are given for a collection that is not.
+        ConfigurationError: queries are given for a collection that is not, or a number of queries is too small.
     """
     unknown = next((name for name in queries if name not in collections), None)
     if unknown is not None:
@@ -76,6 +77,12 @@ def measure_growth(
             f"there are queries for '{unknown}', but no such collection",
             place="--queries",
             remedy="Give it with --collection",
+        )
+    if min(sizes) < FEWEST_QUERIES:
+        raise ConfigurationError(
+            f"a ranker is not trained on {min(sizes)} queries",
+            place="--sizes",
+            remedy=f"Give {FEWEST_QUERIES} or more",
         )
     started, results = time.monotonic(), dict[str, Any]()
     for name, directory in collections.items():
@@ -129,7 +136,7 @@ def _trained(
     found: PerQuery = bench.judge(
         f"{generator}, {size} queries, seed {seed}",
         {
-            "queries": digest([[one.id, one.text] for one in some]),
+            "queries": digest([[one.id, one.text, *one.document_ids] for one in some]),
             "seed": seed,
             "steps": steps,
             "training": default_settings("train-ranker"),
@@ -162,6 +169,8 @@ def equal_share(better: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str
 
 def _said(generators: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """For each generator but the first, at what share of the first one's queries its own equal them."""
+    if len(generators) < 2:
+        return []
     first, *others = generators
     found = []
     for name in others:
@@ -191,7 +200,7 @@ def _report(results: Mapping[str, Any]) -> str:
             for row in found
         ]
         parts.append(table(["generator", "queries", MEASURE, "gain"], rows, numbers={1, 2, 3}))
-        body.append(section(name, [*parts, *(paragraph(said) for said in _said(generators) if len(generators) > 1)]))
+        body.append(section(name, [*parts, *(paragraph(said) for said in _said(generators))]))
     return page("Growth", "Rankers trained on generated queries alone, judged by people.", body)
 
 
@@ -201,9 +210,7 @@ def _table(results: Mapping[str, Any]) -> str:
         rows = []
         for generator, found in one["generators"].items():
             for row in found:
-                gain = row["gain"]
-                interval = f"{gain['score']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
-                rows.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), interval])
+                rows.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), interval(row["gain"])])
         head = ["generator", "queries", MEASURE, f"less {one['chosen']}, {number(one['untrained'])}"]
         said += [name, text_table(head, rows, numbers={1, 2, 3}), *_said(one["generators"]), ""]
     return "\n".join(said)
@@ -232,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         queries,
         given.out,
         sizes=sorted(given.sizes),
-        seeds=range(given.seeds),
+        seeds=run_seeds(given.seeds),
         steps=given.steps,
     )
     print(_table(summary.results["collections"]))

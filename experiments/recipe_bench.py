@@ -1,6 +1,7 @@
 """One collection of ``compare_recipes``: queries of each recipe, rankers trained on them, and people's judgment.
 
-Every recipe gets the same documents, the same encoder, the same number of optimizer steps, and one query a document.
+Every recipe gets the same documents, the same encoder, the same number of optimizer steps, and one query a document at
+most. This project's own also learns from held-out lines, as it does for everybody.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from inpars_plus.corpora import sample
 from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.workbench import Steps, documents_digest
-from inpars_plus.foundation import JSON, ReplyError, bar, digest, say
+from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, say
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.cheats import cheat_queries
@@ -64,7 +65,7 @@ class RecipeSettings:
     """
 
     documents: int = 500
-    steps: int = 100
+    steps: int = 120
     batch: int = 16
     seeds: tuple[int, ...] = (0, 1, 2)
     seed: int = 0
@@ -124,10 +125,12 @@ class CollectionBench(JudgedBench):
         if name == OURS:
             inputs["training"] = default_settings("train-ranker")
             out = self.steps.directory / f"ours-{seed}"
-            return self.judge(step, inputs, lambda: {"fused": self.train(queries, out, seed=seed)})
+            return self.judge(
+                step, inputs, lambda: {"fused": self.train(queries, out, seed=seed, steps=self.settings.steps)}
+            )
         recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
         inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self._weight}
-        inputs |= {"chosen": self.chosen.model_dump(mode="json"), "round_trip": recipe.round_trip}
+        inputs["round_trip"] = recipe.round_trip
 
         def work() -> dict[str, Retriever]:
             with tempfile.TemporaryDirectory() as scratch:
@@ -135,7 +138,10 @@ class CollectionBench(JudgedBench):
                 if recipe.round_trip:
                     first = Path(scratch) / "first"
                     self._train(recipe, queries, first, seed)
-                    kept = list(keep_round_trip(queries, self._retriever(first), k=1, name=recipe.name).queries)
+                    written = [one for one in queries if one not in self.gold_queries]
+                    stayed = keep_round_trip(written, self._retriever(first), k=1, name=recipe.name).queries
+                    say(f"{len(stayed):,} of {len(written):,} queries make the round trip")
+                    kept = [*stayed, *self.gold_queries]
                 self._train(recipe, kept, encoder, seed)
                 return {"alone": self._retriever(encoder), "fused": self._retriever(encoder, self._weight)}
 
@@ -143,6 +149,7 @@ class CollectionBench(JudgedBench):
 
     @property
     def _weight(self) -> float:
+        """Of the dense scores in fusions and in the teacher: that of the chosen system, even where it is no hybrid."""
         weight = self.chosen.dense_weight
         return weight if weight is not None and 0 < weight < 1 else _EVEN
 
@@ -155,13 +162,16 @@ class CollectionBench(JudgedBench):
         return self._encoded[1].ranker(RankerSpec(name="trained", components=tuple(parts)))
 
     def queries(self, name: str) -> list[TrainingQuery]:
-        """What a recipe trains on, filters applied; gold queries are among them."""
+        """What a recipe trains on, gold queries among them; filters are applied, but for the round trip.
+
+        Raises:
+            InputError: none of our queries is of the documents that were drawn.
+        """
         if name in (OURS, OUR_QUERIES):
-            ids = {document.id for document in self.drawn}
-            read = read_training_queries(self._ours, self.documents)
-            return [*(one for one in read if set(one.document_ids) <= ids), *self.gold_queries]
+            return [*self._our_queries, *self.gold_queries]
         recipe = RECIPES[name]
         inputs: dict[str, JSON] = {
+            "corpus": self.corpus.digest(),  # key terms weigh by it
             "documents": documents_digest(self.drawn),
             "lm": str(self._lm.model),
             "prompts": digest(self._prompts(recipe)),
@@ -174,6 +184,23 @@ class CollectionBench(JudgedBench):
             *(TrainingQuery(one["id"], one["text"], (one["document_id"],)) for one in found["queries"]),
             *self.gold_queries,
         ]
+
+    @cached_property
+    def _our_queries(self) -> list[TrainingQuery]:
+        """One query of ours for each document that was drawn, where it has one."""
+        ids = {document.id for document in self.drawn}
+        first: dict[str, TrainingQuery] = {}
+        for one in read_training_queries(self._ours, self.documents):
+            if one.document_ids[0] in ids:
+                first.setdefault(one.document_ids[0], one)
+        if not first:
+            raise InputError(
+                f"none of these queries is of the {len(ids):,} documents that were drawn",
+                place=str(self._ours),
+                remedy="Generate them for the whole collection",
+            )
+        say(f"{self.name}: {len(first):,} of {len(ids):,} documents have a query of ours")
+        return list(first.values())
 
     def _write(self, recipe: Recipe) -> dict[str, Any]:
         texts = self._templates() if recipe.prompt is None else self._asked(recipe)
@@ -238,7 +265,7 @@ class CollectionBench(JudgedBench):
 
     def _negatives(self, recipe: Recipe, queries: Sequence[TrainingQuery], seed: int) -> list[Negatives]:
         if recipe.negatives != "random":
-            teacher = hybrid_spec(0.0) if recipe.negatives == "bm25" else self.chosen
+            teacher = hybrid_spec(0.0 if recipe.negatives == "bm25" else self._weight)
             retrievers: dict[str, Retriever] = {recipe.negatives: self.indexes.ranker(teacher)}
             return mine_negatives(queries, retrievers, NegativeSettings(number=_NEGATIVES), seed=seed)
         ids = list(self.by_id)
@@ -251,7 +278,7 @@ class CollectionBench(JudgedBench):
 
     def _labelled(self, queries: Sequence[TrainingQuery], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows with the hybrid's margins; a document that is not in its first 100 has a score of 0."""
-        teacher = self.indexes.ranker(self.chosen)
+        teacher = self.indexes.ranker(hybrid_spec(self._weight))
         rankings = teacher.search([one.text for one in queries], _TEACHER_DEPTH)
         scores = {
             (query.text, self.by_id[document].full_text): score

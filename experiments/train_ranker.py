@@ -26,7 +26,7 @@ from inpars_plus.retrieval.embeddings import embed
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import EMBEDDED, ComponentSpec, RankerSpec, SharedIndexes, save_ranker
 
-__all__ = ["TEXT", "TrainSettings", "main", "run", "tell", "train_ranker"]
+__all__ = ["FEWEST_QUERIES", "TEXT", "TrainSettings", "main", "run", "tell", "train_ranker"]
 
 TEXT = JobText(
     name="train-ranker",
@@ -49,7 +49,8 @@ TEXT = JobText(
     ),
 )
 
-_FEWEST = 30
+FEWEST_QUERIES = 30
+"""That a ranker is trained on."""
 _ENCODER = "query-encoder"
 
 
@@ -66,7 +67,8 @@ class TrainSettings(JobSettings, CorpusSettings):
     held_out: int = option("lines taken out of documents, at most; 0 for none", metavar="N", ge=0)
     passages: float = option("share of sentences in the dense part of the sum", metavar="SHARE", ge=0, lt=1)
     feedback: float = option(
-        "share of the first document's vector that moves the query, unless held-out lines say it is worse; 0 for none",
+        "share of the first document's vector that moves the query, unless the queries that weights are learned from"
+        " say it is worse; 0: none",
         metavar="SHARE",
         ge=0,
         le=1,
@@ -110,9 +112,9 @@ class _Job:
             "held_out": len(self.held_out.queries) if self.held_out else 0,
             "generated": len(self.generated),
         }
-        if sum(counts.values()) < _FEWEST:
+        if sum(counts.values()) < FEWEST_QUERIES:
             raise InputError(
-                f"there are {sum(counts.values())} queries to learn from, but {_FEWEST} are needed",
+                f"there are {sum(counts.values())} queries to learn from, but {FEWEST_QUERIES} are needed",
                 place="--corpus",
                 remedy="Give generated queries with --queries DIR, as inpars-plus generate-queries writes them",
             )

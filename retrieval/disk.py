@@ -66,9 +66,12 @@ def build_disk_index(
         seed: of the centres of the lists of vectors.
 
     Raises:
+        ConfigurationError: a chunk would hold nothing.
         CorpusError: there is no document, or two have the same id.
         RunError: another process uses the directory, the disk is full, or it cannot be written.
     """
+    if chunk < 1:
+        raise ConfigurationError(f"a chunk of {chunk} documents is none", place="chunk", remedy="Give 1 or more")
     folder, encoder = Path(directory), encoder or load_encoder()
     with Run(folder):
         chunks, ids = _chunks(folder / "chunks", documents, encoder, chunk)
@@ -186,7 +189,10 @@ class DiskIndex:
         return self
 
     def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
-        """As :meth:`inpars_plus.retrieval.protocol.Retriever.search`; ties are in the order of the corpus."""
+        """As :meth:`inpars_plus.retrieval.protocol.Retriever.search`; ties are in the order of the corpus.
+
+        As in :class:`~inpars_plus.retrieval.fusion.FusedRetriever` the first 100 of both are combined, whatever k is.
+        """
         if isinstance(queries, str):
             raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
         if k < 1:
@@ -196,12 +202,12 @@ class DiskIndex:
         return [next(rankings) if query.strip() else Ranking((), ()) for query in queries]
 
     def _found(self, queries: Sequence[str], width: int) -> list[Ranking]:
-        depth, parts = max(DEPTH, width), list[Hits]()
+        parts = list[Hits]()
         if self.dense_weight < 1:
-            hits = self._postings.search_positions(queries, depth)
+            hits = self._postings.search_positions(queries, DEPTH)
             parts.append(with_values(hits, (1 - self.dense_weight) * scaled(hits, floor=0.0)))
         if self.dense_weight > 0:
-            hits = self._vectors.search_positions(self._query_vectors.of(queries), depth)
+            hits = self._vectors.search_positions(self._query_vectors.of(queries), DEPTH)
             parts.append(with_values(hits, self.dense_weight * scaled(hits)))
         positions, scores = merged(parts, width)
         return [

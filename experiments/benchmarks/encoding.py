@@ -38,7 +38,9 @@ def measure(quick: bool = False) -> Benchmark:
     collections = os.environ.get("INPARS_PLUS_COLLECTIONS")
     scifact = Path(collections) / "scifact" if collections else None
     source = str(scifact) if scifact is not None else "python-docs"
-    texts = [document.full_text for document in open_corpus(source).documents()][: count * (rounds + 1)]
+    texts = [document.full_text for document in open_corpus(source).documents()]
+    count = min(count, len(texts) // (rounds + 1))
+    texts = texts[: count * (rounds + 1)]
     ours, theirs = load_encoder(), _plain()
     # The last texts warm both up: the first call of each loads or compiles something.
     warm = texts[count * rounds :]

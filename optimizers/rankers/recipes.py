@@ -73,8 +73,8 @@ class Recipe:
         temperature: of the model.
         kept: share of the queries that the model finds likeliest (InPars v1), 1 for all.
         round_trip: only queries stay whose document a ranker that was trained on all of them finds first.
-        negatives: ``bm25``, ``hybrid``, or ``random`` documents.
-        loss: as for :func:`~inpars_plus.optimizers.rankers.fine_tuning.tune_bi_encoder`; the teacher is the hybrid.
+        negatives: of ``bm25``, of the ``hybrid`` with the weight that was chosen without labels, or ``random``.
+        loss: as for :func:`~inpars_plus.optimizers.rankers.fine_tuning.tune_bi_encoder`; that hybrid is the teacher.
         source: paper.
     """
 

@@ -64,3 +64,9 @@ def test_wrong_names_are_told(tmp_path: Path) -> None:
         main(["--collection", "mend=x", "--queries", "mend=y"])
     with pytest.raises(ConfigurationError, match="queries for 'other', but no such collection"):
         measure_growth({}, {"other": {"plain": tmp_path}}, tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="not trained on 10 queries"):
+        measure_growth({}, {}, tmp_path / "out", sizes=(10, 40))
+    with pytest.raises(ConfigurationError, match="0 seeds are none"):
+        main(["--collection", "a=x", "--queries", "a/x=y", "--seeds", "0"])
+    with pytest.raises(ConfigurationError, match="'a/x' is named twice"):
+        main(["--collection", "a=x", "--queries", "a/x=y", "--queries", "a/x=z"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,16 @@ def test_other_kinds_have_no_dense_weight() -> None:
     assert passages.dense_weight is None
     assert tuned.dense_weight is None
     assert tuned.trained
+
+
+def test_feedback_reaches_the_search_and_is_no_plain_hybrid(
+    documents: list[Document], monkeypatch: pytest.MonkeyPatch, letters: Any
+) -> None:
+    monkeypatch.setattr("inpars_plus.retrieval.encoders.load_encoder", lambda *_: letters)
+    plain, moved = (hybrid_spec(0.5).model_copy(update={"feedback": share}) for share in (0.0, 5.0))
+    assert (plain.dense_weight, moved.dense_weight) == (0.5, None)
+    one, other = (build_ranker(spec, documents).search(["honey from sand"], 8)[0] for spec in (plain, moved))
+    assert one.scores != other.scores
 
 
 def test_a_ranker_is_read_back_with_its_encoders_from_anywhere(tmp_path: Path) -> None:
