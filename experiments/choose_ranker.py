@@ -18,7 +18,16 @@ from inpars_plus.experiments.reports.choice_report import choice_report
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import corpus_of
-from inpars_plus.foundation import ConfigurationError, InputError, Run, Summary, say, write_summary, write_text
+from inpars_plus.foundation import (
+    ConfigurationError,
+    InputError,
+    Run,
+    Summary,
+    default_cache_directory,
+    say,
+    write_summary,
+    write_text,
+)
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.choosing import Choice, System, choose_system, score_system
@@ -27,7 +36,6 @@ from inpars_plus.optimizers.rankers.training_queries import (
     held_out_queries,
     read_training_queries,
 )
-from inpars_plus.retrieval.cache import default_cache_directory
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.rankers import SharedIndexes, load_ranker, plain_rankers, save_ranker
 from inpars_plus.retrieval.runs import read_run

@@ -18,10 +18,9 @@ from inpars_plus.experiments.leaks import as_seen, leaked
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
-from inpars_plus.foundation import JSON, ConfigurationError, digest
+from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest
 from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
-from inpars_plus.retrieval.cache import default_cache_directory
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers

@@ -12,7 +12,17 @@ from inpars_plus.corpora import split_documents
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps, corpus_of, documents_digest
-from inpars_plus.foundation import JSON, InputError, Run, Summary, bar, digest, say, write_summary
+from inpars_plus.foundation import (
+    JSON,
+    InputError,
+    Run,
+    Summary,
+    bar,
+    default_cache_directory,
+    digest,
+    say,
+    write_summary,
+)
 from inpars_plus.optimizers.rankers.fusion_weights import feedback_difference, learn_weights
 from inpars_plus.optimizers.rankers.query_side import QuerySideSettings, QueryTarget, tune_query_encoder
 from inpars_plus.optimizers.rankers.training_queries import (
@@ -21,7 +31,6 @@ from inpars_plus.optimizers.rankers.training_queries import (
     held_out_queries,
     read_training_queries,
 )
-from inpars_plus.retrieval.cache import default_cache_directory
 from inpars_plus.retrieval.embeddings import embed
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import EMBEDDED, ComponentSpec, RankerSpec, SharedIndexes, save_ranker

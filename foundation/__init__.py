@@ -19,6 +19,7 @@ from inpars_plus.foundation.errors import (
 from inpars_plus.foundation.files import (
     JSON,
     append_lines,
+    default_cache_directory,
     digest,
     digest_file,
     read_json,
@@ -56,6 +57,7 @@ __all__ = [
     "append_lines",
     "bar",
     "contains_secret",
+    "default_cache_directory",
     "digest",
     "digest_file",
     "hide_secrets",

@@ -30,6 +30,7 @@ __all__ = [
     "JSON",
     "TEMPORARY_SUFFIX",
     "append_lines",
+    "default_cache_directory",
     "digest",
     "digest_file",
     "read_json",
@@ -61,6 +62,12 @@ _REMEDIES = {
     errno.EIO: "Check the disk, then run the same command again; what is finished is kept",
     errno.EISDIR: "Choose a path that is not a directory",
 }
+
+
+def default_cache_directory() -> Path:
+    """Where what can be computed again is kept between runs: ``$INPARS_PLUS_CACHE``, or ``~/.cache/inpars-plus``."""
+    chosen = os.environ.get("INPARS_PLUS_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "inpars-plus"
 
 
 @contextlib.contextmanager

@@ -7,6 +7,9 @@ Nothing is downloaded, and no code that comes with a model is run.
 from __future__ import annotations
 
 import io
+import logging
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -14,8 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.foundation.files import digest, digest_file
+from inpars_plus.foundation.errors import ConfigurationError, InputError, RunError
+from inpars_plus.foundation.files import (
+    TEMPORARY_SUFFIX,
+    default_cache_directory,
+    digest,
+    digest_file,
+    read_json,
+    write_json,
+)
 from inpars_plus.foundation.parts import require
 
 if TYPE_CHECKING:
@@ -24,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["load_causal_lm", "pick_precision", "silent", "torch_itself", "weight_files", "weights_digest"]
 
 _INSTALL = "pip install transformers"
+_KEPT = "kept.json"
+
+_log = logging.getLogger("inpars_plus")
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -55,6 +68,8 @@ def weights_digest(path: Path) -> str:
 def load_causal_lm(path: Path, *, dtype: torch.dtype, attention: str = "sdpa") -> tuple[Any, Any]:
     """A causal language model of ``transformers`` and its tokenizer.
 
+    A GGUF file takes long to take apart, so what it becomes is kept in the cache directory, once for each precision.
+
     Args:
         path: a GGUF file, or a directory with ``config.json``, safetensors and tokenizer.
         dtype: of the weights.
@@ -66,9 +81,13 @@ def load_causal_lm(path: Path, *, dtype: torch.dtype, attention: str = "sdpa") -
     """
     transformers = require("transformers", install=_INSTALL, purpose="Running a model in torch")
     settings: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    source: dict[str, Any] = {}
+    weights: dict[str, Any] = {"use_safetensors": True}
     if path.is_dir():
         weight_files(path)
-        folder, source, weights = path, {}, {"use_safetensors": True}
+        folder = path
+    elif _is_whole(converted := _converted(path, dtype, transformers.__version__)):
+        folder = converted
     else:
         require("gguf", install="pip install gguf", purpose="Reading a GGUF file with torch")
         folder, source, weights = path.parent, {"gguf_file": path.name}, {}
@@ -80,6 +99,7 @@ def load_causal_lm(path: Path, *, dtype: torch.dtype, attention: str = "sdpa") -
             )
             if source:
                 model = _plain(transformers, model, attention)
+                _keep(converted, model, tokenizer)
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, SafetensorError) as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         raise ConfigurationError(
@@ -122,6 +142,42 @@ def _plain(transformers: Any, model: Any, attention: str) -> Any:
     plain.load_state_dict(model.state_dict())
     plain.generation_config = model.generation_config
     return plain
+
+
+def _converted(path: Path, dtype: torch.dtype, version: str) -> Path:
+    """Where the torch form of a GGUF file is kept: to read the file itself takes several times as long."""
+    name = digest([digest_file(path), str(dtype), version])[:32]
+    return default_cache_directory() / "models" / name
+
+
+def _is_whole(directory: Path) -> bool:
+    """Whether a kept model is there; a damaged one is removed with a warning."""
+    if not directory.is_dir():
+        return False
+    try:
+        if read_json(directory / _KEPT, kind="record of a kept model") == {"sha256": weights_digest(directory)}:
+            return True
+    except (ConfigurationError, InputError):
+        pass
+    _log.warning("the kept model %s is damaged, so it is made again", directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    return False
+
+
+def _keep(directory: Path, model: Any, tokenizer: Any) -> None:
+    """Keep a model in one step; where there is no room for it, go on without."""
+    temporary = directory.with_name(f".{directory.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        temporary.mkdir(parents=True, exist_ok=True)
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        write_json(temporary / _KEPT, {"sha256": weights_digest(temporary)})
+        if not directory.exists():  # another process may have been quicker
+            temporary.rename(directory)
+    except (OSError, SafetensorError, RunError) as problem:
+        _log.warning("the torch form of the model is not kept in %s (%s)", directory.parent, problem)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _cpu_bf16() -> bool:

@@ -10,7 +10,6 @@ from inpars_plus.retrieval.protocol import Ranking, Retriever
 if TYPE_CHECKING:
     from inpars_plus.retrieval.bm25 import Bm25Retriever
     from inpars_plus.retrieval.bm25_reference import RankBm25Retriever
-    from inpars_plus.retrieval.cache import default_cache_directory
     from inpars_plus.retrieval.dense import DenseRetriever
     from inpars_plus.retrieval.encoders import Encoder, load_encoder
     from inpars_plus.retrieval.hybrid import ConvexRetriever, RrfRetriever
@@ -29,7 +28,6 @@ __all__ = [
     "Retriever",
     "RrfRetriever",
     "build_retriever",
-    "default_cache_directory",
     "load_encoder",
     "ranks_of_sources",
 ]
@@ -45,7 +43,6 @@ _LAZY = {
     "RankBm25Retriever": "bm25_reference",
     "RrfRetriever": "hybrid",
     "build_retriever": "loading",
-    "default_cache_directory": "cache",
     "load_encoder": "encoders",
     "ranks_of_sources": "ranks",
 }

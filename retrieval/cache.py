@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,11 @@ import numpy.typing as npt
 from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.files import replacing
 
-__all__ = ["Arrays", "default_cache_directory", "load_array", "load_arrays", "save_arrays"]
+__all__ = ["Arrays", "load_array", "load_arrays", "save_arrays"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _log = logging.getLogger("inpars_plus")
-
-
-def default_cache_directory() -> Path:
-    """``$INPARS_PLUS_CACHE``, or ``~/.cache/inpars-plus``."""
-    chosen = os.environ.get("INPARS_PLUS_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "inpars-plus"
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:

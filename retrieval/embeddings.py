@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inpars_plus.foundation.files import digest
+from inpars_plus.foundation.files import default_cache_directory, digest
 from inpars_plus.foundation.progress import bar
-from inpars_plus.retrieval.cache import default_cache_directory, load_array, load_arrays, save_arrays
+from inpars_plus.retrieval.cache import load_array, load_arrays, save_arrays
 
 __all__ = ["SHARD_SIZE", "TextEncoder", "embed"]
 

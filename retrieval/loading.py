@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
-from inpars_plus.retrieval.cache import default_cache_directory
+from inpars_plus.foundation.files import default_cache_directory
 from inpars_plus.retrieval.protocol import Retriever
 
 __all__ = ["DEFAULT_RETRIEVER", "RETRIEVERS", "DocumentSource", "build_retriever"]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from inpars_plus.foundation.errors import RunError
-from inpars_plus.retrieval.cache import default_cache_directory, load_array, load_arrays, save_arrays
+from inpars_plus.foundation.files import default_cache_directory
+from inpars_plus.retrieval.cache import load_array, load_arrays, save_arrays
 
 ARRAYS = {"keys": np.arange(6, dtype=np.uint8).reshape(2, 3), "vectors": np.ones((2, 4), np.float32)}
 
