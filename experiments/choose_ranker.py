@@ -122,7 +122,7 @@ class _Job:
         settings, (kind, selection) = self.settings, self.selection
         say(f"{len(selection.queries):,} {kind} queries to choose by, {len(self.specs)} rankers")
         self._write_selection(selection)
-        systems = self._systems(selection)
+        systems = self._systems(kind, selection)
         choice = choose_system(systems, seed=settings.seed)
         chosen = next((spec for spec in self.specs if spec.name == choice.name), None)
         results: dict[str, Any] = {
@@ -196,7 +196,8 @@ class _Job:
             split="test",
         )
 
-    def _systems(self, selection: HeldOut) -> list[System]:
+    def _systems(self, kind: str, selection: HeldOut) -> list[System]:
+        specs = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
         texts = [query.text for query in selection.queries]
         indexes = SharedIndexes(selection.documents, cache_directory=default_cache_directory())
         systems = [
@@ -207,7 +208,7 @@ class _Job:
                 selection.queries,
                 preference=-len(spec.components) - abs((spec.dense_weight or 0.5) - 0.5),
             )
-            for spec in self.specs
+            for spec in specs
         ]
         for given in self.settings.run:
             name, equals, path = given.partition("=")

@@ -75,6 +75,12 @@ class TrainSettings(JobSettings, CorpusSettings):
     name: str = option("what tables call the ranker", metavar="NAME")
     held_out: int = option("lines taken out of documents, at most; 0 for none", metavar="N", ge=0)
     passages: float = option("share of sentences in the dense part of the sum", metavar="SHARE", ge=0, lt=1)
+    titles: float = option(
+        "share of BM25's weight that titles have by themselves, where documents have titles",
+        metavar="SHARE",
+        ge=0,
+        lt=1,
+    )
     feedback: float = option(
         "share of the first document's vector that moves the query, unless the queries that weights are learned from"
         " say it is worse; 0: none",
@@ -153,7 +159,7 @@ class _Job:
             hashes={"corpus": self.corpus.digest(), "base": load_encoder(settings.base).digest},
             seconds=round(self.steps.seconds, 1),
             peak_memory_mb=self.steps.peak_memory_mb,
-            results={"queries": counts, "weights": weights, "query_encoder": tuned},
+            results={"queries": counts, "weights": weights, "titles": self.titles, "query_encoder": tuned},
         )
         write_summary(settings.out, summary)
         return summary
@@ -166,6 +172,11 @@ class _Job:
             return None
         tried = {document.id for document in self.test}
         return held_out_queries(self.documents, self.eligible, count=count, seed=self.settings.seed, avoid=tried)
+
+    @property
+    def titles(self) -> float:
+        """Share of BM25's weight that titles have; it cannot be learned from titles that are held out."""
+        return self.settings.titles if any(one.title for one in self.documents) else 0.0
 
     def _generated(self) -> list[TrainingQuery]:
         if self.settings.queries is None:
@@ -181,7 +192,7 @@ class _Job:
         encoder = self.settings.base or EMBEDDED
         kinds: list[Any] = ["dense", *(["passages"] if self.settings.passages else [])]
         dense = [ComponentSpec(kind=kind, encoder=encoder, query_encoder=query_encoder) for kind in kinds]
-        return [ComponentSpec(kind="bm25"), *dense]
+        return [ComponentSpec(kind="bm25", parts=True), *dense]
 
     def _weights(self) -> dict[str, Any]:
         """How much BM25 counts, with the encoder as it was given: what is tuned next knows these queries by heart."""
@@ -235,12 +246,17 @@ class _Job:
 
     def _spec(self, weights: Sequence[float], feedback: float, tuned: bool) -> RankerSpec:
         settings = self.settings
-        parts = self._parts(str(settings.out / _ENCODER) if tuned else None)
+        parts = [
+            part.model_copy(update={"weight": weight})
+            for part, weight in zip(self._parts(str(settings.out / _ENCODER) if tuned else None), weights, strict=True)
+        ]
+        if self.titles:
+            whole = parts[0].weight
+            parts[0] = parts[0].model_copy(update={"weight": whole * (1 - self.titles)})
+            parts.append(ComponentSpec(kind="titles", weight=whole * self.titles, parts=True))
         return RankerSpec(
             name=settings.name,
-            components=tuple(
-                part.model_copy(update={"weight": weight}) for part, weight in zip(parts, weights, strict=True)
-            ),
+            components=tuple(parts),
             feedback=feedback,
             how={
                 "corpus": self.corpus.digest(),
@@ -270,6 +286,7 @@ def tell(settings: TrainSettings, summary: Summary) -> str:
         f"\n{results['queries']['held_out']:,} held-out and {results['queries']['generated']:,} generated queries\n\n"
         f"{text_table(['', 'weight', 'nDCG@10 alone'], rows, numbers={1, 2})}\n\n"
         f"together: nDCG@10 {weights['ndcg@10']:.3f}, on queries that the weights were learned from\n"
+        f"titles:   {results['titles']:.0%} of BM25's weight\n"
         f"{said}ranker:  {settings.out}\nsummary: {settings.out / 'summary.json'}"
     )
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from inpars_plus.foundation.files import digest
 from inpars_plus.retrieval.cache import Arrays, load_arrays, save_arrays
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever, best_positions
-from inpars_plus.retrieval.tokens import TOKENS, Tokenizer
+from inpars_plus.retrieval.tokens import TOKENS, Tokenizer, with_parts
 
 __all__ = ["K1", "B", "Bm25Retriever"]
 
@@ -34,13 +34,16 @@ class Bm25Retriever(IndexedRetriever):
     Args:
         ids: the documents' ids.
         texts: one text an id, title included.
+        parts: whether the parts of compound words are terms too, see :func:`~inpars_plus.retrieval.tokens.with_parts`.
         cache_directory: where the index is kept; ``None`` keeps it in memory only.
     """
 
-    def __init__(self, ids: Sequence[str], texts: Sequence[str], *, cache_directory: Path | None = None) -> None:
+    def __init__(
+        self, ids: Sequence[str], texts: Sequence[str], *, parts: bool = False, cache_directory: Path | None = None
+    ) -> None:
         super().__init__(ids)
-        self._tokenizer = Tokenizer()
-        arrays = self._open(texts, cache_directory)
+        self._tokenizer, self._parts = Tokenizer(), parts
+        arrays = self._open([*map(with_parts, texts)] if parts else texts, cache_directory)
         self._weights = arrays["weights"]
         self._documents = arrays["documents"]
         # One slice a term: its documents and their weights stand together.
@@ -52,7 +55,8 @@ class Bm25Retriever(IndexedRetriever):
 
     def _search(self, queries: Sequence[str], width: int) -> Hits:
         hits = Hits.empty(len(queries), width)
-        for row, terms in enumerate(self._tokenizer.terms(queries)):
+        asked = [*map(with_parts, queries)] if self._parts else queries
+        for row, terms in enumerate(self._tokenizer.terms(asked)):
             columns = [self._columns[term] for term in terms if term in self._columns]
             if not columns:
                 continue

@@ -50,6 +50,7 @@ class ComponentSpec(BaseModel):
         weight: in the weighted sum.
         encoder: of documents: ``embedded``, a directory, or a model's name on the hub.
         query_encoder: of queries, where another one was tuned for them.
+        parts: BM25 also knows the parts of compound words, such as ``get_user``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +59,7 @@ class ComponentSpec(BaseModel):
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     encoder: str = EMBEDDED
     query_encoder: str | None = None
+    parts: bool = False
 
     @property
     def lexical(self) -> bool:
@@ -93,11 +95,24 @@ class RankerSpec(BaseModel):
     def dense_weight(self) -> float | None:
         """Of the dense scores, where it is BM25, dense retrieval, or a hybrid of the two, untuned; else ``None``."""
         kinds = [one.kind for one in self.components]
-        plain = all(one.encoder == EMBEDDED and one.query_encoder is None for one in self.components)
+        plain = all(one == ComponentSpec(kind=one.kind, weight=one.weight) for one in self.components)
         if self.feedback or not plain or len(set(kinds)) < len(kinds) or not set(kinds) <= {"bm25", "dense"}:
             return None
         weights = {one.kind: one.weight for one in self.components}
         return weights.get("dense", 0.0) / sum(weights.values())
+
+    def without_titles(self) -> RankerSpec:
+        """The same ranker where titles do not count by themselves: BM25 over whole documents has their weight.
+
+        For queries that are titles taken out of documents, which titles alone can only lead to other documents.
+        """
+        titles = sum(one.weight for one in self.components if one.kind == "titles")
+        rest = [one for one in self.components if one.kind != "titles"]
+        lexical = next((at for at, one in enumerate(rest) if one.kind == "bm25"), None)
+        if not titles or lexical is None:
+            return self
+        rest[lexical] = rest[lexical].model_copy(update={"weight": rest[lexical].weight + titles})
+        return self.model_copy(update={"components": tuple(rest)})
 
     @property
     def trained(self) -> bool:
@@ -225,7 +240,7 @@ class SharedIndexes:
             raise CorpusError("two documents have this id", place=f"document '{twice}'")
         self._documents = documents
         self._cache_directory = cache_directory
-        self._built: dict[tuple[str, str, str | None], Component] = {}
+        self._built: dict[ComponentSpec, Component] = {}
 
     def ranker(self, spec: RankerSpec) -> FusedRetriever:
         """A ranker over the documents.
@@ -241,7 +256,7 @@ class SharedIndexes:
 
     def component(self, spec: ComponentSpec) -> Component:
         """One retriever over the documents."""
-        key = (spec.kind, spec.encoder, spec.query_encoder)
+        key = spec.model_copy(update={"weight": 1.0})
         if key not in self._built:
             self._built[key] = _component(spec, self._documents, self._cache_directory)
         return self._built[key]
@@ -253,7 +268,8 @@ def _component(spec: ComponentSpec, documents: Sequence[Document], cache_directo
         from inpars_plus.retrieval.bm25 import Bm25Retriever
 
         texts = [one.title if spec.kind == "titles" else one.full_text for one in documents]
-        return Component(spec.kind, Bm25Retriever(ids, texts, cache_directory=cache_directory), floor=0.0)
+        bm25 = Bm25Retriever(ids, texts, parts=spec.parts, cache_directory=cache_directory)
+        return Component(spec.kind, bm25, floor=0.0)
 
     from inpars_plus.retrieval.dense import DenseRetriever
     from inpars_plus.retrieval.encoders import load_encoder

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-__all__ = ["TOKENS", "Tokenizer"]
+__all__ = ["TOKENS", "Tokenizer", "with_parts"]
 
 TOKENS = {"stopwords": "english", "stemmer": "snowball-english", "pattern": r"(?u)\b\w\w+\b"}
 """The settings, for the names of cached indexes. The reference figures use them for every language."""
+
+
+_WORD = re.compile(r"\w+")
+_BORDER = re.compile(r"_+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+
+
+def with_parts(text: str) -> str:
+    """The text with the parts of compound words behind them, so that either finds it.
+
+    ``get_user2`` gets ``get``, ``user`` and ``2``; ``parseHTTPReply`` gets ``parse``, ``HTTP`` and ``Reply``. That is
+    what Lucene's word delimiter does when it preserves the original.
+    """
+
+    def whole_and_parts(found: re.Match[str]) -> str:
+        word = found[0]
+        parts = [part for part in _BORDER.split(word) if part]
+        return word if len(parts) < 2 else " ".join([word, *parts])
+
+    return _WORD.sub(whole_and_parts, text)
 
 
 class Tokenizer:

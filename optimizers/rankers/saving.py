@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.foundation.errors import RunError
+from inpars_plus.foundation.parts import require
+from inpars_plus.lms.torch_models import silent
 
 __all__ = ["save_model"]
 
@@ -25,7 +27,8 @@ def save_model(model: Any, out: Path) -> None:
     shutil.rmtree(half, ignore_errors=True)
     try:
         half.parent.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(str(half), safe_serialization=True)
+        with silent(require("transformers", install="pip install transformers", purpose="Saving a model")):
+            model.save_pretrained(str(half), safe_serialization=True)
     except OSError as problem:
         raise RunError(
             f"the model cannot be written ({problem.strerror or problem})",

@@ -69,6 +69,13 @@ def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(titled_
         choose_ranker(settings(titled_corpus, ranker=tmp_path / "mine"))  # a fifth of 120 documents is too few
 
 
+def test_titles_that_are_asked_for_are_not_searched_by_themselves(titled_corpus: Path, tmp_path: Path) -> None:
+    parts = [ComponentSpec(kind="bm25", weight=0.1), ComponentSpec(kind="titles", weight=0.9)]
+    save_ranker(RankerSpec(name="mine", components=tuple(parts)), tmp_path / "ranker")
+    results = choose_ranker(settings(titled_corpus, ranker=tmp_path / "ranker")).results
+    assert results["systems"]["mine"]["ndcg@10"] == results["systems"]["bm25"]["ndcg@10"]
+
+
 def test_generated_queries_are_used_where_no_line_can_be_taken_out(tmp_path: Path) -> None:
     directory = tmp_path / "short"
     documents = [Document(id=f"d{at}", text=f"Sentence {at} stands alone.") for at in range(60)]

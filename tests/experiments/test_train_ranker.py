@@ -41,7 +41,8 @@ def test_a_ranker_comes_out_that_searches_and_takes_part_in_the_choice(
 
     spec = load_ranker(given.out)
     assert spec.trained
-    assert [one.kind for one in spec.components] == ["bm25", "dense", "passages"]
+    assert [one.kind for one in spec.components] == ["bm25", "dense", "passages", "titles"]
+    assert "20% of BM25's weight" in tell(given, summary)
     build_stack(titled_corpus.parent / "stack", spec, titled)
     assert load_stack(titled_corpus.parent / "stack").search(["the kiln freezes"], 1)[0].ids == ("kiln-freezes",)
 
@@ -72,7 +73,7 @@ def test_the_same_command_again_does_nothing_twice_and_another_seed_does(
 
 
 def test_without_steps_the_encoder_stays_as_it_is(titled_corpus: Path) -> None:
-    train_ranker(settings(titled_corpus, steps=0, passages=0))
+    train_ranker(settings(titled_corpus, steps=0, passages=0, titles=0))
     spec = load_ranker(settings(titled_corpus).out)
     assert [one.kind for one in spec.components] == ["bm25", "dense"]
     assert all(one.query_encoder is None for one in spec.components)

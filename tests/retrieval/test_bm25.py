@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from inpars_plus.retrieval import Bm25Retriever, RankBm25Retriever
-from inpars_plus.retrieval.tokens import Tokenizer
+from inpars_plus.retrieval.tokens import Tokenizer, with_parts
 
 QUERIES = [
     "zinc deficiency in intestinal cells",
@@ -149,3 +149,26 @@ def test_a_truncated_index_is_built_again_with_a_warning(ids, texts, tmp_path, c
 def test_a_corpus_of_no_terms_can_be_cached(tmp_path):
     for _ in range(2):
         assert Bm25Retriever(["a"], ["the"], cache_directory=tmp_path).search(["the"], 1)[0].ids == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("get_user2(x)", "get_user2 get user 2(x)"),
+        ("parseHTTPReply", "parseHTTPReply parse HTTP Reply"),
+        ("IL6 in mRNA", "IL6 IL 6 in mRNA m RNA"),
+        ("__init__ naïve café 100 °C", "__init__ naïve café 100 °C"),
+        ("", ""),
+    ],
+)
+def test_compound_words_get_their_parts_and_others_stay(text, expected):
+    assert with_parts(text) == expected
+
+
+def test_parts_find_the_whole_and_the_whole_finds_parts(tmp_path):
+    texts = ["def get_user(): pass", "the user waits", "nothing of it"]
+    plain = Bm25Retriever("abc", texts, cache_directory=tmp_path)
+    parts = Bm25Retriever("abc", texts, parts=True, cache_directory=tmp_path)
+    assert plain.search(["user"], 3)[0].ids == ("b",)
+    assert set(parts.search(["user"], 3)[0].ids) == set(parts.search(["get_user"], 3)[0].ids) == {"a", "b"}
+    assert parts.search(["get_user"], 3)[0].ids[0] == "a"

@@ -14,6 +14,7 @@ from inpars_plus.retrieval.rankers import (
     RANKER_FILE,
     ComponentSpec,
     RankerSpec,
+    SharedIndexes,
     build_ranker,
     hybrid_spec,
     load_ranker,
@@ -37,6 +38,25 @@ def test_other_kinds_have_no_dense_weight() -> None:
     assert passages.dense_weight is None
     assert tuned.dense_weight is None
     assert tuned.trained
+
+
+def test_without_titles_bm25_has_their_weight() -> None:
+    parts = [
+        ComponentSpec(kind=kind, weight=weight) for kind, weight in (("bm25", 0.4), ("dense", 0.5), ("titles", 0.1))
+    ]
+    found = RankerSpec(name="x", components=tuple(parts), how={"seed": 1}).without_titles()
+    assert [(one.kind, one.weight) for one in found.components] == [("bm25", 0.5), ("dense", 0.5)]
+    assert found.how == {"seed": 1}
+    for alone in (RankerSpec(name="y", components=(parts[1],)), RankerSpec(name="z", components=(parts[2],))):
+        assert alone.without_titles() == alone
+
+
+def test_a_ranker_that_knows_parts_of_words_is_no_plain_one_and_finds_by_them() -> None:
+    documents = [Document(id="a", text="call get_user first"), Document(id="b", text="the house is red")]
+    plain, other = (RankerSpec(name="x", components=(ComponentSpec(kind="bm25", parts=one),)) for one in (False, True))
+    assert (plain.dense_weight, other.dense_weight) == (0.0, None)
+    indexes = SharedIndexes(documents)
+    assert [len(indexes.ranker(spec).search(["user"], 2)[0].ids) for spec in (plain, other)] == [0, 1]
 
 
 def test_feedback_reaches_the_search_and_is_no_plain_hybrid(

@@ -34,12 +34,15 @@ def found(directory: Path | None, vectors: np.ndarray) -> float:
     return float(np.mean([one in target.positions for one, target in zip(best, TARGETS, strict=True)]))
 
 
-def test_it_learns_what_only_training_tells_and_others_load_it(tmp_path: Path, vectors: np.ndarray) -> None:
+def test_it_learns_what_only_training_tells_and_others_load_it(
+    tmp_path: Path, vectors: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = vectors.copy()
     steps: list[int] = []
     result = tune_query_encoder(
         None, TARGETS, [vectors], tmp_path / "tuned", settings=QUICK, on_step=lambda: steps.append(1)
     )
+    assert capfd.readouterr().err == ""
     assert len(result.losses) == len(steps) == 25
     assert np.mean(result.losses[-5:]) < 0.5 * np.mean(result.losses[:5])
     assert found(tmp_path / "tuned", vectors) > found(None, vectors) + 0.5
