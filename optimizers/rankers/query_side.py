@@ -8,6 +8,7 @@ queries overfit, so the result is the mean of tuned and given weights (WiSE-FT; 
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -166,16 +167,18 @@ def _load(base: str | None) -> tuple[Any, Any, str]:
 
 
 def _batches(targets: Sequence[QueryTarget], settings: QuerySideSettings, seed: int) -> Iterator[list[QueryTarget]]:
-    """Each query as often as the others, give or take one, in an order of the seed."""
-    rng, waiting = random.Random(seed), list[QueryTarget]()
+    """Queries of each state of the corpus in equal parts, and of one state each as often as the others."""
+    rng, size = random.Random(seed), min(settings.batch, len(targets))
+    kinds = [[one for one in targets if one.corpus == kind] for kind in sorted({one.corpus for one in targets})]
+    streams = itertools.cycle([_shuffled(kind, rng) for kind in kinds])
     for _ in range(settings.steps):
-        while len(waiting) < min(settings.batch, len(targets)):
-            more = list(targets)
-            rng.shuffle(more)
-            waiting = more + waiting
-        size = min(settings.batch, len(targets))
-        yield waiting[-size:]
-        del waiting[-size:]
+        yield [next(next(streams)) for _ in range(size)]
+
+
+def _shuffled(targets: Sequence[QueryTarget], rng: random.Random) -> Iterator[QueryTarget]:
+    """All of them again and again, each time in another order."""
+    while True:
+        yield from rng.sample(targets, len(targets))
 
 
 def _schedule(step: int, steps: int) -> float:
