@@ -37,7 +37,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
     read_training_queries,
 )
 from inpars_plus.retrieval.protocol import Ranking
-from inpars_plus.retrieval.rankers import SharedIndexes, load_ranker, plain_rankers, save_ranker
+from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers, save_ranker
 from inpars_plus.retrieval.runs import read_run
 from inpars_plus.retrieval.stack import build_stack
 
@@ -122,7 +122,9 @@ class _Job:
         settings, (kind, selection) = self.settings, self.selection
         say(f"{len(selection.queries):,} {kind} queries to choose by, {len(self.specs)} rankers")
         self._write_selection(selection)
-        systems = self._systems(kind, selection)
+        # Titles that are asked for cannot be searched by themselves.
+        tried = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
+        systems = self._systems(tried, selection)
         choice = choose_system(systems, seed=settings.seed)
         chosen = next((spec for spec in self.specs if spec.name == choice.name), None)
         results: dict[str, Any] = {
@@ -133,6 +135,7 @@ class _Job:
             },
             "queries": len(selection.queries),
             "kind": kind,
+            "without_titles": [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec],
             "systems": choice.rows,
         }
         if settings.judged is not None:
@@ -196,8 +199,7 @@ class _Job:
             split="test",
         )
 
-    def _systems(self, kind: str, selection: HeldOut) -> list[System]:
-        specs = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
+    def _systems(self, specs: Sequence[RankerSpec], selection: HeldOut) -> list[System]:
         texts = [query.text for query in selection.queries]
         indexes = SharedIndexes(selection.documents, cache_directory=default_cache_directory())
         systems = [
@@ -284,6 +286,9 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
             f"\npeople:  {judged['queries']:,} judged queries, best is {judged['best']}{behind}; "
             f"Kendall's tau {number(judged['kendall_tau'])} (p = {number(judged['kendall_p'])})"
         )
+    if results["without_titles"]:
+        bare = ", ".join(results["without_titles"])
+        said += f"\ntitles:  not searched by themselves here, because they are asked for: {bare}"
     out = settings.out
     stack = f"\nstack:   {out / 'stack'}" if settings.stack and (out / "stack").is_dir() else ""
     return f"{said}{stack}\nranker:  {out / 'ranker'}\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}"

@@ -15,7 +15,7 @@ from inpars_plus.corpora import Judgment, Query, open_corpus, split_documents, w
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import as_seen, leaked
-from inpars_plus.experiments.settings import make_settings
+from inpars_plus.experiments.settings import default_settings, make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest
@@ -36,7 +36,11 @@ _DEPTH = 11  # one more than is looked at: the document with the query's own id 
 
 
 def run_seeds(count: int, first: int = 0) -> tuple[int, ...]:
-    """So many seeds, one after the other.
+    """Seeds of repeated trainings.
+
+    Args:
+        count: how many.
+        first: the lowest; the others follow it.
 
     Raises:
         ConfigurationError: there would be none.
@@ -48,6 +52,13 @@ def run_seeds(count: int, first: int = 0) -> tuple[int, ...]:
 
 def named_paths(given: Sequence[str], flag: str) -> dict[str, Path]:
     """Values of a flag of the form ``NAME=DIR``.
+
+    Args:
+        given: the values.
+        flag: its name, for messages.
+
+    Returns:
+        Name → directory.
 
     Raises:
         ConfigurationError: one is not of that form, or a name comes twice.
@@ -89,8 +100,8 @@ class JudgedBench:
     def gold(self, count: int) -> list[TrainingQuery]:
         """Some judged queries of the part that settings may be chosen on, each with its relevant documents.
 
-        None has the text of a query that figures are reported on, and only documents count that may be learned from,
-        so that whoever leaves those of the test split out has as many.
+        None has the text of a query that figures are reported on, and all of its answers may be learned from, so that
+        whoever leaves documents of the test split out has as many.
         """
         if not count:
             return []
@@ -99,8 +110,10 @@ class JudgedBench:
         answers: dict[str, list[str]] = {}
         eligible = {document.id for document in self.eligible}
         for one in given.judgments:
-            if one.grade > 0 and one.document_id in eligible and one.document_id != one.query_id:
+            if one.grade > 0 and one.document_id != one.query_id:
                 answers.setdefault(one.query_id, []).append(one.document_id)
+        # Whole or not at all: an answer that is left out would be trained against.
+        answers = {name: found for name, found in answers.items() if eligible.issuperset(found)}
         reported = leaked(given.queries, as_seen(self.judged.queries, "the queries that figures are reported on"))
         asked = [query for query in given.queries if query.id in answers and query.id not in reported]
         asked.sort(key=lambda query: query.id)
@@ -120,7 +133,12 @@ class JudgedBench:
     def chosen(self) -> RankerSpec:
         """The untrained system that ``choose-ranker`` picks, without judgments."""
         out = self.steps.directory / "choice"
-        inputs: dict[str, JSON] = {"corpus": self.corpus.digest(), "seed": self.seed}
+        inputs: dict[str, JSON] = {
+            "corpus": self.corpus.digest(),
+            "seed": self.seed,
+            "encoder": load_encoder().digest,
+            "choosing": default_settings("choose-ranker"),
+        }
         choosing = make_settings(ChooseSettings, "choose-ranker", corpus=str(self.directory), seed=self.seed, out=out)
         self.steps.do("choice", inputs, lambda: choose_ranker(choosing).results["chosen"], files=["choice/ranker"])
         return load_ranker(out / "ranker")

@@ -3,7 +3,9 @@ r"""How a ranker gains with the number of generated queries, and with who wrote 
     python -m inpars_plus.experiments.measure_growth --collection stackfaq=BEIR/stackfaq \
         --queries stackfaq/untuned=runs/plain --queries stackfaq/tuned=runs/queries --out runs/growth
 
-Rankers learn from generated queries alone, without held-out lines. A larger number of queries of one generator holds
+Rankers learn from generated queries alone, without held-out lines. Part of every gain is what a trained ranker has
+and the untrained one has not, whatever it learned from (vectors of sentences, titles, feedback): what queries bring is
+the slope, and the difference between generators. A larger number of queries of one generator holds
 the smaller ones. Stopped or killed, the same command goes on.
 """
 
@@ -22,7 +24,7 @@ from inpars_plus.experiments.reports.charts import Series, series
 from inpars_plus.experiments.reports.page import page, paragraph, section, table
 from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
+from inpars_plus.experiments.train_ranker import FEWEST_QUERIES, METHOD
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import (
     ConfigurationError,
@@ -78,9 +80,9 @@ def measure_growth(
             place="--queries",
             remedy="Give it with --collection",
         )
-    if min(sizes) < FEWEST_QUERIES:
+    if min(sizes, default=0) < FEWEST_QUERIES:
         raise ConfigurationError(
-            f"a ranker is not trained on {min(sizes)} queries",
+            f"a ranker is not trained on {min(sizes, default=0)} queries",
             place="--sizes",
             remedy=f"Give {FEWEST_QUERIES} or more",
         )
@@ -139,7 +141,7 @@ def _trained(
             "queries": digest([[one.id, one.text, *one.document_ids] for one in some]),
             "seed": seed,
             "steps": steps,
-            "training": default_settings("train-ranker"),
+            "training": [METHOD, default_settings("train-ranker")],
         },
         lambda: {"ranker": bench.train(some, out, seed=seed, held_out=0, steps=steps)},
     )

@@ -20,6 +20,7 @@ import dspy
 from inpars_plus.corpora import sample
 from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.settings import default_settings
+from inpars_plus.experiments.train_ranker import METHOD
 from inpars_plus.experiments.workbench import Steps, documents_digest
 from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, say
 from inpars_plus.lms.quiet import quiet_logs
@@ -113,6 +114,9 @@ class CollectionBench(JudgedBench):
         Args:
             name: of a recipe, :data:`OURS` or :data:`OUR_QUERIES`.
             seed: of its training.
+
+        Raises:
+            InputError: it has no query to learn from.
         """
         say(f"{self.name}: {name}, seed {seed}")
         step, queries = f"train {name}, seed {seed}", self.queries(name)
@@ -123,7 +127,7 @@ class CollectionBench(JudgedBench):
             "batch": self.settings.batch,
         }
         if name == OURS:
-            inputs["training"] = default_settings("train-ranker")
+            inputs["training"] = [METHOD, default_settings("train-ranker")]
             out = self.steps.directory / f"ours-{seed}"
             return self.judge(
                 step, inputs, lambda: {"fused": self.train(queries, out, seed=seed, steps=self.settings.steps)}

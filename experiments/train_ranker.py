@@ -35,13 +35,14 @@ from inpars_plus.retrieval.embeddings import embed
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import EMBEDDED, ComponentSpec, RankerSpec, SharedIndexes, save_ranker
 
-__all__ = ["FEWEST_QUERIES", "TEXT", "TrainSettings", "main", "run", "tell", "train_ranker"]
+__all__ = ["FEWEST_QUERIES", "METHOD", "TEXT", "TrainSettings", "main", "run", "tell", "train_ranker"]
 
 TEXT = JobText(
     name="train-ranker",
     about=(
-        "Train a ranker without judgments: a fusion of BM25, one vector a document and one a sentence, whose weights\n"
-        "are learned, and whose query encoder is tuned; documents keep their vectors, so an index stays as it is. It\n"
+        "Train a ranker without judgments: a fusion of BM25 (over documents and, a little, over titles), one vector a\n"
+        "document and one a sentence, whose weights are learned, and whose query encoder is tuned; documents keep\n"
+        "their vectors, so an index stays as it is. It\n"
         "learns from lines that are held out of documents (titles, first sentences), and from generated queries where\n"
         "you give some, of all documents but those of the test split. inpars-plus choose-ranker then tells, on the\n"
         "test split, whether it is better than an untrained one."
@@ -59,7 +60,11 @@ TEXT = JobText(
 )
 
 FEWEST_QUERIES = 30
-"""That a ranker is trained on."""
+"""With fewer queries no ranker is trained."""
+METHOD = 2
+"""How weights and the query encoder are learned; finished runs of another number are not taken for this one's."""
+_TITLED = 0.5
+"""With a smaller share of titled documents, titles would only set those few apart."""
 _ENCODER = "query-encoder"
 
 
@@ -76,7 +81,7 @@ class TrainSettings(JobSettings, CorpusSettings):
     held_out: int = option("lines taken out of documents, at most; 0 for none", metavar="N", ge=0)
     passages: float = option("share of sentences in the dense part of the sum", metavar="SHARE", ge=0, lt=1)
     titles: float = option(
-        "share of BM25's weight that titles have by themselves, where documents have titles",
+        "share of BM25's weight that titles have by themselves, where at least half of the documents have one",
         metavar="SHARE",
         ge=0,
         lt=1,
@@ -140,6 +145,7 @@ class _Job:
             "held_out": settings.held_out,
             "base": load_encoder(settings.base).digest,
             "seed": settings.seed,
+            "method": METHOD,
         }
         how_found: dict[str, JSON] = {"passages": settings.passages, "feedback": settings.feedback}
         weights = self.steps.do("weights", {**inputs, **how_found}, self._weights)
@@ -176,7 +182,8 @@ class _Job:
     @property
     def titles(self) -> float:
         """Share of BM25's weight that titles have; it cannot be learned from titles that are held out."""
-        return self.settings.titles if any(one.title for one in self.documents) else 0.0
+        titled = sum(bool(one.title) for one in self.documents)
+        return self.settings.titles if titled >= _TITLED * len(self.documents) else 0.0
 
     def _generated(self) -> list[TrainingQuery]:
         if self.settings.queries is None:
@@ -250,8 +257,8 @@ class _Job:
             part.model_copy(update={"weight": weight})
             for part, weight in zip(self._parts(str(settings.out / _ENCODER) if tuned else None), weights, strict=True)
         ]
-        if self.titles:
-            whole = parts[0].weight
+        whole = parts[0].weight
+        if self.titles and whole:
             parts[0] = parts[0].model_copy(update={"weight": whole * (1 - self.titles)})
             parts.append(ComponentSpec(kind="titles", weight=whole * self.titles, parts=True))
         return RankerSpec(
@@ -270,7 +277,8 @@ def tell(settings: TrainSettings, summary: Summary) -> str:
     """What was trained, for a terminal."""
     results = summary.results
     weights, tuned = results["weights"], results["query_encoder"]
-    kinds = ["BM25", "one vector a document", "one vector a sentence"]
+    titles = f", {results['titles']:.0%} of it over titles alone" if results["titles"] else ""
+    kinds = [f"BM25{titles}", "one vector a document", "one vector a sentence"]
     rows = [
         [kind, number(weight), number(alone)]
         for kind, weight, alone in zip(kinds, weights["weights"], weights["alone"], strict=False)
@@ -286,7 +294,6 @@ def tell(settings: TrainSettings, summary: Summary) -> str:
         f"\n{results['queries']['held_out']:,} held-out and {results['queries']['generated']:,} generated queries\n\n"
         f"{text_table(['', 'weight', 'nDCG@10 alone'], rows, numbers={1, 2})}\n\n"
         f"together: nDCG@10 {weights['ndcg@10']:.3f}, on queries that the weights were learned from\n"
-        f"titles:   {results['titles']:.0%} of BM25's weight\n"
         f"{said}ranker:  {settings.out}\nsummary: {settings.out / 'summary.json'}"
     )
 

@@ -128,7 +128,8 @@ class Run:
     def _sweep(self) -> None:
         # Half-written files of a killed process: nobody else writes here while this process holds the lock.
         for path in self.directory.rglob(f".*{TEMPORARY_SUFFIX}"):
-            path.unlink(missing_ok=True)
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
 
     @property
     def _path(self) -> Path:

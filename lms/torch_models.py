@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -17,16 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from inpars_plus.foundation.errors import ConfigurationError, InputError, RunError
-from inpars_plus.foundation.files import (
-    TEMPORARY_SUFFIX,
-    default_cache_directory,
-    digest,
-    digest_file,
-    read_json,
-    write_json,
-)
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.files import digest, digest_file
 from inpars_plus.foundation.parts import require
+from inpars_plus.lms.kept_models import find_kept, keep, kept_directory
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["load_causal_lm", "pick_precision", "silent", "torch_itself", "weight_files", "weights_digest"]
 
 _INSTALL = "pip install transformers"
-_KEPT = "kept.json"
 
 _log = logging.getLogger("inpars_plus")
 
@@ -80,26 +71,41 @@ def load_causal_lm(path: Path, *, dtype: torch.dtype, attention: str = "sdpa") -
         ConfigurationError: it cannot be read.
     """
     transformers = require("transformers", install=_INSTALL, purpose="Running a model in torch")
-    settings: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    source: dict[str, Any] = {}
-    weights: dict[str, Any] = {"use_safetensors": True}
     if path.is_dir():
         weight_files(path)
-        folder = path
-    elif _is_whole(converted := _converted(path, dtype, transformers.__version__)):
-        folder = converted
+        model, tokenizer = _read(transformers, path, dtype, attention)
     else:
-        require("gguf", install="pip install gguf", purpose="Reading a GGUF file with torch")
-        folder, source, weights = path.parent, {"gguf_file": path.name}, {}
+        place = kept_directory(path, dtype)
+        kept = find_kept(place)
+        if kept is not None:
+            model, tokenizer = _read(transformers, kept, dtype, attention)
+        else:
+            require("gguf", install="pip install gguf", purpose="Reading a GGUF file with torch")
+            model, tokenizer = _read(transformers, path, dtype, attention)
+            with silent(transformers):
+                trouble = keep(place, model, tokenizer)
+            if trouble is not None:
+                _log.warning("the torch form of the model is not kept (%s)", trouble)
+    # The last position of a batch is a view with gaps, for which torch would copy the head once for each row.
+    model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    return model, tokenizer
+
+
+def _read(transformers: Any, path: Path, dtype: torch.dtype, attention: str) -> tuple[Any, Any]:
+    settings: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    weights: dict[str, Any] = {}
+    folder = path
+    if path.is_dir():
+        weights["use_safetensors"] = True
+    else:
+        folder, settings["gguf_file"] = path.parent, path.name
     try:
         with silent(transformers):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **source, **settings)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **settings)
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, attn_implementation=attention, **source, **weights, **settings
+                folder, dtype=dtype, attn_implementation=attention, **weights, **settings
             )
-            if source:
-                model = _plain(transformers, model, attention)
-                _keep(converted, model, tokenizer)
+            return model if path.is_dir() else _plain(transformers, model, attention), tokenizer
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, SafetensorError) as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         raise ConfigurationError(
@@ -107,9 +113,6 @@ def load_causal_lm(path: Path, *, dtype: torch.dtype, attention: str = "sdpa") -
             place=str(path),
             remedy="Give a GGUF file of a Llama or Qwen model, or a directory that save_pretrained wrote",
         ) from problem
-    # The last position of a batch is a view with gaps, for which torch would copy the head once for each row.
-    model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
-    return model, tokenizer
 
 
 def pick_precision(device: torch.device | str) -> torch.dtype:
@@ -142,42 +145,6 @@ def _plain(transformers: Any, model: Any, attention: str) -> Any:
     plain.load_state_dict(model.state_dict())
     plain.generation_config = model.generation_config
     return plain
-
-
-def _converted(path: Path, dtype: torch.dtype, version: str) -> Path:
-    """Where the torch form of a GGUF file is kept: to read the file itself takes several times as long."""
-    name = digest([digest_file(path), str(dtype), version])[:32]
-    return default_cache_directory() / "models" / name
-
-
-def _is_whole(directory: Path) -> bool:
-    """Whether a kept model is there; a damaged one is removed with a warning."""
-    if not directory.is_dir():
-        return False
-    try:
-        if read_json(directory / _KEPT, kind="record of a kept model") == {"sha256": weights_digest(directory)}:
-            return True
-    except (ConfigurationError, InputError):
-        pass
-    _log.warning("the kept model %s is damaged, so it is made again", directory)
-    shutil.rmtree(directory, ignore_errors=True)
-    return False
-
-
-def _keep(directory: Path, model: Any, tokenizer: Any) -> None:
-    """Keep a model in one step; where there is no room for it, go on without."""
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        temporary.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-        write_json(temporary / _KEPT, {"sha256": weights_digest(temporary)})
-        if not directory.exists():  # another process may have been quicker
-            temporary.rename(directory)
-    except (OSError, SafetensorError, RunError) as problem:
-        _log.warning("the torch form of the model is not kept in %s (%s)", directory.parent, problem)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _cpu_bf16() -> bool:

@@ -20,6 +20,8 @@ __all__ = ["K1", "B", "Bm25Retriever"]
 K1 = 0.9
 B = 0.4
 
+_PARTS = 1
+"""Of how words are cut into parts; a new one leaves files of the old alone."""
 _LAYOUT = 1
 """Of the cached arrays; a new one leaves files of the old alone."""
 
@@ -43,7 +45,7 @@ class Bm25Retriever(IndexedRetriever):
     ) -> None:
         super().__init__(ids)
         self._tokenizer, self._parts = Tokenizer(), parts
-        arrays = self._open([*map(with_parts, texts)] if parts else texts, cache_directory)
+        arrays = self._open(texts, cache_directory)
         self._weights = arrays["weights"]
         self._documents = arrays["documents"]
         # One slice a term: its documents and their weights stand together.
@@ -71,13 +73,17 @@ class Bm25Retriever(IndexedRetriever):
         return hits
 
     def _open(self, texts: Sequence[str], cache_directory: Path | None) -> Arrays:
+        def weigh() -> dict[str, npt.NDArray[Any]]:
+            return _weigh(self._tokenizer, [*map(with_parts, texts)] if self._parts else texts)
+
         if cache_directory is None:
-            return _weigh(self._tokenizer, texts)
-        settings = {"layout": _LAYOUT, "k1": K1, "b": B, **TOKENS, **self._tokenizer.versions()}
+            return weigh()
+        cut = {"parts": _PARTS} if self._parts else {}
+        settings = {"layout": _LAYOUT, "k1": K1, "b": B, **TOKENS, **cut, **self._tokenizer.versions()}
         path = cache_directory / "bm25" / f"{digest(settings, *texts)}.safetensors"
         arrays = load_arrays(path)
         if arrays is None:
-            arrays = _weigh(self._tokenizer, texts)
+            arrays = weigh()
             save_arrays(path, arrays)
         return arrays
 

@@ -203,11 +203,13 @@ class DiskIndex:
 
     def _found(self, queries: Sequence[str], width: int) -> list[Ranking]:
         parts = list[Hits]()
+        # One kind of score alone needs no depth of its own to be scaled by, so a larger k only makes its list longer.
+        depth = max(DEPTH, width) if self.dense_weight in (0, 1) else DEPTH
         if self.dense_weight < 1:
-            hits = self._postings.search_positions(queries, DEPTH)
+            hits = self._postings.search_positions(queries, depth)
             parts.append(with_values(hits, (1 - self.dense_weight) * scaled(hits, floor=0.0)))
         if self.dense_weight > 0:
-            hits = self._vectors.search_positions(self._query_vectors.of(queries), DEPTH)
+            hits = self._vectors.search_positions(self._query_vectors.of(queries), depth)
             parts.append(with_values(hits, self.dense_weight * scaled(hits)))
         positions, scores = merged(parts, width)
         return [

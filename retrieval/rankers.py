@@ -104,7 +104,8 @@ class RankerSpec(BaseModel):
     def without_titles(self) -> RankerSpec:
         """The same ranker where titles do not count by themselves: BM25 over whole documents has their weight.
 
-        For queries that are titles taken out of documents, which titles alone can only lead to other documents.
+        For queries that are titles taken out of documents, which titles alone can only lead to other documents. A
+        ranker without BM25 over whole documents stays as it is.
         """
         titles = sum(one.weight for one in self.components if one.kind == "titles")
         rest = [one for one in self.components if one.kind != "titles"]

@@ -15,20 +15,22 @@ TOKENS = {"stopwords": "english", "stemmer": "snowball-english", "pattern": r"(?
 
 
 _WORD = re.compile(r"\w+")
+_MOST_PARTS = 8
 _BORDER = re.compile(r"_+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
 def with_parts(text: str) -> str:
     """The text with the parts of compound words behind them, so that either finds it.
 
-    ``get_user2`` gets ``get``, ``user`` and ``2``; ``parseHTTPReply`` gets ``parse``, ``HTTP`` and ``Reply``. That is
-    what Lucene's word delimiter does when it preserves the original.
+    ``get_user_name`` gets ``get``, ``user`` and ``name``; ``parseHTTPReply`` gets ``parse``, ``HTTP`` and ``Reply``;
+    ``IL10`` gets ``IL`` and ``10``. Case counts for ASCII letters alone. A word of more than eight parts, such as an
+    encoded key, stays as it is.
     """
 
     def whole_and_parts(found: re.Match[str]) -> str:
         word = found[0]
         parts = [part for part in _BORDER.split(word) if part]
-        return word if len(parts) < 2 else " ".join([word, *parts])
+        return " ".join([word, *parts]) if 2 <= len(parts) <= _MOST_PARTS else word
 
     return _WORD.sub(whole_and_parts, text)
 

@@ -39,7 +39,7 @@ def measure(quick: bool = False) -> Benchmark:
     scifact = Path(collections) / "scifact" if collections else None
     source = str(scifact) if scifact is not None else "python-docs"
     texts = [document.full_text for document in open_corpus(source).documents()]
-    count = min(count, len(texts) // (rounds + 1))
+    count = max(1, min(count, len(texts) // (rounds + 1)))
     texts = texts[: count * (rounds + 1)]
     ours, theirs = load_encoder(), _plain()
     # The last texts warm both up: the first call of each loads or compiles something.

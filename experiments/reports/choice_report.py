@@ -23,6 +23,7 @@ def choice_report(summary: Summary, queries: Sequence[str]) -> str:
     """
     results = summary.results
     chosen, systems, judged = results["chosen"], results["systems"], results.get("judged", {})
+    bare = results["without_titles"]
     figures = [
         (chosen["name"], "to use"),
         (f"{chosen['sureness']:.0%}", "of resamples of the queries have it first"),
@@ -53,6 +54,11 @@ def choice_report(summary: Summary, queries: Sequence[str]) -> str:
                 if name != chosen["name"]
             ],
             title="nDCG@10 less that of the chosen system",
+        ),
+        *(
+            [paragraph(f"Here without the part over titles alone, which are asked for: {', '.join(bare)}.", soft=True)]
+            if bare
+            else []
         ),
         details("Some of the queries", "\n".join(queries[:_SHOWN])),
     ]

@@ -3,14 +3,13 @@
 For each query the loss is the cross-entropy of the documents that answer it, over the whole corpus:
 ``-log( sum over answers of exp(s * q.d) / sum over all documents of exp(s * q.d) )`` with cosines and scale s. That is
 MultipleNegativesRanking (Henderson et al. 2017) with every document as a negative. Weights tuned on a few hundred
-queries overfit, so the result is the mean of tuned and given weights (WiSE-FT; Wortsman et al. 2022).
+queries overfit, so the result is the mean of tuned and given weights (WiSE-FT; Wortsman et al. 2022). Queries of each
+state of the corpus come in equal parts, as :func:`~inpars_plus.optimizers.rankers.batches.even_batches` says.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.errors import InputError, RunError
+from inpars_plus.optimizers.rankers.batches import even_batches
 from inpars_plus.optimizers.rankers.saving import save_model
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.threads import wait_without_spinning
@@ -125,7 +125,9 @@ def tune_query_encoder(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     losses = []
-    for step, batch in enumerate(_batches(targets, settings, seed)):
+    kinds = [[one for one in targets if one.corpus == number] for number in range(len(vectors))]
+    batches = even_batches(kinds, steps=settings.steps, batch=settings.batch, seed=seed)
+    for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, settings.steps)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
@@ -164,21 +166,6 @@ def _load(base: str | None) -> tuple[Any, Any, str]:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0  # with so few queries its noise costs more than it saves
     return torch, model, encoder.precision
-
-
-def _batches(targets: Sequence[QueryTarget], settings: QuerySideSettings, seed: int) -> Iterator[list[QueryTarget]]:
-    """Queries of each state of the corpus in equal parts, and of one state each as often as the others."""
-    rng, size = random.Random(seed), min(settings.batch, len(targets))
-    kinds = [[one for one in targets if one.corpus == kind] for kind in sorted({one.corpus for one in targets})]
-    streams = itertools.cycle([_shuffled(kind, rng) for kind in kinds])
-    for _ in range(settings.steps):
-        yield [next(next(streams)) for _ in range(size)]
-
-
-def _shuffled(targets: Sequence[QueryTarget], rng: random.Random) -> Iterator[QueryTarget]:
-    """All of them again and again, each time in another order."""
-    while True:
-        yield from rng.sample(targets, len(targets))
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.parts import require
 from inpars_plus.lms.torch_models import silent
@@ -29,9 +31,9 @@ def save_model(model: Any, out: Path) -> None:
         half.parent.mkdir(parents=True, exist_ok=True)
         with silent(require("transformers", install="pip install transformers", purpose="Saving a model")):
             model.save_pretrained(str(half), safe_serialization=True)
-    except OSError as problem:
+    except (OSError, SafetensorError) as problem:
         raise RunError(
-            f"the model cannot be written ({problem.strerror or problem})",
+            f"the model cannot be written ({getattr(problem, 'strerror', None) or problem})",
             place=str(out),
             remedy="Make room on the disk and run the same command again",
         ) from problem

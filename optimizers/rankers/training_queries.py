@@ -70,7 +70,7 @@ def read_training_queries(directory: Path, corpus: Iterable[Document]) -> list[T
         corpus: the documents.
 
     Returns:
-        One query for each positive judgment, by query id.
+        The queries that have an answer, each with all of its answers, by query id.
 
     Raises:
         CorpusError: a file is missing or malformed, or a judgment is of an unknown query or document, or a query is
@@ -79,7 +79,7 @@ def read_training_queries(directory: Path, corpus: Iterable[Document]) -> list[T
     texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
     place = str(directory / "qrels" / "train.tsv")
     known = {document.id for document in corpus}
-    found = []
+    answers: dict[str, list[str]] = {}
     for judgment in read_judgments(directory / "qrels" / "train.tsv"):
         if judgment.grade <= 0:
             continue
@@ -98,8 +98,8 @@ def read_training_queries(directory: Path, corpus: Iterable[Document]) -> list[T
                 place=place,
                 remedy="Give the corpus that the queries were written for",
             )
-        found.append(TrainingQuery(f"{judgment.query_id} {judgment.document_id}", text, (judgment.document_id,)))
-    return sorted(found, key=lambda one: one.id)
+        answers.setdefault(judgment.query_id, []).append(judgment.document_id)
+    return [TrainingQuery(name, texts[name], tuple(answers[name])) for name in sorted(answers)]
 
 
 def held_out_queries(

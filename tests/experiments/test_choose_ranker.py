@@ -72,7 +72,12 @@ def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(titled_
 def test_titles_that_are_asked_for_are_not_searched_by_themselves(titled_corpus: Path, tmp_path: Path) -> None:
     parts = [ComponentSpec(kind="bm25", weight=0.1), ComponentSpec(kind="titles", weight=0.9)]
     save_ranker(RankerSpec(name="mine", components=tuple(parts)), tmp_path / "ranker")
-    results = choose_ranker(settings(titled_corpus, ranker=tmp_path / "ranker")).results
+    given = settings(titled_corpus, ranker=tmp_path / "ranker")
+    summary = choose_ranker(given)
+    results = summary.results
+    assert results["without_titles"] == ["mine"]
+    assert "because they are asked for: mine" in tell(given, summary)
+    assert "Here without the part over titles alone" in (given.out / "report.html").read_text()
     assert results["systems"]["mine"]["ndcg@10"] == results["systems"]["bm25"]["ndcg@10"]
 
 

@@ -42,7 +42,10 @@ def test_a_ranker_comes_out_that_searches_and_takes_part_in_the_choice(
     spec = load_ranker(given.out)
     assert spec.trained
     assert [one.kind for one in spec.components] == ["bm25", "dense", "passages", "titles"]
-    assert "20% of BM25's weight" in tell(given, summary)
+    weights = {one.kind: one.weight for one in spec.components}
+    assert weights["titles"] / (weights["titles"] + weights["bm25"]) == pytest.approx(0.2)
+    assert [one.parts for one in spec.components] == [True, False, False, True]
+    assert "BM25, 20% of it over titles alone" in tell(given, summary)
     build_stack(titled_corpus.parent / "stack", spec, titled)
     assert load_stack(titled_corpus.parent / "stack").search(["the kiln freezes"], 1)[0].ids == ("kiln-freezes",)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def test_the_second_start_reads_the_same_model_without_the_file_being_taken_apar
     again, same = _said(gguf)
     assert again == tokens
     assert torch.equal(same, logits)
-    assert not list(kept.glob("*.bin"))
+    assert {file.name for file in kept.iterdir()} >= {"model.safetensors", "tokenizer.json", "kept.json"}
+    assert {file.suffix for file in kept.iterdir()} <= {".safetensors", ".json", ".jinja"}
 
 
 def test_each_precision_is_kept_by_itself(gguf: Path, cache: Path) -> None:
@@ -66,7 +68,7 @@ def test_each_precision_is_kept_by_itself(gguf: Path, cache: Path) -> None:
     assert len(list(cache.iterdir())) == 2
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "kept.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "kept.json"])
 def test_a_damaged_one_is_made_again(gguf: Path, cache: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
     _, logits = _said(gguf)
     (kept,) = cache.iterdir()
@@ -83,6 +85,30 @@ def test_where_nothing_can_be_kept_the_model_is_still_read(
     cache.parent.write_text("a file")
     assert _said(gguf)[1].shape[-1] == 288
     assert "is not kept" in caplog.text
+
+
+def test_a_model_that_another_process_kept_meanwhile_is_no_trouble(
+    gguf: Path, cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _said(gguf)
+    monkeypatch.setattr("inpars_plus.lms.torch_models.find_kept", lambda _: None)
+    _said(gguf)
+    assert not caplog.text
+    assert [one.name.startswith(".") for one in cache.iterdir()] == [False]
+
+
+def test_what_was_not_used_for_a_month_and_what_is_too_large_is_not_kept(
+    gguf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = cache / "old"
+    old.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    _said(gguf)
+    (kept,) = cache.iterdir()
+    assert kept.name != "old"
+    monkeypatch.setattr("inpars_plus.lms.kept_models._LARGEST", 1000)
+    _said(gguf, torch.bfloat16)
+    assert [*cache.iterdir()] == [kept]
 
 
 def test_what_is_no_model_is_told_and_not_kept(tmp_path: Path, cache: Path) -> None:

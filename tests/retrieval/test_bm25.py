@@ -158,6 +158,7 @@ def test_a_corpus_of_no_terms_can_be_cached(tmp_path):
         ("parseHTTPReply", "parseHTTPReply parse HTTP Reply"),
         ("IL6 in mRNA", "IL6 IL 6 in mRNA m RNA"),
         ("__init__ naïve café 100 °C", "__init__ naïve café 100 °C"),
+        ("key a1b2c3d4e5f6", "key a1b2c3d4e5f6"),
         ("", ""),
     ],
 )

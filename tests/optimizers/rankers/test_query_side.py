@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from inpars_plus.foundation.errors import InputError
-from inpars_plus.optimizers.rankers.query_side import QuerySideSettings, QueryTarget, _batches, tune_query_encoder
+from inpars_plus.optimizers.rankers.query_side import QuerySideSettings, QueryTarget, tune_query_encoder
 from inpars_plus.retrieval.encoders import load_encoder
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
@@ -78,12 +77,6 @@ def test_queries_may_be_asked_of_several_states_of_the_corpus(tmp_path: Path, ve
     settings = QuerySideSettings(steps=2, batch=8)
     result = tune_query_encoder(None, targets, [vectors, vectors[:10]], tmp_path / "two", settings=settings)
     assert np.isfinite(result.losses).all()
-
-
-def test_the_few_queries_of_one_state_count_as_much_as_the_many_of_another() -> None:
-    targets = [QueryTarget(f"query {at}", (0,), corpus=int(at > 2)) for at in range(12)]
-    asked = Counter(one.text for batch in _batches(targets, QuerySideSettings(steps=6, batch=6), 0) for one in batch)
-    assert [asked[f"query {at}"] for at in range(12)] == [6] * 3 + [2] * 9
 
 
 def test_no_queries_and_vectors_of_another_encoder_are_refused(tmp_path: Path, vectors: np.ndarray) -> None:
