@@ -7,6 +7,7 @@ is then read from its file, as if nothing was kept.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -57,7 +58,8 @@ def find_kept(directory: Path | None) -> Path | None:
         if directory is None or not directory.is_dir():
             return None
         if read_json(directory / _RECORD, kind="record of a kept model") == _digests(directory):
-            os.utime(directory)
+            with contextlib.suppress(OSError):  # a cache that others filled may be read-only
+                os.utime(directory)
             return directory
     except (OSError, InParsError):
         pass
@@ -111,5 +113,6 @@ def _signs(tokenizer: Any) -> list[Any]:
 def _prune(models: Path) -> None:
     oldest = time.time() - _UNUSED_DAYS * 24 * 3600
     for one in models.iterdir() if models.is_dir() else ():
-        if one.stat().st_mtime < oldest:
-            shutil.rmtree(one, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may remove it too
+            if one.stat().st_mtime < oldest:
+                shutil.rmtree(one, ignore_errors=True)

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.lms.kept_models import find_kept
 from inpars_plus.lms.torch_models import load_causal_lm
 from inpars_plus.optimizers.generators.export import save_weights, write_gguf
 from inpars_plus.optimizers.generators.models import load_base
@@ -85,6 +86,19 @@ def test_where_nothing_can_be_kept_the_model_is_still_read(
     cache.parent.write_text("a file")
     assert _said(gguf)[1].shape[-1] == 288
     assert "is not kept" in caplog.text
+
+
+def test_a_cache_that_cannot_be_changed_is_read_all_the_same(
+    gguf: Path, cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    _said(gguf)
+    (kept,) = cache.iterdir()
+    monkeypatch.setattr("inpars_plus.lms.kept_models.os.utime", refuse)
+    assert find_kept(kept) == kept
+    assert not caplog.text
 
 
 def test_a_model_that_another_process_kept_meanwhile_is_no_trouble(
