@@ -36,6 +36,14 @@ def test_a_step_runs_again_when_its_inputs_change(tmp_path: Path) -> None:
         assert run.step("a", {"seed": 2}, _never) == "two"
 
 
+def test_half_written_files_of_a_killed_process_are_swept_and_directories_are_not(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / ".a.txt.123.tmp").write_text("half")
+    (tmp_path / "deep" / ".cache.456.tmp").mkdir()
+    with Run(tmp_path):
+        assert [path.name for path in (tmp_path / "deep").iterdir()] == [".cache.456.tmp"]
+
+
 def test_a_step_that_fails_is_not_recorded(tmp_path: Path) -> None:
     with Run(tmp_path) as run:
         with pytest.raises(ZeroDivisionError):
