@@ -42,10 +42,9 @@ TEXT = JobText(
     about=(
         "Train a ranker without judgments: a fusion of BM25 (over documents and, a little, over titles), one vector a\n"
         "document and one a sentence, whose weights are learned, and whose query encoder is tuned; documents keep\n"
-        "their vectors, so an index stays as it is. It\n"
-        "learns from lines that are held out of documents (titles, first sentences), and from generated queries where\n"
-        "you give some, of all documents but those of the test split. inpars-plus choose-ranker then tells, on the\n"
-        "test split, whether it is better than an untrained one."
+        "their vectors, so an index stays as it is. It learns from lines that are held out of documents (titles,\n"
+        "first sentences), and from generated queries where you give some, of all documents but those of the test\n"
+        "split. inpars-plus choose-ranker then tells, on the test split, whether it is better than an untrained one."
     ),
     examples=(
         (
@@ -277,7 +276,7 @@ def tell(settings: TrainSettings, summary: Summary) -> str:
     """What was trained, for a terminal."""
     results = summary.results
     weights, tuned = results["weights"], results["query_encoder"]
-    titles = f", {results['titles']:.0%} of it over titles alone" if results["titles"] else ""
+    titles = f", {results['titles']:.0%} of it over titles alone" if results["titles"] and weights["weights"][0] else ""
     kinds = [f"BM25{titles}", "one vector a document", "one vector a sentence"]
     rows = [
         [kind, number(weight), number(alone)]
