@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from inpars_plus.corpora import Document, Ledger, sample
+from inpars_plus.corpora.constraints import ConstraintReader
 from inpars_plus.corpora.judgments import REFERENCE_FILE
 from inpars_plus.experiments.generating import Outcome, generate, write_outcome
 from inpars_plus.experiments.reports.generation_report import generation_report
@@ -31,7 +32,14 @@ from inpars_plus.foundation import (
     write_text,
 )
 from inpars_plus.lms.scoring import Scorer
-from inpars_plus.programs import list_programs, load_program
+from inpars_plus.programs import (
+    ConstrainedQueryGenerator,
+    PassageQueryGenerator,
+    QueryGenerator,
+    SentenceQueryGenerator,
+    list_programs,
+    load_program,
+)
 
 __all__ = ["RECORD", "TEXT", "GenerateSettings", "generate_queries", "main", "run", "tell"]
 
@@ -52,12 +60,22 @@ TEXT = JobText(
             "inpars-plus generate-queries --corpus notes/ --programs runs/notes/compiled --out runs/notes-queries \\\n"
             "      --queries-per-document 3 --limit 500",
         ),
+        (
+            "About single sentences, or with the source, author, date or topic in the query's words",
+            "inpars-plus generate-queries --corpus news/ --programs runs/news/compiled --out runs/news-sentences \\\n"
+            "      --granularity sentence",
+        ),
     ),
 )
 
 RECORD = "generation.json"
 """Says with what a directory was generated, so that a ledger never mixes two ways."""
 
+_KINDS: Mapping[str, type[QueryGenerator]] = {
+    "passage": PassageQueryGenerator,
+    "sentence": SentenceQueryGenerator,
+    "constraint": ConstrainedQueryGenerator,
+}
 _ANOTHER_DIRECTORY = "Give another directory with --out"
 
 
@@ -66,6 +84,10 @@ class GenerateSettings(BenchSettings):
 
     programs: Path = option("a directory of compiled programs, or the file of one for all types", metavar="PATH")
     queries_per_document: int = option("queries asked for", metavar="N", ge=1, le=10)
+    granularity: Literal["document", "passage", "sentence", "constraint"] = option(
+        "what a query asks for: the document, a passage or a sentence of it, or it with a constraint on its metadata",
+        default="document",
+    )
     limit: int | None = option("generate for so many documents only, drawn by --seed", metavar="N", default=None, gt=0)
 
 
@@ -102,7 +124,7 @@ class _Job:
     def do(self) -> Summary:
         started = time.monotonic()
         settings, corpus = self.settings, self.bench.corpus
-        programs = _programs(settings.programs, corpus.types(), self.bench)
+        programs = self._of_granularity(_programs(settings.programs, corpus.types(), self.bench))
         record = self._record({name: program.card.digest for name, program in programs.items()})
         write_json(self.record, record)
         done = self.ledger.documents_done()
@@ -148,12 +170,25 @@ class _Job:
         corpus, limit = self.bench.corpus, self.settings.limit
         return list(corpus.documents()) if limit is None else sample(corpus.documents(), limit, self.settings.seed)
 
+    def _of_granularity(self, programs: dict[str, Any]) -> dict[str, Any]:
+        """The programs as they are, or what they have learnt in generators of the kind that is asked for."""
+        kind = self.settings.granularity
+        if kind == "document":
+            return programs
+        made: dict[str, Any] = {name: _KINDS[kind].from_program(program) for name, program in programs.items()}
+        if kind == "constraint":
+            reader = ConstraintReader.fit(self.bench.corpus.documents())
+            for program in made.values():
+                program.reader = reader
+        return made
+
     def _record(self, programs: Mapping[str, str]) -> dict[str, Any]:
         """What this directory is generated with; refuses to mix two ways of generating in one ledger."""
         made_with: dict[str, Any] = {
             "language model": str(self.bench.lm.model),
             "retriever": self.settings.retriever,
             "queries_per_document": self.settings.queries_per_document,
+            "granularity": self.settings.granularity,
         }
         new: dict[str, Any] = {
             "format_version": 1,
@@ -170,7 +205,12 @@ class _Job:
                 "the record of the generation is of another version", place=str(self.record), remedy=_ANOTHER_DIRECTORY
             )
         now = {**made_with, **{f"program for '{name}'": one for name, one in programs.items()}}
-        then = {**old["made_with"], **{f"program for '{name}'": one for name, one in old["programs"].items()}}
+        # Ledgers that were begun before there were kinds are about documents.
+        then = {
+            "granularity": "document",
+            **old["made_with"],
+            **{f"program for '{name}'": one for name, one in old["programs"].items()},
+        }
         other = next((name for name in now if name in then and then[name] != now[name]), None)
         if other is not None:
             raise ConfigurationError(

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, ProgramFileWarning, Scores
+    from inpars_plus.programs.constrained_generator import ConstrainedQueryGenerator
     from inpars_plus.programs.document_analyst import DocumentAnalyst
     from inpars_plus.programs.examples import example_of
     from inpars_plus.programs.key_terms import KeyTerms
-    from inpars_plus.programs.query_generator import GENERATION_REASONS, QueryGenerator, RejectedCandidate
+    from inpars_plus.programs.outcomes import GENERATION_REASONS, RejectedCandidate
+    from inpars_plus.programs.part_generators import PassageQueryGenerator, SentenceQueryGenerator
+    from inpars_plus.programs.query_generator import QueryGenerator
     from inpars_plus.programs.registry import REGISTRY
     from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
 
@@ -28,15 +31,18 @@ __all__ = [
     "FORMAT_VERSION",
     "GENERATION_REASONS",
     "REGISTRY",
+    "ConstrainedQueryGenerator",
     "DocumentAnalyst",
     "KeyTerms",
     "MetricRecord",
     "OptimizerRecord",
+    "PassageQueryGenerator",
     "ProgramCard",
     "ProgramFileWarning",
     "QueryGenerator",
     "RejectedCandidate",
     "Scores",
+    "SentenceQueryGenerator",
     "example_of",
     "list_programs",
     "load_program",
@@ -45,17 +51,20 @@ __all__ = [
 
 _HOMES = {
     "FORMAT_VERSION": "store",
-    "GENERATION_REASONS": "query_generator",
+    "GENERATION_REASONS": "outcomes",
     "REGISTRY": "registry",
+    "ConstrainedQueryGenerator": "constrained_generator",
     "DocumentAnalyst": "document_analyst",
     "KeyTerms": "key_terms",
     "MetricRecord": "cards",
     "OptimizerRecord": "cards",
     "ProgramCard": "cards",
     "ProgramFileWarning": "cards",
+    "PassageQueryGenerator": "part_generators",
     "QueryGenerator": "query_generator",
-    "RejectedCandidate": "query_generator",
+    "RejectedCandidate": "outcomes",
     "Scores": "cards",
+    "SentenceQueryGenerator": "part_generators",
     "example_of": "examples",
     "list_programs": "store",
     "load_program": "store",

@@ -15,34 +15,24 @@ All of this follows from the document and the model's settings alone, so it repe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
-from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.foundation.files import digest
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.metrics.checks import check_query
-from inpars_plus.metrics.words import words
 from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.examples import prompt_inputs, terms_per_ask
 from inpars_plus.programs.key_terms import KeyTerms
+from inpars_plus.programs.outcomes import Outcome, Turn, stems_of
 from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery
 
-__all__ = ["GENERATION_REASONS", "QueryGenerator", "RejectedCandidate"]
-
-GENERATION_REASONS: Mapping[str, str] = {
-    "drifted": "the query names none of the document's foremost key terms, and a later one does",
-    "empty_document": "the document is empty, so nothing was asked",
-    "surplus": "the reply had more queries than asked for",
-    "unreadable_reply": "no reply came back that could be read as queries",
-}
-"""The reasons that come beside those of :data:`inpars_plus.metrics.checks.REASONS`."""
+__all__ = ["QueryGenerator"]
 
 _SAMPLE_FROM_ATTEMPT = 3
 _SAMPLING_TEMPERATURE = 0.7
@@ -50,68 +40,6 @@ _MAX_WINDOWS = 6
 _FOREMOST_TERMS = 6
 # Keeps the rollouts of one forward apart from those of the next rollout_id that an optimizer gives the model.
 _ROLLOUTS_APART = 1000
-
-
-class RejectedCandidate(BaseModel):
-    """A candidate that was not good enough, or a reply that was none.
-
-    Attributes:
-        text: the query; where a reply could not be read, the reply as it came, or why there was none.
-        reason: a key of ``metrics.checks.REASONS`` or of :data:`GENERATION_REASONS`.
-        attempt: 1 for the first; 0 where nothing was asked.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    reason: str
-    attempt: int
-
-
-@dataclass
-class _Outcome:
-    """What has come back so far for one document."""
-
-    wanted: int
-    queries: list[str] = field(default_factory=list)
-    attempts: list[int] = field(default_factory=list)
-    rejected: list[RejectedCandidate] = field(default_factory=list)
-    # The asks as an optimizer may learn from them: inputs, and the queries that came of them.
-    fruitful: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
-    last_failed: tuple[dict[str, Any], list[str]] | None = None
-    reserve: list[tuple[dict[str, Any], str, int]] = field(default_factory=list)
-
-    @property
-    def missing(self) -> int:
-        return self.wanted - len(self.queries)
-
-    def take(
-        self, source: Document, inputs: dict[str, Any], texts: Sequence[str], attempt: int, *, naming: frozenset[str]
-    ) -> None:
-        """Sort what came back; with ``naming`` not empty, queries with none of these words go into the reserve."""
-        before = len(self.queries)
-        for text in texts:
-            reason = check_query(text, source, others=self.queries) if self.missing else "surplus"
-            if reason is None and naming and naming.isdisjoint(_stems(text)):
-                self.reserve.append((inputs, text, attempt))
-            elif reason is None:
-                self.queries.append(text)
-                self.attempts.append(attempt)
-            else:
-                self.rejected.append(RejectedCandidate(text=text, reason=reason, attempt=attempt))
-        good = self.queries[before:]
-        if good:
-            self.fruitful.append(({**inputs, "number_of_queries": len(good)}, good))
-        else:
-            self.last_failed = (inputs, list(texts))
-
-    def draw_on_reserve(self, source: Document) -> None:
-        """Fill what is still missing from the reserve, in order; the rest of it is rejected."""
-        for inputs, text, attempt in self.reserve:
-            if self.missing:
-                self.take(source, inputs, [text], attempt, naming=frozenset())
-            else:
-                self.rejected.append(RejectedCandidate(text=text, reason="drifted", attempt=attempt))
 
 
 class QueryGenerator(dspy.Module):
@@ -130,7 +58,16 @@ class QueryGenerator(dspy.Module):
             default of the model.
         attempts: how often to ask for what is missing, at least 1.
         last_opening: what a completion model's query begins with in the last attempt; empty for nothing.
+
+    Attributes:
+        signature: what the model is asked.
+        one_query_a_turn: whether a chat model, too, is asked for one query at a time.
+        nothing_to_ask: the reason where a document gives nothing to ask about.
     """
+
+    signature: ClassVar[type[dspy.Signature]] = GenerateQueries
+    one_query_a_turn: ClassVar[bool] = False
+    nothing_to_ask: ClassVar[str] = "empty_document"
 
     def __init__(
         self,
@@ -147,7 +84,7 @@ class QueryGenerator(dspy.Module):
         self.prompt_form = prompt_form
         self.attempts = attempts
         self.last_opening = last_opening
-        self.generate = dspy.Predict(GenerateQueries)
+        self.generate = dspy.Predict(self.signature)
 
     def forward(self, source: Document, number_of_queries: int = 1) -> dspy.Prediction:
         """Generate queries for one document.
@@ -167,9 +104,9 @@ class QueryGenerator(dspy.Module):
         """
         if number_of_queries < 1:
             raise ConfigurationError(f"number_of_queries is {number_of_queries}, but must be at least 1")
-        outcome = _Outcome(wanted=number_of_queries)
+        outcome = Outcome(number_of_queries, lambda query, others: check_query(query, source, others=others))
         if source.is_empty:
-            outcome.rejected.append(RejectedCandidate(text="", reason="empty_document", attempt=0))
+            outcome.reject("", "empty_document", 0)
         else:
             self._ask_until_done(source, outcome)
             self._record(outcome)
@@ -177,31 +114,46 @@ class QueryGenerator(dspy.Module):
             queries=outcome.queries, attempts=outcome.attempts, rejected=outcome.rejected, shortfall=outcome.missing
         )
 
-    def _ask_until_done(self, source: Document, outcome: _Outcome) -> None:
+    def _ask_until_done(self, source: Document, outcome: Outcome) -> None:
         lm = current_lm(self.generate)
-        adapter = adapter_for(lm, self.prompt_form)
-        per_ask = 1 if isinstance(adapter, CompletionAdapter) else outcome.wanted
-        windows = self._windows(source, per_ask)
-        foremost = self.key_terms.of(source, _FOREMOST_TERMS) if per_ask == 1 and len(self.key_terms) else []
-        naming = _stems(" ".join(foremost))
+        completes = isinstance(self._adapter(lm), CompletionAdapter)
+        per_ask = 1 if completes or self.one_query_a_turn else outcome.wanted
+        turns = self._turns(source, per_ask)
+        if not turns:
+            outcome.reject("", self.nothing_to_ask, 0)
+            return
         openings = _openings_for(source, lm)
         asks = 0
         for attempt in range(1, self.attempts + 1):
             for _ in range(outcome.missing if per_ask == 1 else min(1, outcome.missing)):
-                inputs = prompt_inputs(source, min(per_ask, outcome.missing), windows[asks % len(windows)])
-                sampled = attempt >= _SAMPLE_FROM_ATTEMPT or asks >= len(windows)
-                if openings:
-                    adapter = adapter_for(lm, self.prompt_form, opening=openings[asks % len(openings)])
-                elif _SAMPLE_FROM_ATTEMPT <= attempt == self.attempts and not outcome.reserve:
-                    adapter = adapter_for(lm, self.prompt_form, opening=self.last_opening)
-                texts, unreadable = self._ask(adapter, inputs, _sampling(lm, asks) if sampled else {})
+                turn = turns[asks % len(turns)]
+                opening = turn.opening
+                if not opening and openings:
+                    opening = openings[asks % len(openings)]
+                elif not opening and _SAMPLE_FROM_ATTEMPT <= attempt == self.attempts and not outcome.reserve:
+                    opening = self.last_opening
+                sampled = attempt >= _SAMPLE_FROM_ATTEMPT or asks >= len(turns)
+                inputs = {**prompt_inputs(turn.shown, min(per_ask, outcome.missing), turn.key_terms), **turn.extra}
+                texts, unreadable = self._ask(
+                    self._adapter(lm, opening=opening), inputs, _sampling(lm, asks) if sampled else {}
+                )
                 if unreadable is not None:
-                    outcome.rejected.append(
-                        RejectedCandidate(text=unreadable, reason="unreadable_reply", attempt=attempt)
-                    )
-                outcome.take(source, inputs, texts, attempt, naming=naming if attempt < self.attempts else frozenset())
+                    outcome.reject(unreadable, "unreadable_reply", attempt)
+                naming = turn.foremost if attempt < self.attempts else frozenset()
+                outcome.take(inputs, texts, attempt, naming=naming, check=turn.check)
                 asks += 1
-        outcome.draw_on_reserve(source)
+        outcome.draw_on_reserve()
+
+    def _adapter(self, lm: dspy.BaseLM, *, opening: str = "") -> dspy.Adapter:
+        return adapter_for(lm, self.prompt_form, opening=opening)
+
+    def _turns(self, source: Document, per_ask: int) -> list[Turn]:
+        """What to ask about a document, in order; kinds of generators differ in this."""
+        foremost = self._foremost(source) if per_ask == 1 else frozenset()
+        return [Turn(source, window, foremost) for window in self._windows(source, per_ask)]
+
+    def _foremost(self, source: Document) -> frozenset[str]:
+        return stems_of(" ".join(self.key_terms.of(source, _FOREMOST_TERMS))) if len(self.key_terms) else frozenset()
 
     def _windows(self, source: Document, per_ask: int) -> list[list[str]]:
         size = terms_per_ask(per_ask)
@@ -227,7 +179,7 @@ class QueryGenerator(dspy.Module):
             return [], str(reply.queries)
         return [query.text for query in reply.queries], None
 
-    def _record(self, outcome: _Outcome) -> None:
+    def _record(self, outcome: Outcome) -> None:
         steps = outcome.fruitful or ([outcome.last_failed] if outcome.last_failed else [])
         trace, limit = dspy.settings.trace, dspy.settings.max_trace_size
         if trace is None or limit < 1:
@@ -247,7 +199,7 @@ class QueryGenerator(dspy.Module):
         Raises:
             ConfigurationError: the model is asked in chat turns, or the document is empty.
         """
-        adapter = adapter_for(lm, self.prompt_form)
+        adapter = self._adapter(lm)
         if not isinstance(adapter, CompletionAdapter):
             raise ConfigurationError(
                 f"the language model '{lm.model}' is asked in chat turns and has no completion prompt",
@@ -255,8 +207,33 @@ class QueryGenerator(dspy.Module):
             )
         if source.is_empty:
             raise ConfigurationError("the document is empty, so nothing is asked about it", place=source.id)
-        inputs = prompt_inputs(source, 1, self._windows(source, 1)[0])
+        turn = self._turns(source, 1)[0]
+        inputs = {**prompt_inputs(turn.shown, 1, turn.key_terms), **turn.extra}
         return adapter.render(self.generate.signature, self.generate.demos, inputs)
+
+    @classmethod
+    def from_program(cls, program: QueryGenerator) -> Self:
+        """A generator of this kind with what one of another kind has learnt: prompt, demonstrations, key terms, model.
+
+        An instruction that was never compiled gives way to this kind's own.
+        """
+        made = cls(
+            key_terms=program.key_terms,
+            prompt_form=program.prompt_form,
+            attempts=program.attempts,
+            last_opening=program.last_opening,
+        )
+        learnt = program.generate
+        if learnt.signature.instructions != program.signature.instructions:
+            made.generate.signature = made.generate.signature.with_instructions(learnt.signature.instructions)
+        fields = made.generate.signature.fields
+        made.generate.demos = [
+            dspy.Example(**{name: demo[name] for name in fields if name in demo}) for demo in learnt.demos
+        ]
+        made.generate.lm = learnt.lm
+        if hasattr(program, "card"):
+            made.card = program.card
+        return made
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again."""
@@ -285,11 +262,6 @@ def _openings_for(source: Document, lm: dspy.BaseLM) -> tuple[str, ...]:
         return ()
     first = int(digest(source.id, source.text)[:8], 16) % len(openings)
     return openings[first:] + openings[:first]
-
-
-def _stems(text: str) -> frozenset[str]:
-    # Plurals are all that key terms and queries differ in often enough to matter.
-    return frozenset(part.rstrip("s") for word in words(text) for part in (word, *word.split("-")))
 
 
 def _sampling(lm: dspy.BaseLM, ask: int) -> dict[str, Any]:

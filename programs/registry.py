@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["REGISTRY", "name_of", "program_class"]
 
 REGISTRY: dict[str, str] = {
+    "ConstrainedQueryGenerator": "inpars_plus.programs.constrained_generator:ConstrainedQueryGenerator",
     "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
+    "PassageQueryGenerator": "inpars_plus.programs.part_generators:PassageQueryGenerator",
     "QueryGenerator": "inpars_plus.programs.query_generator:QueryGenerator",
+    "SentenceQueryGenerator": "inpars_plus.programs.part_generators:SentenceQueryGenerator",
 }
 """Name → ``module:class``, imported when first used.
 

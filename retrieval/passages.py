@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,15 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.corpora.documents import Document
+from inpars_plus.corpora.sentences import sentences_of
 from inpars_plus.retrieval.dense import DenseRetriever
 from inpars_plus.retrieval.embeddings import TextEncoder
 from inpars_plus.retrieval.indexed import Hits
 
 __all__ = ["PassageRetriever", "passages_of"]
-
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？؟])\s+|\n+")
-_SHORTEST = 16
-"""Characters. Shorter pieces, such as a numbering or "et al.", are no passage of their own."""
 
 _PER_DOCUMENT = 6
 """Passages looked at for each document wanted, at first; more where they are of too few documents."""
@@ -30,17 +26,8 @@ def passages_of(document: Document) -> list[str]:
     Returns:
         None for an empty document.
     """
-    pieces: list[str] = [document.title.strip()] if document.title.strip() else []
-    titled = len(pieces)
-    for piece in _SENTENCE_END.split(document.text):
-        text = piece.strip()
-        if not text:
-            continue
-        if len(text) < _SHORTEST and len(pieces) > titled:
-            pieces[-1] += f" {text}"
-        else:
-            pieces.append(text)
-    return pieces
+    title = document.title.strip()
+    return [*([title] if title else []), *sentences_of(document.text)]
 
 
 class PassageRetriever(DenseRetriever):

@@ -130,6 +130,30 @@ def test_a_directory_does_not_mix_two_ways_of_generating(
         generate_queries(small.generate_settings(corpus, other, out), **small.World().parts)
 
 
+def test_queries_are_about_sentences_or_state_constraints_where_that_is_asked_for(
+    compiled: Path, corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "sentences"
+    world = small.World()
+    generate_queries(small.generate_settings(corpus, compiled, out, limit=10, granularity="sentence"), **world.parts)
+    shown = [prompt.rpartition("Document: ")[2].splitlines()[0] for prompt in world.models[0].engine.prompts]
+    assert shown
+    assert not any("worn seal" in one and "no other care" in one for one in shown)
+    with pytest.raises(ConfigurationError, match="another granularity: sentence, not document"):
+        generate_queries(small.generate_settings(corpus, compiled, out, limit=10), **small.World().parts)
+
+    rows = [{**small.row(number), "metadata": {"source": f"Plant {'AB'[number % 2]}"}} for number in range(10)]
+    tagged = tmp_path / "tagged.jsonl"
+    tagged.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    out = tmp_path / "constraints"
+    generate_queries(small.generate_settings(tagged, compiled, out, granularity="constraint"), **small.World().parts)
+    entries = list(Ledger(out / "ledger.jsonl").entries())
+    for entry in entries:
+        stated = f"Plant {'AB'[int(entry.document_id.removeprefix('manual-')) % 2]} article about"
+        assert entry.candidate.startswith(stated) or not entry.accepted
+    assert len({entry.document_id for entry in entries}) == 10
+
+
 def test_one_program_serves_every_type_and_several_must_cover_all(compiled: Path, tmp_path: Path, small: Any) -> None:
     corpus = small.write_corpus(tmp_path / "c.jsonl", 5, "manual", "poem")
     summary = generate_queries(

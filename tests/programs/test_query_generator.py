@@ -19,7 +19,8 @@ from inpars_plus.lms.scripted import ScriptedEngine, scripted_lm
 from inpars_plus.metrics.checks import REASONS
 from inpars_plus.programs.examples import example_of
 from inpars_plus.programs.key_terms import KeyTerms
-from inpars_plus.programs.query_generator import GENERATION_REASONS, QueryGenerator, RejectedCandidate
+from inpars_plus.programs.outcomes import GENERATION_REASONS, RejectedCandidate
+from inpars_plus.programs.query_generator import QueryGenerator
 
 Make = Callable[..., tuple[dspy.LM, Any]]
 

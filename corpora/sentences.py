@@ -1,0 +1,25 @@
+"""Cutting a text into its sentences, by simple rules that hold for many languages and never fail."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["sentences_of"]
+
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？؟])\s+|\n+")
+_SHORTEST = 16
+"""Characters. Shorter pieces, such as a numbering or "et al.", are no sentence of their own."""
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences or lines of a text; one that is too short to stand alone goes with the one before."""
+    pieces: list[str] = []
+    for piece in _SENTENCE_END.split(text):
+        sentence = piece.strip()
+        if not sentence:
+            continue
+        if len(sentence) < _SHORTEST and pieces:
+            pieces[-1] += f" {sentence}"
+        else:
+            pieces.append(sentence)
+    return pieces

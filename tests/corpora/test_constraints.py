@@ -1,0 +1,101 @@
+"""What counts as a constraint on metadata in a query's words, and who meets it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from inpars_plus.corpora.constraints import Constraint, ConstraintReader, constraints_of, meets
+from inpars_plus.corpora.documents import Document
+
+
+def _document(name: str = "1", **metadata: Any) -> Document:
+    return Document(id=name, title="Ferry strike", text="The islands were cut off.", metadata=metadata)
+
+
+ARTICLE = _document(source="Harbour Post (Web)", authors="Ann Lee, Bo Kim", date="2018-06-20", topic="public_transport")
+OTHER = _document("2", source="The Daily Tide - News", authors=["Bo Kim"], date="2019-01-02", topic="weather")
+READER = ConstraintReader.fit([ARTICLE, OTHER])
+
+
+def _stated(query: str) -> list[str]:
+    return [" or ".join(map(str, either)) for either in READER.stated_in(query)]
+
+
+def test_metadata_give_names_as_people_type_them() -> None:
+    assert [str(one) for one in constraints_of(ARTICLE)] == [
+        "source: Harbour Post",
+        "author: Ann Lee",
+        "author: Bo Kim",
+        "date: June 2018",
+        "topic: public transport",
+    ]
+    assert str(constraints_of(OTHER)[0]) == "source: The Daily Tide"
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"source": "", "authors": None, "date": "last week"}, {"topic": 3, "source": "(Web)"}]
+)
+def test_metadata_that_say_nothing_give_nothing(metadata: dict[str, Any]) -> None:
+    assert constraints_of(_document(**metadata)) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "stated"),
+    [
+        ("harbour post article about the ferry strike", ["source: Harbour Post"]),
+        ("ferry strike from the Harbour Post", ["source: Harbour Post"]),
+        ("ferry strike in the Harbour Post", ["source: Harbour Post"]),
+        ("article by Ann Lee about ferries", ["author: Ann Lee"]),
+        ("Bo Kim's column on ferries", ["author: Bo Kim"]),
+        ("June 2018 article about ferries", ["date: June 2018"]),
+        ("ferries published in 2018", ["date: 2018"]),
+        ("public transport news about ferries", ["topic: public transport"]),
+        ("news on weather at sea", ["topic: weather"]),
+        ("news from January 2019 by Bo Kim", ["author: Bo Kim", "date: January 2019"]),
+    ],
+)
+def test_a_constraint_is_read_from_the_words_around_a_name(query: str, stated: list[str]) -> None:
+    assert _stated(query) == stated
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "is the weather bad for public transport",
+        "who is Ann Lee",
+        "why did the harbour post fall into the sea",
+        "what happened in June 2018",
+        "the 2018 elections",
+        "weather report for the islands",
+        "",
+    ],
+)
+def test_a_name_that_the_query_is_about_is_no_constraint(query: str) -> None:
+    assert _stated(query) == []
+
+
+def test_a_name_of_an_author_and_a_source_may_be_either() -> None:
+    reader = ConstraintReader([Constraint(field="author", value="Wire"), Constraint(field="source", value="Wire")])
+    assert [[one.field for one in either] for either in reader.stated_in("Wire article about ferries")] == [
+        ["author", "source"]
+    ]
+
+
+def test_every_opening_states_its_constraint() -> None:
+    for document in (ARTICLE, OTHER):
+        for constraint in constraints_of(document):
+            assert READER.stated_in(f"{constraint.opening} ferries") == [(constraint,)]
+
+
+def test_a_year_is_met_by_its_months_and_names_without_regard_to_case() -> None:
+    assert meets(ARTICLE, Constraint(field="date", value="2018"))
+    assert meets(ARTICLE, Constraint(field="author", value="ann lee"))
+    assert not meets(ARTICLE, Constraint(field="date", value="2018-07"))
+    assert not meets(ARTICLE, Constraint(field="source", value="Ann Lee"))
+
+
+def test_a_copy_of_a_reader_is_the_reader() -> None:
+    assert copy.deepcopy(READER) is READER

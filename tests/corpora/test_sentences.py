@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from inpars_plus.corpora.sentences import sentences_of
+
+
+def test_sentences_end_at_their_marks_and_at_line_ends() -> None:
+    text = (
+        "Most seals wear out early. Are new ones expensive?  They are really cheap!\nA longer list\n\nThe end of it all"
+    )
+    assert sentences_of(text) == [
+        "Most seals wear out early.",
+        "Are new ones expensive?",
+        "They are really cheap! A longer list",
+        "The end of it all",
+    ]
+    assert sentences_of("The first sentence is this. The second sentence is that.") == [
+        "The first sentence is this.",
+        "The second sentence is that.",
+    ]
+
+
+def test_a_short_piece_goes_with_the_one_before_or_begins() -> None:
+    assert sentences_of("1. The seal must be replaced in time.") == ["1.", "The seal must be replaced in time."]
+    assert sentences_of("Replaced by Miller et al. That was in winter.") == [
+        "Replaced by Miller et al.",
+        "That was in winter.",
+    ]
+
+
+def test_an_empty_text_has_none() -> None:
+    assert sentences_of("") == sentences_of(" \n ") == []

@@ -1,0 +1,60 @@
+"""The filter in front of a retriever, over real BM25."""
+
+from __future__ import annotations
+
+from inpars_plus.corpora.documents import Document
+from inpars_plus.retrieval.bm25 import Bm25Retriever
+from inpars_plus.retrieval.filtered import MetadataFilter
+from inpars_plus.retrieval.protocol import Retriever
+
+DOCUMENTS = [
+    Document(
+        id=f"d{number}",
+        title="Ferry strike",
+        text=f"The ferry strike went on for day {number} and the islands were cut off.",
+        metadata={
+            "source": "Harbour Post" if number % 40 == 0 else "Daily Tide",
+            "date": f"20{10 + number // 40}-03-01",
+        },
+    )
+    for number in range(120)
+]
+
+
+def _filter() -> tuple[Bm25Retriever, MetadataFilter]:
+    plain = Bm25Retriever([one.id for one in DOCUMENTS], [one.full_text for one in DOCUMENTS])
+    return plain, MetadataFilter(plain, DOCUMENTS)
+
+
+def test_only_documents_that_meet_the_constraint_are_found_however_deep_they_stand() -> None:
+    plain, filtered = _filter()
+    query = "Harbour Post article about the ferry strike"
+    assert isinstance(filtered, Retriever)
+    assert set(filtered.search([query], 3)[0].ids) == {"d0", "d40", "d80"}
+    assert not {"d0", "d40", "d80"} <= set(plain.search([query], 3)[0].ids)
+
+
+def test_constraints_together_narrow_it_down() -> None:
+    _, filtered = _filter()
+    assert filtered.search(["Harbour Post article from March 2011 about the strike"], 5)[0].ids == ("d40",)
+
+
+def test_a_year_finds_its_months() -> None:
+    _, filtered = _filter()
+    found = filtered.search(["ferry strike published in 2012"], 100)[0].ids
+    assert set(found) == {f"d{number}" for number in range(80, 120)}
+
+
+def test_without_a_constraint_or_with_one_that_nobody_meets_the_ranking_stays() -> None:
+    plain, filtered = _filter()
+    queries = ["ferry strike", "ferry strike article from May 1999", ""]
+    assert filtered.search(queries, 7) == plain.search(queries, 7)
+
+
+def test_order_and_scores_are_those_of_the_retriever() -> None:
+    plain, filtered = _filter()
+    query = "Daily Tide article about strike day 7"
+    everything = plain.search([query], len(DOCUMENTS))[0]
+    found = filtered.search([query], 5)[0]
+    met = [(name, score) for name, score in zip(everything.ids, everything.scores, strict=True) if int(name[1:]) % 40]
+    assert list(zip(found.ids, found.scores, strict=True)) == met[:5]
