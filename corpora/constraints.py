@@ -30,9 +30,9 @@ from inpars_plus.corpora.documents import Document
 
 __all__ = ["Constraint", "ConstraintReader", "constraints_of", "meets"]
 
-Field = Literal["source", "author", "date", "topic"]
+_Field = Literal["source", "author", "date", "topic"]
 
-_KEYS: Mapping[Field, tuple[str, ...]] = {
+_KEYS: Mapping[_Field, tuple[str, ...]] = {
     "source": ("source", "publisher"),
     "author": ("author", "authors"),
     "date": ("date", "published"),
@@ -66,7 +66,7 @@ class Constraint(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    field: Field
+    field: _Field
     value: str
 
     def __str__(self) -> str:
@@ -159,7 +159,7 @@ class ConstraintReader:
         return list({tuple(one.key for one in either): either for either in found if either}.values())
 
 
-def _is_stated(field: Field, text: Sequence[str], at: int, end: int) -> bool:
+def _is_stated(field: _Field, text: Sequence[str], at: int, end: int) -> bool:
     """Whether the words around a name make it a constraint."""
     pieces = _TOPIC_PIECES if field == "topic" else _PIECES
     if end < len(text) and pieces.fullmatch(text[end]):
@@ -177,7 +177,7 @@ def _date_of(match: re.Match[str]) -> Constraint:
     return Constraint(field="date", value=match["year"] + (f"-{_MONTHS[month.lower()]:02d}" if month else ""))
 
 
-def _values(field: Field, value: object) -> list[str]:
+def _values(field: _Field, value: object) -> list[str]:
     given = value if isinstance(value, list | tuple) else [value]
     texts = [one.strip() for one in given if isinstance(one, str) and one.strip()]
     if field == "date":
