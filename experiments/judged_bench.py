@@ -16,11 +16,11 @@ from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import as_seen, leaked
 from inpars_plus.experiments.settings import default_settings, make_settings
-from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
+from inpars_plus.experiments.train_ranker import METHOD, TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest
 from inpars_plus.metrics.evaluation import evaluate_systems
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
@@ -203,3 +203,30 @@ class JudgedBench:
         train_ranker(training)
         # Not by the shared indexes, which would keep the encoders and vectors of every training.
         return build_ranker(load_ranker(training.out), self.documents, cache_directory=default_cache_directory())
+
+    def learned(self, name: str, queries: Sequence[TrainingQuery], *, seed: int, steps: int) -> dict[str, float]:
+        """What a ranker that learns from generated queries alone, without held-out lines, has on each judged query.
+
+        Args:
+            name: of the queries, in the record of the run and in file names.
+            queries: that it learns from.
+            seed: of the training.
+            steps: of tuning the query encoder.
+        """
+        out = self.steps.directory / f"{name}-{len(queries)}-{seed}"
+        found = self.judge(
+            f"{name}, {len(queries)} queries, seed {seed}",
+            {
+                "queries": digest([[one.id, one.text, *one.document_ids] for one in queries]),
+                "seed": seed,
+                "steps": steps,
+                "training": [METHOD, default_settings("train-ranker")],
+            },
+            lambda: {"ranker": self.train(queries, out, seed=seed, held_out=0, steps=steps)},
+        )
+        return found["ranker"]
+
+    def queries_of(self, directory: Path) -> list[TrainingQuery]:
+        """Generated queries of which every answer may be learned from."""
+        eligible = {document.id for document in self.eligible}
+        return [one for one in read_training_queries(directory, self.documents) if set(one.document_ids) <= eligible]

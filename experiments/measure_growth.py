@@ -19,25 +19,23 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, PerQuery, named_paths, run_seeds
+from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, named_paths, run_seeds
 from inpars_plus.experiments.reports.charts import Series, series
 from inpars_plus.experiments.reports.page import page, paragraph, section, table
-from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.experiments.train_ranker import FEWEST_QUERIES, METHOD
+from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import (
     ConfigurationError,
     Run,
     Summary,
-    digest,
     say,
     write_summary,
     write_text,
 )
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.significance import paired_bootstrap
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 
 __all__ = ["SIZES", "equal_share", "main", "measure_growth"]
 
@@ -113,8 +111,7 @@ def _rows(
     steps: int,
 ) -> list[dict[str, Any]]:
     """One row a number of queries: nDCG@10 and its gain, queries' values being means over the seeds."""
-    eligible = {document.id for document in bench.eligible}
-    known = [one for one in read_training_queries(folder, bench.documents) if set(one.document_ids) <= eligible]
+    known = bench.queries_of(folder)
     rows = []
     for size in sizes:
         if size > len(known):
@@ -132,20 +129,8 @@ def _trained(
 ) -> dict[str, float]:
     shuffled = list(known)
     random.Random(seed).shuffle(shuffled)
-    some = shuffled[:size]
     say(f"{bench.name}: {size:,} queries of {generator}, seed {seed}")
-    out = bench.steps.directory / f"{generator}-{size}-{seed}"
-    found: PerQuery = bench.judge(
-        f"{generator}, {size} queries, seed {seed}",
-        {
-            "queries": digest([[one.id, one.text, *one.document_ids] for one in some]),
-            "seed": seed,
-            "steps": steps,
-            "training": [METHOD, default_settings("train-ranker")],
-        },
-        lambda: {"ranker": bench.train(some, out, seed=seed, held_out=0, steps=steps)},
-    )
-    return found["ranker"]
+    return bench.learned(generator, shuffled[:size], seed=seed, steps=steps)
 
 
 def _mean(values: Mapping[str, float]) -> float:
