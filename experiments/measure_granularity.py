@@ -106,8 +106,8 @@ def mixed(kinds: Sequence[Sequence[TrainingQuery]], size: int, seed: int) -> lis
     What one kind lacks the others fill up; a query that two kinds have counts once.
     """
     drawn: list[list[TrainingQuery]] = []
-    for number, queries in enumerate(kinds):
-        shuffled = [replace(one, id=f"{number} {one.id}") for one in queries]
+    for place, queries in enumerate(kinds):
+        shuffled = [replace(one, id=f"{place} {one.id}") for one in queries]
         random.Random(seed).shuffle(shuffled)
         drawn.append(shuffled)
     share = -(-size // len(drawn))
