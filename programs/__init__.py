@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, ProgramFileWarning, Scores
     from inpars_plus.programs.document_analyst import DocumentAnalyst
     from inpars_plus.programs.examples import example_of
+    from inpars_plus.programs.expanding_retriever import ExpandingRetriever, ExpansionReport
     from inpars_plus.programs.key_terms import KeyTerms
+    from inpars_plus.programs.lm_reranker import LmReranker
+    from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
     from inpars_plus.programs.query_generator import GENERATION_REASONS, QueryGenerator, RejectedCandidate
     from inpars_plus.programs.registry import REGISTRY
+    from inpars_plus.programs.rerank_reports import RerankReport
+    from inpars_plus.programs.rerankers import ListwiseReranker, PairwiseReranker, PointwiseReranker
     from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
 
 __all__ = [
@@ -29,13 +34,22 @@ __all__ = [
     "GENERATION_REASONS",
     "REGISTRY",
     "DocumentAnalyst",
+    "ExpandingRetriever",
+    "ExpansionReport",
+    "HypotheticalPassageWriter",
     "KeyTerms",
+    "ListwiseReranker",
+    "LmReranker",
     "MetricRecord",
     "OptimizerRecord",
+    "PairwiseReranker",
+    "PointwiseReranker",
     "ProgramCard",
     "ProgramFileWarning",
+    "QueryExpander",
     "QueryGenerator",
     "RejectedCandidate",
+    "RerankReport",
     "Scores",
     "example_of",
     "list_programs",
@@ -48,13 +62,22 @@ _HOMES = {
     "GENERATION_REASONS": "query_generator",
     "REGISTRY": "registry",
     "DocumentAnalyst": "document_analyst",
+    "ExpandingRetriever": "expanding_retriever",
+    "ExpansionReport": "expanding_retriever",
+    "HypotheticalPassageWriter": "query_expanders",
     "KeyTerms": "key_terms",
+    "ListwiseReranker": "rerankers",
+    "LmReranker": "lm_reranker",
     "MetricRecord": "cards",
     "OptimizerRecord": "cards",
+    "PairwiseReranker": "rerankers",
+    "PointwiseReranker": "rerankers",
     "ProgramCard": "cards",
     "ProgramFileWarning": "cards",
+    "QueryExpander": "query_expanders",
     "QueryGenerator": "query_generator",
     "RejectedCandidate": "query_generator",
+    "RerankReport": "rerank_reports",
     "Scores": "cards",
     "example_of": "examples",
     "list_programs": "store",

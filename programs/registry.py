@@ -18,6 +18,11 @@ __all__ = ["REGISTRY", "name_of", "program_class"]
 
 REGISTRY: dict[str, str] = {
     "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
+    "HypotheticalPassageWriter": "inpars_plus.programs.query_expanders:HypotheticalPassageWriter",
+    "ListwiseReranker": "inpars_plus.programs.rerankers:ListwiseReranker",
+    "PairwiseReranker": "inpars_plus.programs.rerankers:PairwiseReranker",
+    "PointwiseReranker": "inpars_plus.programs.rerankers:PointwiseReranker",
+    "QueryExpander": "inpars_plus.programs.query_expanders:QueryExpander",
     "QueryGenerator": "inpars_plus.programs.query_generator:QueryGenerator",
 }
 """Name → ``module:class``, imported when first used.

@@ -7,15 +7,50 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAnalysis
+    from inpars_plus.signatures.compare_passages import ComparePassages, PassagePreference
+    from inpars_plus.signatures.expand_query import (
+        ExpandQuery,
+        HypotheticalPassage,
+        QueryExpansion,
+        WriteHypotheticalPassage,
+    )
     from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery, normalize_query
+    from inpars_plus.signatures.judge_relevance import JudgeRelevance, RelevanceGrade
+    from inpars_plus.signatures.rank_passages import PassageOrder, RankPassages
 
-__all__ = ["AnalyzeDocument", "DocumentAnalysis", "GenerateQueries", "SyntheticQuery", "normalize_query"]
+__all__ = [
+    "AnalyzeDocument",
+    "ComparePassages",
+    "DocumentAnalysis",
+    "ExpandQuery",
+    "GenerateQueries",
+    "HypotheticalPassage",
+    "JudgeRelevance",
+    "PassageOrder",
+    "PassagePreference",
+    "QueryExpansion",
+    "RankPassages",
+    "RelevanceGrade",
+    "SyntheticQuery",
+    "WriteHypotheticalPassage",
+    "normalize_query",
+]
 
 _HOMES = {
     "AnalyzeDocument": "analyze_document",
+    "ComparePassages": "compare_passages",
     "DocumentAnalysis": "analyze_document",
+    "ExpandQuery": "expand_query",
     "GenerateQueries": "generate_queries",
+    "HypotheticalPassage": "expand_query",
+    "JudgeRelevance": "judge_relevance",
+    "PassageOrder": "rank_passages",
+    "PassagePreference": "compare_passages",
+    "QueryExpansion": "expand_query",
+    "RankPassages": "rank_passages",
+    "RelevanceGrade": "judge_relevance",
     "SyntheticQuery": "generate_queries",
+    "WriteHypotheticalPassage": "expand_query",
     "normalize_query": "generate_queries",
 }
 
