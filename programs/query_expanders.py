@@ -49,7 +49,8 @@ class QueryExpander(dspy.Module):
         if expansion is None:
             return dspy.Prediction(texts=[], reason="unreadable_reply")
         known = query.casefold()
-        terms = [term for term in dict.fromkeys(expansion.terms) if term.casefold() not in known]
+        there = set(known.split())
+        terms = [term for term in dict.fromkeys(expansion.terms) if not there.issuperset(term.casefold().split())]
         texts = [f"{query} {' '.join(terms)}"] if terms else []
         texts += expansion.rephrasings[: self.max_rephrasings]
         different = {text.casefold().strip(): text for text in texts if text.casefold().strip() != known.strip()}
