@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inpars_plus.experiments.judged_bench import JudgedBench
-from inpars_plus.experiments.reranking_bench import EXPANSIONS, FIRST_STAGE, RERANKERS, RerankingBench, program_of
+from inpars_plus.experiments.reranking_bench import (
+    EXPANSIONS,
+    FIRST_STAGE,
+    LIKELIHOOD,
+    RERANKERS,
+    CountingScorer,
+    RerankingBench,
+    program_of,
+)
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
@@ -55,8 +63,8 @@ class MeasureSettings(BenchSettings):
     queries: int | None = option(
         "so many judged queries, drawn by --seed; all if not given", metavar="N", default=None, gt=0
     )
-    forms: tuple[Literal["pointwise", "pairwise", "listwise", "expansion", "hyde"], ...] = option(
-        "pointwise, pairwise, listwise, expansion, hyde; repeatable", metavar="NAME"
+    forms: tuple[Literal["pointwise", "pairwise", "listwise", "likelihood", "expansion", "hyde"], ...] = option(
+        "pointwise, pairwise, listwise, likelihood (local models), expansion, hyde; repeatable", metavar="NAME"
     )
     depth: int = option("documents of each ranking that are re-ranked", metavar="N", ge=2, le=100)
     calls: int | None = option(
@@ -75,12 +83,15 @@ class MeasureSettings(BenchSettings):
     dry_run: bool = option("only tell the calls; no model is called, nothing is written")
 
 
-def measure_reranking(settings: MeasureSettings, *, make_lm: MakeLm | None = None) -> Summary | None:
+def measure_reranking(
+    settings: MeasureSettings, *, make_lm: MakeLm | None = None, scorer: CountingScorer | None = None
+) -> Summary | None:
     """Measure, and write rankings, compiled programs and summary.
 
     Args:
         settings: of the job.
         make_lm: makes the language model instead of its name.
+        scorer: of likelihood, instead of the model of that name.
 
     Returns:
         The summary that was written; ``None`` after a dry run.
@@ -93,10 +104,13 @@ def measure_reranking(settings: MeasureSettings, *, make_lm: MakeLm | None = Non
         if form in RERANKERS:
             program_of(form, settings)  # so that wrong settings show before anything is asked
     if settings.dry_run:
-        with tempfile.TemporaryDirectory() as nowhere, _bench(settings, directory, Path(nowhere), make_lm) as bench:
+        with (
+            tempfile.TemporaryDirectory() as nowhere,
+            _bench(settings, directory, Path(nowhere), make_lm, scorer) as bench,
+        ):
             print(preview(settings, len(bench.queries)))
         return None
-    with _bench(settings, directory, settings.out, make_lm) as bench:
+    with _bench(settings, directory, settings.out, make_lm, scorer) as bench:
         summary = _measured(settings, bench)
         write_summary(settings.out, summary)
     return summary
@@ -115,11 +129,13 @@ def _directory(settings: MeasureSettings) -> Path:
 
 
 @contextmanager
-def _bench(settings: MeasureSettings, directory: Path, out: Path, make_lm: MakeLm | None) -> Iterator[RerankingBench]:
+def _bench(
+    settings: MeasureSettings, directory: Path, out: Path, make_lm: MakeLm | None, scorer: CountingScorer | None
+) -> Iterator[RerankingBench]:
     with Run(out) as run, contextlib.closing(Workbench(settings, directory=out, make_lm=make_lm)) as bench:
         steps = Steps(run)
         judged = JudgedBench(directory.name, directory, steps=steps, seed=settings.seed)
-        yield RerankingBench(settings, bench, judged, steps)
+        yield RerankingBench(settings, bench, judged, steps, scorer)
 
 
 def _measured(settings: MeasureSettings, bench: RerankingBench) -> Summary:
@@ -146,9 +162,9 @@ def _measured(settings: MeasureSettings, bench: RerankingBench) -> Summary:
             one = compared[name]
             rows[name] |= {"difference": one.difference.as_dict(), "p": one.p, "p_holm": one.p_holm}
             rows[name] |= {"wins": one.wins, "losses": one.losses, **costs[name]}
-    for form, told in compiling.items():
-        after = f"{form} compiled" if f"{form} compiled" in rows else form
-        told["program"] = bench.save(form, told, rows[form][MEASURES[0]], rows[after][MEASURES[0]])
+    for name, told in compiling.items():
+        after = f"{name} compiled" if f"{name} compiled" in rows else name
+        told["program"] = bench.save(name, told, rows[name][MEASURES[0]], rows[after][MEASURES[0]])
     return Summary(
         settings=bench.bench.redacted(),
         seed=settings.seed,
@@ -173,6 +189,11 @@ def preview(settings: MeasureSettings, queries: int) -> str:
         if form in EXPANSIONS:
             rows.append([form, "1", f"{queries:,}", "–"])
             total += queries
+            continue
+        if form == LIKELIHOOD:
+            a_query = settings.depth if settings.calls is None else min(settings.depth, settings.calls)
+            rows.append([form, f"{a_query:,}", f"{a_query * queries:,}", "–"])
+            total += a_query * queries
             continue
         program = program_of(form, settings)
         a_query = program.calls_for(depth_within(program.calls_for, settings.depth, settings.calls))

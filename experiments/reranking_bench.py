@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dspy
 
@@ -15,12 +15,14 @@ from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.leaks import as_seen, leaked
 from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest, say
-from inpars_plus.lms import usage_of
+from inpars_plus.lms import load_scorer, usage_of
+from inpars_plus.lms.scoring import Scorer
 from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.programs import (
     ExpandingRetriever,
     HypotheticalPassageWriter,
+    LikelihoodReranker,
     ListwiseReranker,
     LmReranker,
     MetricRecord,
@@ -40,7 +42,15 @@ from inpars_plus.retrieval.runs import read_run, write_run
 if TYPE_CHECKING:
     from inpars_plus.experiments.measure_reranking import MeasureSettings
 
-__all__ = ["EXPANSIONS", "FIRST_STAGE", "RERANKERS", "RerankingBench", "program_of"]
+__all__ = [
+    "EXPANSIONS",
+    "FIRST_STAGE",
+    "LIKELIHOOD",
+    "RERANKERS",
+    "CountingScorer",
+    "RerankingBench",
+    "program_of",
+]
 
 RERANKERS = ("pointwise", "pairwise", "listwise")
 """Forms that order what was found; these can be compiled."""
@@ -51,10 +61,22 @@ EXPANSIONS: Mapping[str, Callable[[], QueryExpander | HypotheticalPassageWriter]
 }
 """Forms that search for more than the query."""
 
+LIKELIHOOD = "likelihood"
+"""Orders by log-probabilities of a local model; there is nothing to compile."""
+
 FIRST_STAGE = "first stage"
 
 _SHOWN = 100
 """Documents of a ranking that are kept."""
+
+
+class CountingScorer(Scorer, Protocol):
+    """A scorer that counts what it was asked; :func:`inpars_plus.lms.load_scorer` gives one."""
+
+    @property
+    def usage(self) -> LmUsage:
+        """Calls and tokens."""
+        ...
 
 
 def program_of(form: str, settings: MeasureSettings) -> Reranker:
@@ -78,10 +100,28 @@ class RerankingBench:
         bench: corpus, model and first stage.
         judged: the collection.
         steps: of the run.
+        scorer: of likelihood; ``None`` for that of the model.
     """
 
-    def __init__(self, settings: MeasureSettings, bench: Workbench, judged: JudgedBench, steps: Steps) -> None:
+    def __init__(
+        self,
+        settings: MeasureSettings,
+        bench: Workbench,
+        judged: JudgedBench,
+        steps: Steps,
+        scorer: CountingScorer | None = None,
+    ) -> None:
         self.settings, self.bench, self.judged, self.steps = settings, bench, judged, steps
+        self._scorer = scorer
+
+    @cached_property
+    def scorer(self) -> CountingScorer:
+        """Of likelihood.
+
+        Raises:
+            ConfigurationError: the model is not a local one in GGUF form.
+        """
+        return self._scorer or load_scorer(self.settings.lm)
 
     @cached_property
     def queries(self) -> list[Query]:
@@ -181,6 +221,8 @@ class RerankingBench:
         program: Any
         if form in EXPANSIONS:
             program = EXPANSIONS[form]()
+        elif form == LIKELIHOOD:
+            program = LikelihoodReranker(self.scorer)
         else:
             program = load_program(self.steps.directory / f"work/{form}.json") if compiled else None
             program = program or program_of(form, self.settings)
@@ -197,16 +239,19 @@ class RerankingBench:
             say(f"Ranking with {name}")
             lm, texts = self.bench.lm, [one.text for one in self.queries]
             retriever = self._retriever(form, program, found)
-            before, reused, started = usage_of(lm), lm.engine.reused, time.monotonic()
+            before, reused, started = self._usage(form), lm.engine.reused, time.monotonic()
             with dspy.context(lm=lm, disable_history=True):
                 rankings = retriever.search(texts, _SHOWN)
             seconds = time.monotonic() - started
             self._write(name, rankings)
             report = retriever.report.model_dump()
-            return {"report": report, **_cost(usage_of(lm), before, lm.engine.reused - reused, seconds)}
+            return {"report": report, **_cost(self._usage(form), before, lm.engine.reused - reused, seconds)}
 
         result: dict[str, Any] = self.steps.do(f"rank with {name}", inputs, work, files=[self._file(name)])
         return result
+
+    def _usage(self, form: str) -> LmUsage:
+        return self.scorer.usage if form == LIKELIHOOD else usage_of(self.bench.lm)
 
     def _retriever(self, form: str, program: Any, found: Mapping[str, Ranking]) -> ExpandingRetriever | LmReranker:
         settings = self.settings
@@ -247,7 +292,7 @@ class RerankingBench:
         )
 
     def _program_inputs(self, form: str) -> dict[str, JSON]:
-        shape = {} if form in EXPANSIONS else program_of(form, self.settings).dump_settings()
+        shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
         return {"form": form, "lm": str(self.bench.lm.model), "api_base": self.settings.api_base, **shape}
 
     def _inputs(self) -> dict[str, JSON]:

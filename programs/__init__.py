@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inpars_plus.programs.examples import example_of
     from inpars_plus.programs.expanding_retriever import ExpandingRetriever, ExpansionReport
     from inpars_plus.programs.key_terms import KeyTerms
+    from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
     from inpars_plus.programs.lm_reranker import LmReranker
     from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
     from inpars_plus.programs.query_generator import GENERATION_REASONS, QueryGenerator, RejectedCandidate
@@ -38,6 +39,7 @@ __all__ = [
     "ExpansionReport",
     "HypotheticalPassageWriter",
     "KeyTerms",
+    "LikelihoodReranker",
     "ListwiseReranker",
     "LmReranker",
     "MetricRecord",
@@ -66,6 +68,7 @@ _HOMES = {
     "ExpansionReport": "expanding_retriever",
     "HypotheticalPassageWriter": "query_expanders",
     "KeyTerms": "key_terms",
+    "LikelihoodReranker": "likelihood_reranker",
     "ListwiseReranker": "rerankers",
     "LmReranker": "lm_reranker",
     "MetricRecord": "cards",

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
 from inpars_plus.programs.rerank_reports import RerankReport
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.programs.together import together
@@ -26,7 +27,7 @@ class LmReranker:
     at the same time. A copy is the same object: indexes are never copied.
 
     Args:
-        program: a pointwise, pairwise or listwise re-ranker, compiled or not.
+        program: a pointwise, pairwise or listwise re-ranker, compiled or not; or one by likelihood.
         retriever: the first stage.
         documents: the documents by id, or what gives one for its id; may be ``stack.document``.
         depth: how many documents of a ranking are re-ranked, at least 1.
@@ -40,7 +41,7 @@ class LmReranker:
 
     def __init__(
         self,
-        program: Reranker,
+        program: Reranker | LikelihoodReranker,
         retriever: Retriever,
         documents: Mapping[str, Document] | Callable[[str], Document],
         *,

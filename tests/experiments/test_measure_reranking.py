@@ -14,7 +14,9 @@ from inpars_plus.experiments.cli import main
 from inpars_plus.experiments.leaks import as_seen, leaked, seen_queries
 from inpars_plus.experiments.measure_reranking import MeasureSettings, measure_reranking, tell
 from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation import LmUsage
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.lms import CompletionScore
 from inpars_plus.programs import list_programs, load_program
 from inpars_plus.programs.rerank_reports import listwise_calls, pairwise_calls
 
@@ -141,6 +143,32 @@ def test_expansions_are_measured_too(collection: Path, tmp_path: Path, small: An
     assert row["difference"]["score"] > 0.05
     assert row["report"] == {"queries": 12, "unreadable": 0, "unchanged": 0, "texts": 12}
     assert "expansion" in tell(settings, summary)
+
+
+class Guesser:
+    """Finds the query likely behind the passage that answers it."""
+
+    def __init__(self) -> None:
+        self.usage = LmUsage()
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
+        self.usage += LmUsage(calls=len(pairs), prompt_tokens=9 * len(pairs))
+        found = []
+        for prompt, query in pairs:
+            machine, trouble = query.split()[1][1:].split("0")
+            found.append(CompletionScore((-1.0 if f"the {machine} {trouble} " in prompt.casefold() else -2.0,)))
+        return found
+
+
+def test_likelihood_is_measured_too_and_its_cost_is_the_scorer_s(collection: Path, tmp_path: Path, small: Any) -> None:
+    settings = _settings(collection, tmp_path / "out", forms=["likelihood"])
+    world = small.World(replies=knows)
+    summary = measure_reranking(settings, make_lm=world.make_lm, scorer=Guesser())
+    assert summary is not None
+    row = summary.results["systems"]["likelihood"]
+    assert row["difference"]["score"] > 0.05
+    assert (row["paid_calls"], row["prompt_tokens"], row["report"]["calls"]) == (96, 864, 96)
+    assert world.calls == 0
 
 
 def test_generated_queries_can_take_the_place_of_train_judgments(
