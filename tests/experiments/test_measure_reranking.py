@@ -101,6 +101,7 @@ def test_a_model_that_knows_the_answer_gains_and_the_calls_are_those_of_the_form
     assert again.calls == 0
 
 
+@pytest.mark.slow
 def test_what_is_compiled_on_train_queries_is_saved_with_scores_and_shows_no_judged_query(
     collection: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -127,6 +128,7 @@ def test_what_is_compiled_on_train_queries_is_saved_with_scores_and_shows_no_jud
     assert "was kept" in tell(settings, summary)
 
 
+@pytest.mark.slow
 def test_where_nothing_is_better_the_compiled_row_is_left_out(collection: Path, tmp_path: Path, small: Any) -> None:
     settings = _settings(collection, tmp_path / "out", forms=["pointwise"], queries=5)
     summary = measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
@@ -171,6 +173,7 @@ def test_likelihood_is_measured_too_and_its_cost_is_the_scorer_s(collection: Pat
     assert world.calls == 0
 
 
+@pytest.mark.slow
 def test_generated_queries_can_take_the_place_of_train_judgments(
     collection: Path, tmp_path: Path, small: Any, titled: Sequence[Document]
 ) -> None:
@@ -184,6 +187,7 @@ def test_generated_queries_can_take_the_place_of_train_judgments(
     assert summary.results["compiling"]["listwise"]["origin"] != "none"
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_and_asks_nothing_twice(collection: Path, tmp_path: Path, small: Any) -> None:
     left = [150]
 

@@ -115,6 +115,7 @@ def test_demonstrations_that_harm_are_left_out(form: Callable[[], Reranker]) -> 
     assert found.lists == 4
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_program_and_a_compiled_one_can_be_compiled_again() -> None:
     programs = [
         compile_reranker(
