@@ -174,6 +174,30 @@ def test_likelihood_is_measured_too_and_its_cost_is_the_scorer_s(collection: Pat
 
 
 @pytest.mark.slow
+def test_a_hosted_model_is_asked_through_its_server(
+    collection: Path, tmp_path: Path, loopback: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-7319")
+    with loopback.LoopbackServer(lambda text: f"Here you are: {knows(text)}") as server:
+        settings = _settings(
+            collection,
+            tmp_path / "out",
+            lm="openai/local-model",
+            api_base=server.address,
+            forms=["listwise"],
+            compiled=False,
+            queries=4,
+        )
+        summary = measure_reranking(settings)
+        assert summary is not None
+        row = summary.results["systems"]["listwise"]
+        assert server.requests == row["report"]["calls"] == 4 * listwise_calls(8, 5, 2)
+    assert row["report"]["unreadable"] == row["report"]["repaired"] == 0
+    assert row["prompt_tokens"] > 0
+    assert not [one for one in settings.out.rglob("*") if one.is_file() and b"very-secret" in one.read_bytes()]
+
+
+@pytest.mark.slow
 def test_generated_queries_can_take_the_place_of_train_judgments(
     collection: Path, tmp_path: Path, small: Any, titled: Sequence[Document]
 ) -> None:
