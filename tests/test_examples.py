@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from inpars_plus.lms import CompletionScore
 from inpars_plus.lms.scripted import scripted_lm
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "programs.md"
@@ -56,6 +57,16 @@ REPLIES: Mapping[str, Callable[[str], str]] = {
 }
 """What the model says under each heading."""
 
+SCORED = {"LikelihoodReranker"}
+"""Headings under which nothing is said."""
+
+
+class Guesser:
+    """Finds a query likelier behind a passage that answers it."""
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
+        return [CompletionScore((_worth(prompt) - 9.0,)) for prompt, _ in pairs]
+
 
 @pytest.mark.parametrize("example", _examples(), ids=lambda example: example.heading)
 def test_an_example_prints_what_the_page_says(
@@ -65,6 +76,7 @@ def test_an_example_prints_what_the_page_says(
         return scripted_lm(REPLIES[example.heading], name=name)
 
     monkeypatch.setattr("inpars_plus.lms.names.load_lm", load)
+    monkeypatch.setattr("inpars_plus.lms.scoring.load_scorer", lambda name: Guesser())
     exec(compile(example.code, f"{PAGE.name}, {example.heading}", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out == example.printed
 
@@ -72,5 +84,5 @@ def test_an_example_prints_what_the_page_says(
 def test_every_block_of_the_page_is_an_example_and_about_ten_lines_long() -> None:
     examples = _examples()
     assert len(examples) == PAGE.read_text(encoding="utf-8").count("```python")
-    assert {one.heading for one in examples} == set(REPLIES)
+    assert {one.heading for one in examples} == set(REPLIES) | SCORED
     assert {one.heading: one.code.count("\n") for one in examples if one.code.count("\n") > 12} == {}
