@@ -134,17 +134,23 @@ class RerankingBench:
         return sorted(random.Random(self.settings.seed).sample(known, wanted), key=lambda one: one.id)
 
     @cached_property
+    def drawn(self) -> list[TrainingQuery]:
+        """Queries with known answers, none of which figures are reported on; more than are wanted."""
+        # Three times as many, because not every answer is among the first passages.
+        count = 3 * (self.settings.train_queries + self.settings.validation_queries)
+        return self.judged.gold(count) if self.settings.synthetic is None else self._synthetic(count)
+
+    @cached_property
     def lists(self) -> tuple[list[JudgedList], list[JudgedList]]:
-        """Lists to learn from and lists to choose by, of other queries than those that figures are reported on.
+        """Lists to learn from and lists to choose by.
 
         Raises:
-            ConfigurationError: there are none.
+            ConfigurationError: there are too few.
         """
         settings, judged = self.settings, self.judged
         wanted = settings.train_queries + settings.validation_queries
-        # More than wanted, because not every answer is among the first passages.
-        drawn = judged.gold(3 * wanted) if settings.synthetic is None else self._synthetic(3 * wanted)
-        found = judged_lists(drawn, self.bench.retriever, judged.by_id, depth=settings.validation_passages)[:wanted]
+        found = judged_lists(self.drawn, self.bench.retriever, judged.by_id, depth=settings.validation_passages)
+        found = found[:wanted]
         count = round(len(found) * settings.train_queries / wanted)
         if not 0 < count < len(found):
             raise ConfigurationError(
@@ -184,15 +190,17 @@ class RerankingBench:
 
     def compile(self, form: str) -> dict[str, Any]:
         """Give a form demonstrations, if they make it better; the program lies in ``work/``."""
-        train, validation = self.lists
+        settings = self.settings
         inputs: dict[str, JSON] = {
             **self._inputs(),
             "program": self._program_inputs(form),
-            "lists": [_digest_of(train), _digest_of(validation)],
+            "drawn": digest([[one.text, *one.document_ids] for one in self.drawn]),
+            "lists": [settings.train_queries, settings.validation_queries, settings.validation_passages],
         }
 
         def work() -> dict[str, Any]:
             say(f"Compiling {form}")
+            train, validation = self.lists
             student = program_of(form, self.settings)
             found = compile_reranker(
                 student,
@@ -208,6 +216,7 @@ class RerankingBench:
                 "lists": found.lists,
                 "calls": found.calls,
                 "seconds": round(found.seconds, 1),
+                "data_hash": digest([_digest_of(train), _digest_of(validation)]),
             }
             save_program(found.program, self.steps.directory / f"work/{form}.json", self._card(told))
             return told
@@ -275,7 +284,6 @@ class RerankingBench:
         return {one.id: known.get(one.id, Ranking((), ())) for one in self.queries}
 
     def _card(self, told: Mapping[str, Any], *, test: Scores | None = None) -> ProgramCard:
-        train, validation = self.lists
         trials = told["trials"]
         return ProgramCard(
             document_type=self.judged.name,
@@ -287,7 +295,7 @@ class RerankingBench:
                 validation=Scores(before=trials["none"], after=trials[told["origin"]]),
                 test=test or Scores(),
             ),
-            data_hash=digest([_digest_of(train), _digest_of(validation)]),
+            data_hash=told["data_hash"],
             adapter="LenientJsonAdapter",
         )
 

@@ -103,7 +103,7 @@ def test_a_model_that_knows_the_answer_gains_and_the_calls_are_those_of_the_form
 
 @pytest.mark.slow
 def test_what_is_compiled_on_train_queries_is_saved_with_scores_and_shows_no_judged_query(
-    collection: Path, tmp_path: Path, small: Any
+    collection: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = small.World(replies=learns)
     settings = _settings(collection, tmp_path / "out", forms=["pointwise", "listwise"])
@@ -126,6 +126,12 @@ def test_what_is_compiled_on_train_queries_is_saved_with_scores_and_shows_no_jud
     assert leaked(judged, seen) == {}
     assert as_seen(judged, "x").keys().isdisjoint(seen)
     assert "was kept" in tell(settings, summary)
+
+    # Finished, it loads no index and asks nothing.
+    monkeypatch.setattr("inpars_plus.experiments.workbench.build_retriever", lambda *_: 1 / 0)
+    again = measure_reranking(settings, make_lm=small.World(replies=lambda prompt: 1 / 0).make_lm)
+    assert again is not None
+    assert again.results == summary.results
 
 
 @pytest.mark.slow
