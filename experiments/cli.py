@@ -53,6 +53,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.evaluate_runs",
         "compare search systems on human judgments, with paired tests and a report",
     ),
+    "measure-reranking": (
+        "inpars_plus.experiments.measure_reranking",
+        "let a language model re-rank what search found, and say whether it helps",
+    ),
     "list-programs": (
         "inpars_plus.experiments.list_programs",
         "show the compiled programs in a directory",

@@ -88,7 +88,9 @@ def _demonstrated(path: Path) -> Iterator[str]:
     try:
         for state in envelope["state"].values():
             for demonstration in state["demos"]:
-                queries: Any = demonstration.get("queries", [])
+                # Generators show queries that they wrote, re-rankers and expanders the query that they were asked.
+                own = [demonstration["query"]] if "query" in demonstration else []
+                queries: Any = [*demonstration.get("queries", []), *own]
                 yield from (query["text"] if isinstance(query, dict) else str(query) for query in queries)
     except (AttributeError, KeyError, TypeError) as problem:
         raise ProgramFileError("the file is no compiled program", place=str(path)) from problem

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from inpars_plus.programs.constrained_generator import ConstrainedQueryGenerator
     from inpars_plus.programs.document_analyst import DocumentAnalyst
     from inpars_plus.programs.examples import example_of
+    from inpars_plus.programs.expanding_retriever import ExpandingRetriever, ExpansionReport
     from inpars_plus.programs.key_terms import KeyTerms
+    from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
+    from inpars_plus.programs.lm_reranker import LmReranker
     from inpars_plus.programs.outcomes import GENERATION_REASONS, RejectedCandidate
     from inpars_plus.programs.part_generators import PassageQueryGenerator, SentenceQueryGenerator
+    from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
     from inpars_plus.programs.query_generator import QueryGenerator
     from inpars_plus.programs.registry import REGISTRY
+    from inpars_plus.programs.rerank_reports import RerankReport
+    from inpars_plus.programs.rerankers import ListwiseReranker, PairwiseReranker, PointwiseReranker
     from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
 
 __all__ = [
@@ -33,14 +39,24 @@ __all__ = [
     "REGISTRY",
     "ConstrainedQueryGenerator",
     "DocumentAnalyst",
+    "ExpandingRetriever",
+    "ExpansionReport",
+    "HypotheticalPassageWriter",
     "KeyTerms",
+    "LikelihoodReranker",
+    "ListwiseReranker",
+    "LmReranker",
     "MetricRecord",
     "OptimizerRecord",
+    "PairwiseReranker",
     "PassageQueryGenerator",
+    "PointwiseReranker",
     "ProgramCard",
     "ProgramFileWarning",
+    "QueryExpander",
     "QueryGenerator",
     "RejectedCandidate",
+    "RerankReport",
     "Scores",
     "SentenceQueryGenerator",
     "example_of",
@@ -55,14 +71,24 @@ _HOMES = {
     "REGISTRY": "registry",
     "ConstrainedQueryGenerator": "constrained_generator",
     "DocumentAnalyst": "document_analyst",
+    "ExpandingRetriever": "expanding_retriever",
+    "ExpansionReport": "expanding_retriever",
+    "HypotheticalPassageWriter": "query_expanders",
     "KeyTerms": "key_terms",
+    "LikelihoodReranker": "likelihood_reranker",
+    "ListwiseReranker": "rerankers",
+    "LmReranker": "lm_reranker",
     "MetricRecord": "cards",
     "OptimizerRecord": "cards",
+    "PairwiseReranker": "rerankers",
+    "PassageQueryGenerator": "part_generators",
+    "PointwiseReranker": "rerankers",
     "ProgramCard": "cards",
     "ProgramFileWarning": "cards",
-    "PassageQueryGenerator": "part_generators",
+    "QueryExpander": "query_expanders",
     "QueryGenerator": "query_generator",
     "RejectedCandidate": "outcomes",
+    "RerankReport": "rerank_reports",
     "Scores": "cards",
     "SentenceQueryGenerator": "part_generators",
     "example_of": "examples",

@@ -19,7 +19,12 @@ __all__ = ["REGISTRY", "name_of", "program_class"]
 REGISTRY: dict[str, str] = {
     "ConstrainedQueryGenerator": "inpars_plus.programs.constrained_generator:ConstrainedQueryGenerator",
     "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
+    "HypotheticalPassageWriter": "inpars_plus.programs.query_expanders:HypotheticalPassageWriter",
+    "ListwiseReranker": "inpars_plus.programs.rerankers:ListwiseReranker",
+    "PairwiseReranker": "inpars_plus.programs.rerankers:PairwiseReranker",
     "PassageQueryGenerator": "inpars_plus.programs.part_generators:PassageQueryGenerator",
+    "PointwiseReranker": "inpars_plus.programs.rerankers:PointwiseReranker",
+    "QueryExpander": "inpars_plus.programs.query_expanders:QueryExpander",
     "QueryGenerator": "inpars_plus.programs.query_generator:QueryGenerator",
     "SentenceQueryGenerator": "inpars_plus.programs.part_generators:SentenceQueryGenerator",
 }

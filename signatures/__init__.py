@@ -7,30 +7,59 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAnalysis
+    from inpars_plus.signatures.compare_passages import ComparePassages, PassagePreference
+    from inpars_plus.signatures.expand_query import (
+        ExpandQuery,
+        HypotheticalPassage,
+        QueryExpansion,
+        WriteHypotheticalPassage,
+    )
     from inpars_plus.signatures.generate_constrained_queries import GenerateConstrainedQueries
     from inpars_plus.signatures.generate_passage_queries import GeneratePassageQueries
     from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery, normalize_query
     from inpars_plus.signatures.generate_sentence_queries import GenerateSentenceQueries
+    from inpars_plus.signatures.judge_relevance import JudgeRelevance, RelevanceGrade
+    from inpars_plus.signatures.rank_passages import PassageOrder, RankPassages
 
 __all__ = [
     "AnalyzeDocument",
+    "ComparePassages",
     "DocumentAnalysis",
+    "ExpandQuery",
     "GenerateConstrainedQueries",
     "GeneratePassageQueries",
     "GenerateQueries",
     "GenerateSentenceQueries",
+    "HypotheticalPassage",
+    "JudgeRelevance",
+    "PassageOrder",
+    "PassagePreference",
+    "QueryExpansion",
+    "RankPassages",
+    "RelevanceGrade",
     "SyntheticQuery",
+    "WriteHypotheticalPassage",
     "normalize_query",
 ]
 
 _HOMES = {
     "AnalyzeDocument": "analyze_document",
+    "ComparePassages": "compare_passages",
     "DocumentAnalysis": "analyze_document",
+    "ExpandQuery": "expand_query",
     "GenerateConstrainedQueries": "generate_constrained_queries",
     "GeneratePassageQueries": "generate_passage_queries",
     "GenerateQueries": "generate_queries",
     "GenerateSentenceQueries": "generate_sentence_queries",
+    "HypotheticalPassage": "expand_query",
+    "JudgeRelevance": "judge_relevance",
+    "PassageOrder": "rank_passages",
+    "PassagePreference": "compare_passages",
+    "QueryExpansion": "expand_query",
+    "RankPassages": "rank_passages",
+    "RelevanceGrade": "judge_relevance",
     "SyntheticQuery": "generate_queries",
+    "WriteHypotheticalPassage": "expand_query",
     "normalize_query": "generate_queries",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,3 +49,33 @@ def completion_lm() -> Make:
 def chat_lm() -> Make:
     """Makes a model that is asked for all queries in one reply; and its engine."""
     return lambda replies, **settings: _lm(replies, name="chat/scripted", chat=True, **settings)
+
+
+def _said(prompt: str, field: str) -> str:
+    """The value of a field in the last question of a prompt; demonstrations come before it."""
+    value = prompt.rpartition(f"[[ ## {field} ## ]]")[2].strip()
+    return value.partition("\n\n[[ ## ")[0].partition("\n\nRespond with")[0]
+
+
+def _worth(passage: str) -> int:
+    return int(re.findall(r"worth (\d)", passage)[-1])
+
+
+def oracle(prompt: str) -> str:
+    """A judge that is always right: each passage says in its text what it is worth."""
+    if "[[ ## numbered_passages ## ]]" in prompt:
+        worths = [_worth(line) for line in _said(prompt, "numbered_passages").splitlines()]
+        order = sorted(range(len(worths)), key=lambda position: -worths[position])
+        return json.dumps({"ranking": {"order": [position + 1 for position in order]}})
+    if "[[ ## first_passage ## ]]" in prompt:
+        first, second = _worth(_said(prompt, "first_passage")), _worth(_said(prompt, "second_passage"))
+        return json.dumps(
+            {"preference": {"better": "first" if first > second else "second" if second > first else "tie"}}
+        )
+    return json.dumps({"judgment": {"grade": _worth(_said(prompt, "passage"))}})
+
+
+@pytest.fixture(scope="session")
+def judge() -> Callable[[str], str]:
+    """Answers every question about passages truthfully, for passages that hold ``worth 0`` to ``worth 3``."""
+    return oracle

@@ -32,6 +32,7 @@ from inpars_plus.programs import (
     save_program,
 )
 from inpars_plus.programs.fingerprints import fingerprint, predictors_of
+from inpars_plus.programs.registry import REGISTRY
 
 Make = Callable[..., tuple[dspy.LM, Any]]
 

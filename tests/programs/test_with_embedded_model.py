@@ -8,18 +8,26 @@ import pytest
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.lms.names import load_lm
+from inpars_plus.lms.scoring import load_scorer
 from inpars_plus.metrics.checks import REASONS, check_query
 from inpars_plus.programs import (
     GENERATION_REASONS,
     DocumentAnalyst,
+    HypotheticalPassageWriter,
     KeyTerms,
+    LikelihoodReranker,
+    ListwiseReranker,
     MetricRecord,
     OptimizerRecord,
+    PairwiseReranker,
+    PointwiseReranker,
     ProgramCard,
+    QueryExpander,
     QueryGenerator,
     load_program,
     save_program,
 )
+from inpars_plus.programs.reranking import Reranker
 
 pytestmark = pytest.mark.model
 
@@ -78,3 +86,36 @@ def test_an_analysis_keeps_to_the_lists_even_from_a_small_model() -> None:
         assert prediction.reason is None
         assert prediction.analysis.doc_type in types
         assert 1 <= len(prediction.analysis.topics) <= 5
+
+
+PASSAGES = ["How bread rises.", "Where a pump is used.", "A worn seal lets a pump leak."]
+
+
+@pytest.mark.parametrize("program", [PointwiseReranker(), PairwiseReranker(passes=1), ListwiseReranker()])
+def test_a_small_model_that_decodes_along_a_schema_is_always_read(program: Reranker) -> None:
+    program.set_lm(load_lm("embedded"))
+    found = program(query="why does a pump leak", passages=PASSAGES)
+    assert sorted(found.order) == [0, 1, 2]
+    assert found.report.calls == program.calls_for(3)
+    assert found.report.unreadable == found.report.out_of_range == 0
+
+
+def test_a_prompt_longer_than_the_model_s_context_keeps_the_order_and_is_counted() -> None:
+    program = ListwiseReranker(max_characters=40_000)
+    program.set_lm(load_lm("embedded"))
+    found = program(query="why does a pump leak", passages=["A seal is worn. " * 9_000] * 3)
+    assert found.order == [0, 1, 2]
+    assert (found.report.unreadable, found.report.cut) == (1, 3)
+
+
+def test_a_query_can_be_expanded_by_a_small_model() -> None:
+    for program in (QueryExpander(), HypotheticalPassageWriter()):
+        program.set_lm(load_lm("embedded"))
+        found = program(query="why does a pump leak")
+        assert (found.reason is None) == bool(found.texts)
+
+
+def test_a_small_model_guesses_the_query_best_behind_the_passage_that_answers_it() -> None:
+    found = LikelihoodReranker(load_scorer("embedded"))(query="why does a pump leak", passages=PASSAGES)
+    assert found.order[0] == 2
+    assert found.scores[2] > found.scores[1] > found.scores[0]

@@ -1,0 +1,348 @@
+"""One judged collection for re-ranking: what is ranked, with which programs, and what it came to."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import dspy
+
+from inpars_plus.corpora import Query
+from inpars_plus.experiments.judged_bench import JudgedBench
+from inpars_plus.experiments.leaks import as_seen, leaked
+from inpars_plus.experiments.workbench import Steps, Workbench
+from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest, say
+from inpars_plus.lms import load_scorer, usage_of
+from inpars_plus.lms.scoring import Scorer
+from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
+from inpars_plus.programs import (
+    ExpandingRetriever,
+    HypotheticalPassageWriter,
+    LikelihoodReranker,
+    ListwiseReranker,
+    LmReranker,
+    MetricRecord,
+    OptimizerRecord,
+    PairwiseReranker,
+    PointwiseReranker,
+    ProgramCard,
+    QueryExpander,
+    Scores,
+    load_program,
+    save_program,
+)
+from inpars_plus.programs.reranking import Reranker
+from inpars_plus.retrieval.protocol import Ranking
+from inpars_plus.retrieval.runs import read_run, write_run
+
+if TYPE_CHECKING:
+    from inpars_plus.experiments.measure_reranking import MeasureSettings
+
+__all__ = [
+    "EXPANSIONS",
+    "FIRST_STAGE",
+    "LIKELIHOOD",
+    "RERANKERS",
+    "CountingScorer",
+    "RerankingBench",
+    "program_of",
+]
+
+RERANKERS = ("pointwise", "pairwise", "listwise")
+"""Forms that order what was found; these can be compiled."""
+
+EXPANSIONS: Mapping[str, Callable[[], QueryExpander | HypotheticalPassageWriter]] = {
+    "expansion": QueryExpander,
+    "hyde": HypotheticalPassageWriter,
+}
+"""Forms that search for more than the query."""
+
+LIKELIHOOD = "likelihood"
+"""Orders by log-probabilities of a local model; there is nothing to compile."""
+
+FIRST_STAGE = "first stage"
+
+_SHOWN = 100
+"""Documents of a ranking that are kept."""
+
+
+class CountingScorer(Scorer, Protocol):
+    """A scorer that counts what it was asked; :func:`inpars_plus.lms.load_scorer` gives one."""
+
+    @property
+    def usage(self) -> LmUsage:
+        """Calls and tokens."""
+        ...
+
+
+def program_of(form: str, settings: MeasureSettings) -> Reranker:
+    """An uncompiled re-ranker of a form.
+
+    Raises:
+        ConfigurationError: the settings of its windows or passes make no sense.
+    """
+    if form == "pointwise":
+        return PointwiseReranker()
+    if form == "pairwise":
+        return PairwiseReranker(passes=settings.passes)
+    return ListwiseReranker(window=settings.window, step=settings.step)
+
+
+class RerankingBench:
+    """The steps for one collection.
+
+    Args:
+        settings: of the job.
+        bench: corpus, model and first stage.
+        judged: the collection.
+        steps: of the run.
+        scorer: of likelihood; ``None`` for that of the model.
+    """
+
+    def __init__(
+        self,
+        settings: MeasureSettings,
+        bench: Workbench,
+        judged: JudgedBench,
+        steps: Steps,
+        scorer: CountingScorer | None = None,
+    ) -> None:
+        self.settings, self.bench, self.judged, self.steps = settings, bench, judged, steps
+        self._scorer = scorer
+
+    @cached_property
+    def scorer(self) -> CountingScorer:
+        """Of likelihood.
+
+        Raises:
+            ConfigurationError: the model is not a local one in GGUF form.
+        """
+        return self._scorer or load_scorer(self.settings.lm)
+
+    @cached_property
+    def queries(self) -> list[Query]:
+        """The judged queries that figures are reported on, drawn by the seed, by id."""
+        answered = {one.query_id for one in self.judged.judged.judgments if one.grade > 0}
+        known = sorted((one for one in self.judged.judged.queries if one.id in answered), key=lambda one: one.id)
+        wanted = self.settings.queries
+        if wanted is None or wanted >= len(known):
+            return known
+        return sorted(random.Random(self.settings.seed).sample(known, wanted), key=lambda one: one.id)
+
+    @cached_property
+    def drawn(self) -> list[TrainingQuery]:
+        """Queries with known answers, none of which figures are reported on; more than are wanted."""
+        # Three times as many, because not every answer is among the first passages.
+        count = 3 * (self.settings.train_queries + self.settings.validation_queries)
+        return self.judged.gold(count) if self.settings.synthetic is None else self._synthetic(count)
+
+    @cached_property
+    def lists(self) -> tuple[list[JudgedList], list[JudgedList]]:
+        """Lists to learn from and lists to choose by.
+
+        Raises:
+            ConfigurationError: there are too few.
+        """
+        settings, judged = self.settings, self.judged
+        wanted = settings.train_queries + settings.validation_queries
+        found = judged_lists(self.drawn, self.bench.retriever, judged.by_id, depth=settings.validation_passages)
+        found = found[:wanted]
+        count = round(len(found) * settings.train_queries / wanted)
+        if not 0 < count < len(found):
+            raise ConfigurationError(
+                f"there are {len(found)} queries with an answer among the first {settings.validation_passages} "
+                "documents, which is too few to compile on",
+                place="--corpus",
+                remedy="Give a collection with qrels/train.tsv, --synthetic DIR, or --no-compiled",
+            )
+        return found[:count], found[count:]
+
+    def _synthetic(self, count: int) -> list[TrainingQuery]:
+        eligible = {document.id for document in self.judged.eligible}
+        given = read_training_queries(self.settings.synthetic or self.judged.directory, self.judged.documents)
+        reported = leaked(
+            [Query(id=one.id, text=one.text) for one in given],
+            as_seen(self.judged.judged.queries, "the queries that figures are reported on"),
+        )
+        known = [one for one in given if one.id not in reported and eligible.issuperset(one.document_ids)]
+        return random.Random(self.settings.seed).sample(known, min(count, len(known)))
+
+    def first_stage(self) -> dict[str, Ranking]:
+        """What is re-ranked: query id → ranking."""
+
+        def work() -> dict[str, Any]:
+            started = time.monotonic()
+            found = self.bench.retriever.search([one.text for one in self.queries], _SHOWN)
+            if not any(map(len, found)):
+                raise ConfigurationError(
+                    f"search finds nothing for any of the {len(found)} judged queries, so there is nothing to re-rank",
+                    place="--retriever",
+                )
+            self._write(FIRST_STAGE, found)
+            return {"seconds": time.monotonic() - started}
+
+        self.steps.do(FIRST_STAGE, self._inputs(), work, files=[self._file(FIRST_STAGE)])
+        return self.rankings(FIRST_STAGE)
+
+    def compile(self, form: str) -> dict[str, Any]:
+        """Give a form demonstrations, if they make it better; the program lies in ``work/``."""
+        settings = self.settings
+        inputs: dict[str, JSON] = {
+            **self._inputs(),
+            "program": self._program_inputs(form),
+            "drawn": digest([[one.text, *one.document_ids] for one in self.drawn]),
+            "lists": [settings.train_queries, settings.validation_queries, settings.validation_passages],
+        }
+
+        def work() -> dict[str, Any]:
+            say(f"Compiling {form}")
+            train, validation = self.lists
+            student = program_of(form, self.settings)
+            found = compile_reranker(
+                student,
+                train=train,
+                validation=validation,
+                lm=self.bench.lm,
+                seed=self.settings.seed,
+                threads=self.settings.threads,
+            )
+            told = {
+                "origin": found.origin,
+                "trials": dict(found.trials),
+                "lists": found.lists,
+                "calls": found.calls,
+                "seconds": round(found.seconds, 1),
+                "data_hash": digest([_digest_of(train), _digest_of(validation)]),
+            }
+            save_program(found.program, self.steps.directory / f"work/{form}.json", self._card(told))
+            return told
+
+        result: dict[str, Any] = self.steps.do(f"compile {form}", inputs, work, files=[f"work/{form}.json"])
+        return result
+
+    def measure(self, form: str, *, compiled: bool) -> dict[str, Any]:
+        """Rank the judged queries with a form; what it came to."""
+        name = f"{form} compiled" if compiled else form
+        program: Any
+        if form in EXPANSIONS:
+            program = EXPANSIONS[form]()
+        elif form == LIKELIHOOD:
+            program = LikelihoodReranker(self.scorer)
+        else:
+            program = load_program(self.steps.directory / f"work/{form}.json") if compiled else None
+            program = program or program_of(form, self.settings)
+        inputs: dict[str, JSON] = {
+            **self._inputs(),
+            "program": self._program_inputs(form),
+            "compiled": program.card.digest if compiled else None,
+            "depth": self.settings.depth,
+            "calls": self.settings.calls,
+        }
+        found = self.first_stage()
+
+        def work() -> dict[str, Any]:
+            say(f"Ranking with {name}")
+            lm, texts = self.bench.lm, [one.text for one in self.queries]
+            retriever = self._retriever(form, program, found)
+            before, reused, started = self._usage(form), lm.engine.reused, time.monotonic()
+            with dspy.context(lm=lm, disable_history=True):
+                rankings = retriever.search(texts, _SHOWN)
+            seconds = time.monotonic() - started
+            self._write(name, rankings)
+            report = retriever.report.model_dump()
+            return {"report": report, **_cost(self._usage(form), before, lm.engine.reused - reused, seconds)}
+
+        result: dict[str, Any] = self.steps.do(f"rank with {name}", inputs, work, files=[self._file(name)])
+        return result
+
+    def _usage(self, form: str) -> LmUsage:
+        return self.scorer.usage if form == LIKELIHOOD else usage_of(self.bench.lm)
+
+    def _retriever(self, form: str, program: Any, found: Mapping[str, Ranking]) -> ExpandingRetriever | LmReranker:
+        settings = self.settings
+        if form in EXPANSIONS:
+            return ExpandingRetriever(program, self.bench.retriever, threads=settings.threads)
+        first = _Found({one.text: found[one.id] for one in self.queries})
+        return LmReranker(
+            program, first, self.judged.by_id, depth=settings.depth, calls=settings.calls, threads=settings.threads
+        )
+
+    def save(self, form: str, told: Mapping[str, Any], before: float, after: float) -> str:
+        """Write the compiled program with its scores on the judged queries; gives the file's name."""
+        card = self._card(told, test=Scores(before=before, after=after))
+        program = load_program(self.steps.directory / f"work/{form}.json")
+        save_program(program, self.steps.directory / f"compiled/{form}.json", card)
+        return f"compiled/{form}.json"
+
+    def rankings(self, name: str) -> dict[str, Ranking]:
+        """Query id → ranking of a system that was measured."""
+        known = read_run(self.steps.directory / self._file(name))
+        return {one.id: known.get(one.id, Ranking((), ())) for one in self.queries}
+
+    def _card(self, told: Mapping[str, Any], *, test: Scores | None = None) -> ProgramCard:
+        trials = told["trials"]
+        return ProgramCard(
+            document_type=self.judged.name,
+            lm=str(self.bench.lm.model),
+            optimizer=OptimizerRecord(name="bootstrap", settings={"demonstrations": told["origin"]}),
+            seed=self.settings.seed,
+            metric=MetricRecord(
+                name="nDCG@10",
+                validation=Scores(before=trials["none"], after=trials[told["origin"]]),
+                test=test or Scores(),
+            ),
+            data_hash=told["data_hash"],
+            adapter="LenientJsonAdapter",
+        )
+
+    def _program_inputs(self, form: str) -> dict[str, JSON]:
+        shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
+        return {"form": form, "lm": str(self.bench.lm.model), "api_base": self.settings.api_base, **shape}
+
+    def _inputs(self) -> dict[str, JSON]:
+        return {
+            "corpus": self.judged.corpus.digest(),
+            "judged": self.judged.judged.digest,
+            "queries": digest([[one.id, one.text] for one in self.queries]),
+            "retriever": self.settings.retriever,
+            "seed": self.settings.seed,
+        }
+
+    @staticmethod
+    def _file(name: str) -> str:
+        return f"runs/{name.replace(' ', '-')}.trec"
+
+    def _write(self, name: str, rankings: Sequence[Ranking]) -> None:
+        path = self.steps.directory / self._file(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = dict(zip([one.id for one in self.queries], rankings, strict=True))
+        write_run(path, found, name=name.replace(" ", "-"))
+
+
+class _Found:
+    """A first stage that has searched already."""
+
+    def __init__(self, rankings: Mapping[str, Ranking]) -> None:
+        self._rankings = rankings
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        cut = [self._rankings[query] for query in queries]
+        return [Ranking(one.ids[:k], one.scores[:k]) for one in cut]
+
+
+def _digest_of(lists: Sequence[JudgedList]) -> str:
+    return digest([[one.query, list(one.passages), list(one.grades)] for one in lists])
+
+
+def _cost(after: LmUsage, before: LmUsage, replayed: int, seconds: float) -> dict[str, Any]:
+    return {
+        "paid_calls": after.calls - before.calls,
+        "replayed_calls": replayed,
+        "prompt_tokens": after.prompt_tokens - before.prompt_tokens,
+        "completion_tokens": after.completion_tokens - before.completion_tokens,
+        "seconds": round(seconds, 2),
+    }

@@ -1,0 +1,119 @@
+"""Search with what a language model adds to the query; a retriever like any other."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
+from inpars_plus.programs.together import together
+from inpars_plus.retrieval.protocol import Ranking, Retriever
+
+__all__ = ["ExpandingRetriever", "ExpansionReport"]
+
+_DEPTH = 100
+_RRF_K = 60
+
+
+class ExpansionReport(BaseModel):
+    """What happened while queries were expanded. Two of them add up with ``+``.
+
+    Attributes:
+        queries: how many were asked about, one call each.
+        unreadable: replies that could not be read; these queries were searched as they are.
+        unchanged: readable replies that added nothing; these queries were searched as they are.
+        texts: that were searched for beside the queries.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    queries: int = 0
+    unreadable: int = 0
+    unchanged: int = 0
+    texts: int = 0
+
+    def __add__(self, other: ExpansionReport) -> ExpansionReport:
+        names = ExpansionReport.model_fields
+        return ExpansionReport(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+class ExpandingRetriever:
+    """Searches for a query and for what a program makes of it, and fuses the rankings.
+
+    Rankings are fused by reciprocal ranks over their top 100: ``weight / (60 + rank)``, summed (Cormack et al. 2009,
+    "Reciprocal Rank Fusion"); documents with the same sum stand in the order in which they were found. The query has
+    as much weight as all that was added to it together, so that a bad expansion cannot outvote it. A query to which
+    nothing was added is searched as it is, with the retriever's own scores.
+
+    Args:
+        program: gives the further texts; asks its own model, or that of ``dspy.context`` around the search.
+        retriever: searches.
+        keep_query: whether the query itself is searched for too; without it, HyDE is as it was published.
+        threads: calls at once.
+
+    Attributes:
+        report: what happened in all searches so far.
+    """
+
+    def __init__(
+        self,
+        program: QueryExpander | HypotheticalPassageWriter,
+        retriever: Retriever,
+        *,
+        keep_query: bool = True,
+        threads: int = 16,
+    ) -> None:
+        if threads < 1:
+            raise ConfigurationError(f"queries cannot be expanded on {threads} threads", remedy="Give 1 or more")
+        self.program = program
+        self.retriever = retriever
+        self.keep_query = keep_query
+        self.threads = threads
+        self.report = ExpansionReport()
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        """Search all queries at once.
+
+        Args:
+            queries: query texts; a blank one is not asked about and is searched as it is.
+            k: how many documents to return at most.
+
+        Raises:
+            ConfigurationError: there is no language model.
+            ModelError: the model is dead or its spending cap is reached.
+        """
+        asked = [at for at, query in enumerate(queries) if query.strip()]
+        found = together(lambda at: self.program(query=queries[at]), asked, threads=self.threads)
+        added: dict[int, list[str]] = {at: one.texts for at, one in zip(asked, found, strict=True)}
+        unreadable = sum(one.reason is not None for one in found)
+        with self._lock:
+            self.report += ExpansionReport(
+                queries=len(asked),
+                unreadable=unreadable,
+                unchanged=sum(not texts for texts in added.values()) - unreadable,
+                texts=sum(map(len, added.values())),
+            )
+        kept = [[query, *added.get(at, [])] for at, query in enumerate(queries)]
+        rankings = iter(self.retriever.search([text for texts in kept for text in texts], max(k, _DEPTH)))
+        return [self._fused([next(rankings) for _ in texts], k) for texts in kept]
+
+    def _fused(self, rankings: Sequence[Ranking], k: int) -> Ranking:
+        own, *others = rankings
+        if not others:
+            return Ranking(own.ids[:k], own.scores[:k])
+        weighted = [(one, 1 / len(others)) for one in others]
+        sums: defaultdict[str, float] = defaultdict(float)
+        for ranking, weight in [(own, 1.0), *weighted] if self.keep_query else weighted:
+            for rank, name in enumerate(ranking.ids[:_DEPTH], start=1):
+                sums[name] += weight / (_RRF_K + rank)
+        best = sorted(sums, key=lambda name: -sums[name])[:k]
+        return Ranking(tuple(best), tuple(sums[name] for name in best))

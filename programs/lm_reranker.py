@@ -1,0 +1,123 @@
+"""Search whose first results a language model puts in order; a retriever like any other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
+from inpars_plus.programs.rerank_reports import RerankReport
+from inpars_plus.programs.reranking import Reranker
+from inpars_plus.programs.together import together
+from inpars_plus.retrieval.protocol import Ranking, Retriever
+
+__all__ = ["LmReranker"]
+
+
+class LmReranker:
+    """Searches with another retriever and re-ranks the first documents of each ranking.
+
+    What is below ``depth`` stays below, in its order. The scores are those of the first stage, dealt out anew from the
+    highest down, so that they never increase along a ranking and keep their unit; the order is what is new.
+
+    The program asks its own model (``set_lm``) or that of ``dspy.context`` around the search. Queries are asked about
+    at the same time. A copy is the same object: indexes are never copied.
+
+    Args:
+        program: a pointwise, pairwise or listwise re-ranker, compiled or not; or one by likelihood.
+        retriever: the first stage.
+        documents: the documents by id, or what gives one for its id; may be ``stack.document``.
+        depth: how many documents of a ranking are re-ranked, at least 1.
+        calls: of the model for one query at most; with fewer than the program needs, fewer documents are re-ranked.
+            ``None`` allows what ``program.calls_for(depth)`` says.
+        threads: calls at once.
+
+    Attributes:
+        report: what happened in all searches so far.
+    """
+
+    def __init__(
+        self,
+        program: Reranker | LikelihoodReranker,
+        retriever: Retriever,
+        documents: Mapping[str, Document] | Callable[[str], Document],
+        *,
+        depth: int = 20,
+        calls: int | None = None,
+        threads: int = 16,
+    ) -> None:
+        if depth < 1 or threads < 1 or (calls is not None and calls < 0):
+            raise ConfigurationError(
+                f"documents cannot be re-ranked to a depth of {depth} with {calls} calls and {threads} threads",
+                remedy="Give a depth and threads of 1 or more, and calls of 0 or more",
+            )
+        self.program = program
+        self.retriever = retriever
+        self.depth = depth
+        self.calls = calls
+        self.threads = threads
+        self.report = RerankReport()
+        self._documents = documents
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        """Search all queries at once, and re-rank.
+
+        Args:
+            queries: query texts; an empty one gets an empty ranking.
+            k: how many documents to return at most. The first ``depth`` are re-ranked, whatever k is.
+
+        Raises:
+            ConfigurationError: there is no language model.
+            CorpusError: a document that was found is not among the documents.
+            ModelError: the model is dead or its spending cap is reached.
+        """
+        found = self.rerank(queries, self.retriever.search(queries, max(k, self.depth)))
+        return [Ranking(ranking.ids[:k], ranking.scores[:k]) for ranking in found]
+
+    def rerank(self, queries: Sequence[str], rankings: Sequence[Ranking]) -> list[Ranking]:
+        """Re-rank what was found before.
+
+        Args:
+            queries: query texts.
+            rankings: one a query.
+
+        Returns:
+            The rankings in full length, only their first ``depth`` in another order.
+
+        Raises:
+            InParsError: as :meth:`search`.
+        """
+        if len(queries) != len(rankings):
+            raise ConfigurationError(f"{len(rankings)} rankings were given for {len(queries)} queries")
+        work = [(query, ranking) for query, ranking in zip(queries, rankings, strict=True) if len(ranking)]
+        at_once = max(1, min(self.threads, len(work)))
+        # What a single query is left of the threads, it uses for its own asks.
+        done = iter(together(lambda one: self._one(*one, self.threads // at_once), work, threads=at_once))
+        return [next(done) if len(ranking) else ranking for ranking in rankings]
+
+    def _one(self, query: str, ranking: Ranking, threads: int) -> Ranking:
+        head, tail = ranking.ids[: self.depth], ranking.ids[self.depth :]
+        passages = [self._document(name).full_text for name in head]
+        found = self.program(query=query, passages=passages, calls=self.calls, threads=threads)
+        with self._lock:
+            self.report += found.report
+        return Ranking((*(head[position] for position in found.order), *tail), ranking.scores)
+
+    def _document(self, name: str) -> Document:
+        if not isinstance(self._documents, Mapping):
+            return self._documents(name)
+        try:
+            return self._documents[name]
+        except KeyError:
+            raise CorpusError(
+                "search found a document that is not among the documents to re-rank",
+                place=f"document '{name}'",
+                remedy="Give the documents that the retriever was built from",
+            ) from None

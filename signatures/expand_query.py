@@ -1,0 +1,72 @@
+"""The tasks of saying a query in other words, and of writing what an answer could look like, as DSPy signatures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import dspy
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["ExpandQuery", "HypotheticalPassage", "QueryExpansion", "WriteHypotheticalPassage"]
+
+_MOST = 8
+_Line = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class QueryExpansion(BaseModel):
+    """What else to search for.
+
+    Lenient in reading: a single text stands for a list of one, and blank ones are left out.
+    """
+
+    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+
+    terms: list[_Line] = Field(
+        default_factory=list,
+        max_length=_MOST,
+        description="words or names that a document with the answer holds and the query lacks",
+    )
+    rephrasings: list[_Line] = Field(
+        default_factory=list, max_length=_MOST, description="the same question in other words, one line each"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cleaned(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = {name: value[name] for name in ("terms", "rephrasings") if value.get(name) is not None}
+        listed = {name: [one] if isinstance(one, str) else one for name, one in known.items()}
+        return {
+            name: [one for one in found if not isinstance(one, str) or one.strip()][:_MOST]
+            if isinstance(found, list)
+            else found
+            for name, found in listed.items()
+        }
+
+
+class HypotheticalPassage(BaseModel):
+    """A passage that could answer a query. A bare text is taken as the passage."""
+
+    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+
+    text: str = Field(min_length=1, max_length=2_000, description="two to four sentences")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bare_text(cls, value: Any) -> Any:
+        return {"text": value} if isinstance(value, str) else value
+
+
+class ExpandQuery(dspy.Signature):
+    """Help a search engine to find documents that answer the query but use other words."""
+
+    query: str = dspy.InputField(desc="what a person typed into a search box")
+    expansion: QueryExpansion = dspy.OutputField(desc="further terms, and the question in other words")
+
+
+class WriteHypotheticalPassage(dspy.Signature):
+    """Write a short passage that answers the query, as a document of the collection might say it."""
+
+    query: str = dspy.InputField(desc="what a person typed into a search box")
+    passage: HypotheticalPassage = dspy.OutputField(desc="two to four sentences, without mention of the query")

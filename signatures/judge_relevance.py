@@ -1,0 +1,50 @@
+"""The task of grading how well a passage answers a query, as a DSPy signature."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import dspy
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["HIGHEST_GRADE", "JudgeRelevance", "RelevanceGrade"]
+
+HIGHEST_GRADE = 3
+"""The grades are those of TREC's deep learning tracks: 0 to 3."""
+
+_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w]|\.\d)")
+
+
+class RelevanceGrade(BaseModel):
+    """How relevant a passage is.
+
+    Lenient in reading: a bare number is taken as the grade, and a text with exactly one number in it as that number.
+    A number outside 0 to 3 is refused.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    grade: Literal[0, 1, 2, 3] = Field(
+        description="0: about something else; 1: on the subject, but no answer; 2: a partial answer; 3: the answer"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bare_number(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) == 1:
+            (value,) = value.values()
+        if isinstance(value, str):
+            numbers = _NUMBER.findall(value)
+            value = int(numbers[0]) if len(numbers) == 1 else value
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return {"grade": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class JudgeRelevance(dspy.Signature):
+    """Say how well the passage answers the query."""
+
+    query: str = dspy.InputField(desc="what a person typed into a search box")
+    passage: str = dspy.InputField(desc="a text that search found for it")
+    judgment: RelevanceGrade = dspy.OutputField(desc="the grade of the passage, 0 to 3")

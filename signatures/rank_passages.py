@@ -1,0 +1,135 @@
+"""The task of putting numbered passages in order for a query, as a DSPy signature; and the repair of faulty orders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import dspy
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+__all__ = [
+    "PassageOrder",
+    "RankPassages",
+    "RepairedOrder",
+    "numbered",
+    "order_of_count",
+    "repair_order",
+]
+
+_NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?!\w|\.\d)")
+_BRACKETED = re.compile(r"\[\s*(-?\d{1,9})\s*\]")
+_MOST = 100
+
+
+class PassageOrder(BaseModel):
+    """Numbers of passages, best first.
+
+    Lenient in reading, because a reply that says an order is worth more than its form: a list of numbers, or of texts
+    with numbers, or a text such as ``[2] > [1] > [3]`` with words around it. Where a text has numbers in brackets,
+    only those count; a number with a decimal point is none. What is wrong with the numbers themselves is left to
+    :func:`repair_order`. No number at all is refused.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    # Bounded in the schema only: a small model that decodes along it may otherwise never close the list.
+    order: list[int] = Field(
+        min_length=1,
+        description="the numbers of all passages, the best one first",
+        json_schema_extra={"maxItems": _MOST},
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_what_was_said(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) == 1:
+            (value,) = value.values()
+        return {"order": _numbers(value)} if isinstance(value, str | list | tuple) else value
+
+
+class RankPassages(dspy.Signature):
+    """Put the numbered passages in order by how well they answer the query, the best one first."""
+
+    query: str = dspy.InputField(desc="what a person typed into a search box")
+    numbered_passages: str = dspy.InputField(desc="the passages, each behind its number in brackets")
+    ranking: PassageOrder = dspy.OutputField(desc="the numbers of all passages, the best one first")
+
+
+@dataclass(frozen=True)
+class RepairedOrder:
+    """An order that is one, and what was wrong with it.
+
+    Attributes:
+        positions: each position from 0 once, best first.
+        repeated: numbers that had come before.
+        out_of_range: numbers that no passage has.
+        missing: passages that were not named.
+    """
+
+    positions: tuple[int, ...]
+    repeated: int = 0
+    out_of_range: int = 0
+    missing: int = 0
+
+    @property
+    def was_faulty(self) -> bool:
+        """Whether anything was repaired."""
+        return bool(self.repeated or self.out_of_range or self.missing)
+
+
+def repair_order(numbers: Sequence[int], count: int) -> RepairedOrder:
+    """Make a permutation of what a model said, in the one way that this project has.
+
+    Numbers outside 1 to ``count`` are dropped; of a number that comes several times the first occurrence counts; the
+    passages that were not named follow at the end, in the order in which they were shown.
+
+    Args:
+        numbers: 1-based, best first.
+        count: how many passages were shown.
+    """
+    known = [number for number in numbers if 1 <= number <= count]
+    named = list(dict.fromkeys(known))
+    missing = sorted(set(range(1, count + 1)) - set(named))
+    return RepairedOrder(
+        positions=tuple(number - 1 for number in (*named, *missing)),
+        repeated=len(known) - len(named),
+        out_of_range=len(numbers) - len(known),
+        missing=len(missing),
+    )
+
+
+def numbered(passages: Sequence[str]) -> str:
+    """Passages as the model reads them: each on one line, behind its number in brackets, from 1."""
+    return "\n".join(f"[{number}] {' '.join(passage.split())}" for number, passage in enumerate(passages, start=1))
+
+
+@lru_cache(maxsize=128)
+def order_of_count(count: int) -> type[PassageOrder]:
+    """A form of :class:`PassageOrder` whose schema asks for exactly ``count`` numbers from 1 to ``count``.
+
+    The count is known only when the question is asked. Only the schema is stricter, for engines that decode along it:
+    reading stays lenient.
+    """
+    schema: Any = {"minItems": count, "maxItems": count, "items": {"type": "integer", "enum": [*range(1, count + 1)]}}
+    field = Field(min_length=1, description="the numbers of all passages, the best one first", json_schema_extra=schema)
+    return create_model("PassageOrder", __base__=PassageOrder, order=(list[int], field))
+
+
+def _numbers(value: str | Sequence[Any]) -> list[int]:
+    if isinstance(value, str):
+        return [int(found) for found in _BRACKETED.findall(value) or _NUMBER.findall(value)]
+    found = []
+    for item in value:
+        if isinstance(item, bool):
+            continue
+        if isinstance(item, int):
+            found.append(item)
+        elif isinstance(item, float) and item.is_integer():
+            found.append(int(item))
+        elif isinstance(item, str | list | tuple):
+            found += _numbers(item)
+    return found

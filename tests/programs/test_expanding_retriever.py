@@ -1,0 +1,117 @@
+"""Queries in other words: what is searched for, how it is fused, and what a silly reply does."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dspy
+import pytest
+
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.programs import ExpandingRetriever, ExpansionReport, HypotheticalPassageWriter, QueryExpander
+from inpars_plus.retrieval.protocol import Ranking, Retriever
+
+Make = Callable[..., tuple[dspy.LM, Any]]
+
+EXPANSION = json.dumps(
+    {
+        "expansion": {
+            "terms": ["gasket", "seal", "Pump", "leak"],
+            "rephrasings": ["why is water below the pump", "PUMP LEAKS "],
+        }
+    }
+)
+PASSAGE = json.dumps({"passage": {"text": "A pump leaks when its seal is worn."}})
+
+
+class Recorder:
+    """Finds, for each text, the documents that its words name, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        self.asked += queries
+        found = [tuple(dict.fromkeys(query.casefold().split()))[:k] for query in queries]
+        return [Ranking(ids, tuple(float(9 - rank) for rank in range(len(ids)))) for ids in found]
+
+
+def test_a_query_is_searched_with_its_terms_and_its_rephrasings(chat_lm: Make) -> None:
+    lm, engine = chat_lm([EXPANSION])
+    recorder = Recorder()
+    retriever = ExpandingRetriever(QueryExpander(), recorder)
+    assert isinstance(retriever, Retriever)
+    with dspy.context(lm=lm):
+        (found,) = retriever.search(["pump leaks"], 3)
+    # A term that the query has, and a rephrasing that is the query, add nothing.
+    assert recorder.asked == ["pump leaks", "pump leaks gasket seal leak", "why is water below the pump"]
+    assert found.ids == ("pump", "leaks", "why")
+    assert found.scores[1] == pytest.approx(1 / 62 + 0.5 / 62)
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+    assert retriever.report == ExpansionReport(queries=1, texts=2)
+    assert len(engine.prompts) == 1
+
+
+def test_a_passage_is_searched_for_beside_the_query_or_instead_of_it(chat_lm: Make) -> None:
+    lm, _ = chat_lm([PASSAGE, PASSAGE])
+    with dspy.context(lm=lm):
+        (beside,) = ExpandingRetriever(HypotheticalPassageWriter(), Recorder()).search(["leaking water"], 9)
+        (instead,) = ExpandingRetriever(HypotheticalPassageWriter(), Recorder(), keep_query=False).search(
+            ["leaking water"], 9
+        )
+    assert beside.ids[:3] == ("leaking", "a", "water")
+    assert instead.ids == ("a", "pump", "leaks", "when", "its", "seal", "is", "worn.")
+
+
+@pytest.mark.parametrize("program", [QueryExpander, HypotheticalPassageWriter])
+@pytest.mark.parametrize("reply", ["", '{"expansion": {"terms": 7}, "passage": 7}', '{"expansion": [1], "x": 1}'])
+@pytest.mark.parametrize("keep_query", [True, False])
+def test_a_malformed_reply_leaves_the_query_as_it_is(
+    program: Callable[[], Any], reply: str, keep_query: bool, chat_lm: Make
+) -> None:
+    lm, engine = chat_lm([reply])
+    retriever = ExpandingRetriever(program(), Recorder(), keep_query=keep_query)
+    with dspy.context(lm=lm):
+        assert retriever.search(["pump leaks"], 1) == [Ranking(("pump",), (9.0,))]
+    assert retriever.report == ExpansionReport(queries=1, unreadable=1)
+    assert len(engine.prompts) == 1
+
+
+def test_an_expansion_of_nothing_is_counted_apart(chat_lm: Make) -> None:
+    lm, _ = chat_lm(['{"expansion": {"terms": [], "rephrasings": [" "]}}'])
+    retriever = ExpandingRetriever(QueryExpander(), Recorder())
+    with dspy.context(lm=lm):
+        assert retriever.search(["pump leaks"], 2)[0].scores == (9.0, 8.0)
+    assert retriever.report == ExpansionReport(queries=1, unchanged=1)
+
+
+def test_blank_queries_are_not_asked_about(chat_lm: Make) -> None:
+    lm, engine = chat_lm([PASSAGE])
+    with dspy.context(lm=lm):
+        found = ExpandingRetriever(HypotheticalPassageWriter(), Recorder()).search(["", "pump", " "], 5)
+    assert [len(ranking) for ranking in found] == [0, 5, 0]
+    assert len(engine.prompts) == 1
+
+
+def test_no_rephrasings_can_be_asked_for(chat_lm: Make) -> None:
+    lm, _ = chat_lm([EXPANSION])
+    with dspy.context(lm=lm):
+        assert QueryExpander(max_rephrasings=0)(query="pump leaks").texts == ["pump leaks gasket seal leak"]
+    with pytest.raises(ConfigurationError, match="max_rephrasings is -1"):
+        QueryExpander(max_rephrasings=-1)
+
+
+def test_a_dead_model_passes_through(chat_lm: Make) -> None:
+    lm, _ = chat_lm([DeadModelError("the model is gone")])
+    with dspy.context(lm=lm), pytest.raises(DeadModelError, match="gone"):
+        ExpandingRetriever(QueryExpander(), Recorder()).search(["q", "r"], 2)
+
+
+def test_a_copy_is_the_same_object_and_threads_are_checked() -> None:
+    retriever = ExpandingRetriever(QueryExpander(), Recorder())
+    assert copy.deepcopy(retriever) is retriever
+    with pytest.raises(ConfigurationError, match="0 threads"):
+        ExpandingRetriever(QueryExpander(), Recorder(), threads=0)

@@ -1,0 +1,142 @@
+"""A re-ranker is a retriever: what it promises about rankings, whatever the model says."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dspy
+import pytest
+
+from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError, DeadModelError
+from inpars_plus.programs import ListwiseReranker, LmReranker, PairwiseReranker, PointwiseReranker
+from inpars_plus.programs.reranking import Reranker
+from inpars_plus.retrieval.protocol import Ranking, Retriever
+
+Make = Callable[..., tuple[dspy.LM, Any]]
+Judge = Callable[[str], str]
+
+WORTHS = [0, 1, 3, 0, 2, 3, 1, 0]
+DOCUMENTS = {
+    f"d{number}": Document(id=f"d{number}", title=f"Pump {number}", text=f"It leaks, worth {worth}")
+    for number, worth in enumerate(WORTHS)
+}
+FIVE_SORTED = ("d2", "d4", "d1", "d0", "d3")
+FORMS = [PointwiseReranker, PairwiseReranker, ListwiseReranker]
+
+
+class Shelf:
+    """Finds all documents in their order for every query with a word in it."""
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        ids = tuple(DOCUMENTS)[:k]
+        scores = tuple(1.0 - position / 10 for position in range(len(ids)))
+        return [Ranking(ids, scores) if query.strip() else Ranking((), ()) for query in queries]
+
+
+def _reranker(program: Reranker | None = None, **settings: Any) -> LmReranker:
+    return LmReranker(program or PointwiseReranker(), Shelf(), DOCUMENTS, **{"depth": 5, **settings})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_first_documents_are_sorted_and_the_others_stay_below(
+    form: Callable[[], Reranker], chat_lm: Make, judge: Judge
+) -> None:
+    lm, _ = chat_lm(judge)
+    reranker = _reranker(form())
+    assert isinstance(reranker, Retriever)
+    with dspy.context(lm=lm):
+        (found,) = reranker.search(["why does it leak"], 8)
+    assert found.ids == (*FIVE_SORTED, "d5", "d6", "d7")
+    assert found.scores == tuple(1.0 - position / 10 for position in range(8))
+
+
+def test_a_short_result_is_the_beginning_of_a_long_one(chat_lm: Make, judge: Judge) -> None:
+    lm, engine = chat_lm(judge)
+    with dspy.context(lm=lm):
+        assert [_reranker().search(["q"], k)[0].ids for k in (0, 2, 6)] == [
+            (),
+            FIVE_SORTED[:2],
+            (*FIVE_SORTED, "d5"),
+        ]
+    assert len(engine.prompts) == 15
+
+
+def test_blank_queries_have_empty_rankings_and_cost_nothing(chat_lm: Make, judge: Judge) -> None:
+    lm, engine = chat_lm(judge)
+    reranker = _reranker()
+    with dspy.context(lm=lm):
+        found = reranker.search(["", "q", "  "], 3)
+        assert reranker.search([], 3) == []
+    assert [len(ranking) for ranking in found] == [0, 3, 0]
+    assert reranker.report.queries == 1
+    assert len(engine.prompts) == 5
+
+
+def test_the_model_may_be_the_program_s_own_and_documents_may_come_from_a_function(chat_lm: Make, judge: Judge) -> None:
+    lm, _ = chat_lm(judge)
+    program = PointwiseReranker()
+    program.set_lm(lm)
+    reranker = LmReranker(program, Shelf(), DOCUMENTS.__getitem__, depth=5)
+    assert reranker.search(["q"], 2)[0].ids == FIVE_SORTED[:2]
+
+
+def test_reports_of_all_searches_add_up(chat_lm: Make, judge: Judge) -> None:
+    lm, _ = chat_lm(judge)
+    reranker = _reranker(PairwiseReranker(), calls=12)
+    with dspy.context(lm=lm):
+        reranker.search(["a", "b"], 8)
+        (found,) = reranker.search(["c"], 8)
+    assert (reranker.report.queries, reranker.report.calls, reranker.report.beyond_budget) == (3, 36, 3)
+    assert found.ids == ("d2", "d1", "d0", "d3", "d4", "d5", "d6", "d7")
+
+
+@pytest.mark.parametrize("queries", [1, 3, 40])
+def test_queries_and_passages_are_asked_about_at_the_same_time(queries: int, chat_lm: Make, judge: Judge) -> None:
+    running, most = [0], [0]
+
+    def counted(prompt: str) -> str:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.01)
+        running[0] -= 1
+        return judge(prompt)
+
+    lm, _ = chat_lm(counted)
+    with dspy.context(lm=lm):
+        found = _reranker(threads=4).search([f"q{number}" for number in range(queries)], 5)
+    assert {ranking.ids for ranking in found} == {FIVE_SORTED}
+    assert 2 <= most[0] <= 4
+
+
+def test_a_document_that_is_not_there_is_named(chat_lm: Make, judge: Judge) -> None:
+    lm, _ = chat_lm(judge)
+    reranker = LmReranker(PointwiseReranker(), Shelf(), {"d0": DOCUMENTS["d0"]}, depth=5)
+    with dspy.context(lm=lm), pytest.raises(CorpusError, match=r"document 'd1': search found a document"):
+        reranker.search(["q"], 2)
+
+
+def test_a_dead_model_ends_the_search_early(chat_lm: Make) -> None:
+    lm, engine = chat_lm([DeadModelError("the model is gone")])
+    with dspy.context(lm=lm), pytest.raises(DeadModelError, match="gone"):
+        _reranker(threads=2).search([f"q{number}" for number in range(200)], 5)
+    assert len(engine.prompts) < 100
+
+
+@pytest.mark.parametrize("wrong", [{"depth": 0}, {"threads": 0}, {"calls": -1}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be re-ranked"):
+        _reranker(**wrong)
+
+
+def test_rankings_that_do_not_belong_to_the_queries_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="1 rankings were given for 2 queries"):
+        _reranker().rerank(["a", "b"], [Ranking((), ())])
+
+
+def test_a_copy_is_the_same_object_so_that_no_index_is_copied() -> None:
+    reranker = _reranker()
+    assert copy.deepcopy(reranker) is reranker

@@ -1,0 +1,88 @@
+"""The examples of ``docs/programs.md`` run, and print what the page says they print."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from inpars_plus.lms import CompletionScore
+from inpars_plus.lms.scripted import scripted_lm
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "programs.md"
+
+
+class Example(NamedTuple):
+    heading: str
+    code: str
+    printed: str
+
+
+def _examples() -> list[Example]:
+    found = []
+    for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        heading = section.partition("\n")[0].strip()
+        for code, printed in re.findall(r"```python\n(.*?)```\s+```text\n(.*?)```", section, re.DOTALL):
+            found.append(Example(heading, code, printed))
+    return found
+
+
+def _after(prompt: str, field: str) -> str:
+    return prompt.rpartition(f"[[ ## {field} ## ]]\n")[2].partition("\n\n")[0]
+
+
+def _worth(passage: str) -> int:
+    return 3 if "seal" in passage else 1 if "pump" in passage else 0
+
+
+def _compare(prompt: str) -> str:
+    first, second = (_worth(_after(prompt, f"{place}_passage")) for place in ("first", "second"))
+    return json.dumps({"preference": {"better": "first" if first > second else "second" if second > first else "tie"}})
+
+
+REPLIES: Mapping[str, Callable[[str], str]] = {
+    "PointwiseReranker": lambda prompt: json.dumps({"judgment": {"grade": _worth(_after(prompt, "passage"))}}),
+    "PairwiseReranker": _compare,
+    "ListwiseReranker": lambda prompt: "[3] > [2]",
+    "QueryExpander": lambda prompt: json.dumps(
+        {"expansion": {"terms": ["gasket"], "rephrasings": ["why a gasket drips"]}}
+    ),
+    "HypotheticalPassageWriter": lambda prompt: json.dumps(
+        {"passage": {"text": "It leaks because its gasket is worn."}}
+    ),
+}
+"""What the model says under each heading."""
+
+SCORED = {"LikelihoodReranker"}
+"""Headings under which nothing is said."""
+
+
+class Guesser:
+    """Finds a query likelier behind a passage that answers it."""
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
+        return [CompletionScore((_worth(prompt) - 9.0,)) for prompt, _ in pairs]
+
+
+@pytest.mark.parametrize("example", _examples(), ids=lambda example: example.heading)
+def test_an_example_prints_what_the_page_says(
+    example: Example, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(name: str, **settings: Any) -> Any:
+        return scripted_lm(REPLIES[example.heading], name=name)
+
+    monkeypatch.setattr("inpars_plus.lms.names.load_lm", load)
+    monkeypatch.setattr("inpars_plus.lms.scoring.load_scorer", lambda name: Guesser())
+    exec(compile(example.code, f"{PAGE.name}, {example.heading}", "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out == example.printed
+
+
+def test_every_block_of_the_page_is_an_example_and_about_ten_lines_long() -> None:
+    examples = _examples()
+    assert len(examples) == PAGE.read_text(encoding="utf-8").count("```python")
+    assert {one.heading for one in examples} == set(REPLIES) | SCORED
+    assert {one.heading: one.code.count("\n") for one in examples if one.code.count("\n") > 12} == {}
