@@ -17,7 +17,6 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
 from inpars_plus.foundation.files import digest
 from inpars_plus.programs import (
-    REGISTRY,
     DocumentAnalyst,
     KeyTerms,
     MetricRecord,
