@@ -44,7 +44,24 @@ def _compare(prompt: str) -> str:
     return json.dumps({"preference": {"better": "first" if first > second else "second" if second > first else "tie"}})
 
 
+def _query(prompt: str) -> str:
+    return "how do I stop water dripping from a pump"
+
+
+_LABELS = {
+    "doc_type": "manual",
+    "domain": "engineering",
+    "topics": ["pumps"],
+    "complexity": "introductory",
+    "audience": "practitioners",
+}
+
 REPLIES: Mapping[str, Callable[[str], str]] = {
+    "QueryGenerator": _query,
+    "PassageQueryGenerator": _query,
+    "SentenceQueryGenerator": _query,
+    "ConstrainedQueryGenerator": lambda prompt: "dripping pumps and what stops them",
+    "DocumentAnalyst": lambda prompt: json.dumps({"analysis": _LABELS}),
     "PointwiseReranker": lambda prompt: json.dumps({"judgment": {"grade": _worth(_after(prompt, "passage"))}}),
     "PairwiseReranker": _compare,
     "ListwiseReranker": lambda prompt: "[3] > [2]",
