@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, ProgramFileWarning, Scores
     from inpars_plus.programs.document_analyst import DocumentAnalyst
     from inpars_plus.programs.examples import example_of
+    from inpars_plus.programs.instruction_adapter import InstructionAdapter
     from inpars_plus.programs.key_terms import KeyTerms
+    from inpars_plus.programs.performance import measured_performance
     from inpars_plus.programs.query_generator import GENERATION_REASONS, QueryGenerator, RejectedCandidate
     from inpars_plus.programs.registry import REGISTRY
     from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
@@ -29,6 +31,7 @@ __all__ = [
     "GENERATION_REASONS",
     "REGISTRY",
     "DocumentAnalyst",
+    "InstructionAdapter",
     "KeyTerms",
     "MetricRecord",
     "OptimizerRecord",
@@ -40,6 +43,7 @@ __all__ = [
     "example_of",
     "list_programs",
     "load_program",
+    "measured_performance",
     "save_program",
 ]
 
@@ -48,6 +52,7 @@ _HOMES = {
     "GENERATION_REASONS": "query_generator",
     "REGISTRY": "registry",
     "DocumentAnalyst": "document_analyst",
+    "InstructionAdapter": "instruction_adapter",
     "KeyTerms": "key_terms",
     "MetricRecord": "cards",
     "OptimizerRecord": "cards",
@@ -59,6 +64,7 @@ _HOMES = {
     "example_of": "examples",
     "list_programs": "store",
     "load_program": "store",
+    "measured_performance": "performance",
     "save_program": "store",
 }
 

@@ -18,6 +18,7 @@ __all__ = ["REGISTRY", "name_of", "program_class"]
 
 REGISTRY: dict[str, str] = {
     "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
+    "InstructionAdapter": "inpars_plus.programs.instruction_adapter:InstructionAdapter",
     "QueryGenerator": "inpars_plus.programs.query_generator:QueryGenerator",
 }
 """Name → ``module:class``, imported when first used.
