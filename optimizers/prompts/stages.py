@@ -211,6 +211,7 @@ class Stages:
             instructions=tuple(texts),
             summary=self._pool.about,
             watch=bench.watch,
+            bench=bench,
             calls=self._plan.optimizer,
             demonstrations=self._demonstrations,
             shown=frozenset(bench.log.names.get(demo.document, "") for demo in start.demonstrations),
@@ -229,8 +230,8 @@ class Stages:
                 quiet(),
             ):
                 return self._policy.search(task)
-        except Halt as halt:
-            if not isinstance(halt.error, BudgetSpent):
+        except (Halt, BudgetSpent) as stop:
+            if not isinstance(getattr(stop, "error", stop), BudgetSpent):
                 raise
             self._note("The program called its model more often than planned, so the optimizer ended early")
             return []
