@@ -51,7 +51,7 @@ __all__ = [
     "tell",
 ]
 
-SCRIPTED = "scripted"
+_SCRIPTED = "scripted"
 HARMFUL = (
     "Copy the first sentence.",
     "Write the title.",
@@ -218,7 +218,7 @@ class _Measured:
         documents = min(settings.validation_documents, len(self._documents.validation))
         first_look = max(2, documents // 3)
         schedule = AdaptationSchedule(documents, first_look, first_look, settings.tries)
-        if proposer == SCRIPTED:
+        if proposer == _SCRIPTED:
             lm, _ = scripted_proposer(self._doc_type, settings.tries)
         else:
             lm = self._bench.model(proposer, settings.api_base, max_tokens=_PROPOSER_TOKENS)
