@@ -32,10 +32,11 @@ from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.prompts import Candidate, pool_for
-from inpars_plus.optimizers.prompts.adaptation import AdaptationSchedule, ModelProposer, adapt_instruction
+from inpars_plus.optimizers.prompts.adaptation import AdaptationSchedule, adapt_instruction
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.candidates import one_ask
 from inpars_plus.optimizers.prompts.evaluation import GuardedMetric
+from inpars_plus.optimizers.prompts.proposers import ModelProposer
 from inpars_plus.optimizers.prompts.trials import TrialLog
 from inpars_plus.optimizers.prompts.watch import Watch
 from inpars_plus.programs import KeyTerms, QueryGenerator, example_of

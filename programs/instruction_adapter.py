@@ -15,7 +15,7 @@ from inpars_plus.signatures.diagnose_failures import DiagnoseFailures, MeasuredP
 
 __all__ = ["InstructionAdapter"]
 
-_REPLY_TOKENS = 640
+_REPLY_TOKENS = 512
 
 
 class InstructionAdapter(dspy.Module):

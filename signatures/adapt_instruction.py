@@ -15,6 +15,8 @@ __all__ = ["AdaptInstruction", "RevisedInstruction"]
 
 _LEAST_WORDS = 3
 _LONGEST = 300
+# See diagnose_failures: engines that decode along the schema are held to less.
+_SHORT: Any = {"maxLength": 120}
 _MARKUP = re.compile(r"[`{}<>|]|\[\[|\]\]|\*\*|(?:^|\s)#{1,6}\s|https?://")
 _PAIRS = {('"', '"'), ("'", "'"), ("“", "”")}
 
@@ -29,7 +31,10 @@ class RevisedInstruction(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: str = Field(
-        min_length=10, max_length=_LONGEST, description="the revised instruction: one or two plain sentences"
+        min_length=10,
+        max_length=_LONGEST,
+        json_schema_extra=_SHORT,
+        description="the revised instruction: one or two plain sentences",
     )
 
     @model_validator(mode="before")

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import dspy
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = ["DiagnoseFailures", "FailedQuery", "FailureDiagnosis", "MeasuredPerformance", "Reasoning"]
 
-# Lengths are bounded everywhere, because a small model that decodes along the schema may otherwise never close a text.
-_LONGEST_REASONING = 400
-_Line = Annotated[str, Field(min_length=3, max_length=160)]
+_MOST_LINES = 4
+_LONGEST_LINE = 160
+_LONGEST_THOUGHT = 400
+# What engines that decode along the schema are held to. A bound is needed, because a small model may otherwise never
+# close a text; it is lower than what is accepted of others, because the time to prepare a grammar rises with it (a
+# bound of 400 letters took a minute, lists of lines of 60 take seconds).
+_SHORT_LINES: Any = {"items": {"type": "string", "minLength": 3, "maxLength": 60}}
+
+
+def _cut(value: Any, *, lines: int, letters: int) -> Any:
+    """The first lines of a list, each cut to so many letters; a bare string counts as one. Anything else as it is."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+        return value
+    found = [" ".join(line.split())[:letters] for line in value if line.strip()]
+    return found[:lines]
 
 
 class FailedQuery(BaseModel):
@@ -58,30 +72,49 @@ class MeasuredPerformance(BaseModel):
 
 
 class Reasoning(BaseModel):
-    """What a model thinks before it answers. A bare string is taken as the text, and a long one is cut."""
+    """What a model thinks before it answers, line by line. A bare string is one line; what is too long is cut."""
 
     model_config = ConfigDict(frozen=True)
 
-    text: str = Field(max_length=_LONGEST_REASONING, description="the thought, in one or two sentences")
+    lines: list[str] = Field(
+        max_length=_MOST_LINES, json_schema_extra=_SHORT_LINES, description="the thought, in a few short lines"
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _from_bare_text(cls, value: Any) -> Any:
-        text = value.get("text") if isinstance(value, Mapping) else value
-        return {"text": text[:_LONGEST_REASONING]} if isinstance(text, str) else value
+    def _from_bare_lines(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping) else {"lines": value}
+
+    @field_validator("lines", mode="before")
+    @classmethod
+    def _bounded(cls, value: Any) -> Any:
+        return _cut(value, lines=_MOST_LINES, letters=_LONGEST_THOUGHT)
 
 
 class FailureDiagnosis(BaseModel):
-    """What the rejected queries have in common, and what of the documents they leave out."""
+    """What the rejected queries have in common, and what of the documents they leave out.
 
-    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+    Prose for the next step to read: blank lines are left out, and what is too long or too much is cut.
+    """
 
-    patterns: list[_Line] = Field(
-        min_length=1, max_length=4, description="1 to 4 patterns in the failed queries, a short sentence each"
+    model_config = ConfigDict(frozen=True)
+
+    patterns: list[str] = Field(
+        min_length=1,
+        max_length=_MOST_LINES,
+        json_schema_extra=_SHORT_LINES,
+        description="1 to 4 patterns in the failed queries, a short line each",
     )
-    missed_aspects: list[_Line] = Field(
-        max_length=4, description="up to 4 aspects of the documents that the queries missed, a few words each"
+    missed_aspects: list[str] = Field(
+        max_length=_MOST_LINES,
+        json_schema_extra=_SHORT_LINES,
+        description="up to 4 aspects of the documents that the queries missed, a few words each",
     )
+
+    @field_validator("patterns", "missed_aspects", mode="before")
+    @classmethod
+    def _bounded(cls, value: Any) -> Any:
+        return _cut(value, lines=_MOST_LINES, letters=_LONGEST_LINE)
 
 
 class DiagnoseFailures(dspy.Signature):

@@ -18,14 +18,12 @@ from inpars_plus.optimizers.prompts.adaptation import (
     SIGNIFICANCE,
     Adaptation,
     AdaptationSchedule,
-    InstructionProposer,
-    ModelProposer,
-    PoolTexts,
     adapt_instruction,
 )
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask
 from inpars_plus.optimizers.prompts.evaluation import GuardedMetric
+from inpars_plus.optimizers.prompts.proposers import InstructionProposer, ModelProposer, PoolTexts
 from inpars_plus.optimizers.prompts.trials import TrialLog
 from inpars_plus.optimizers.prompts.watch import Watch
 

@@ -37,7 +37,7 @@ REPORT = MeasuredPerformance(
     failed=[FailedQuery(query="how do machines work", reason="it does not find it", document_terms=["pump", "seal"])],
 )
 DIAGNOSIS = {"patterns": ["They ask about machines in general."], "missed_aspects": ["the worn seal"]}
-FIRST = json.dumps({"reasoning": {"text": "They are vague."}, "diagnosis": DIAGNOSIS})
+FIRST = json.dumps({"reasoning": {"lines": ["They are vague."]}, "diagnosis": DIAGNOSIS})
 SECOND = json.dumps({"reasoning": "So name the part.", "revision": {"text": "Ask about the named part."}})
 CARD = ProgramCard(
     document_type="any",
@@ -122,7 +122,7 @@ def test_what_the_program_learnt_survives_the_store(tmp_path: Path, chat_lm: Mak
     for step, text in ((program.diagnose, "Find the mistake."), (program.adapt, "Mend the sentence.")):
         step.predict.signature = step.predict.signature.with_instructions(text)
     program.diagnose.predict.demos = [
-        dspy.Example(performance=REPORT, reasoning={"text": "Vague."}, diagnosis=FailureDiagnosis(**DIAGNOSIS))
+        dspy.Example(performance=REPORT, reasoning={"lines": ["Vague."]}, diagnosis=FailureDiagnosis(**DIAGNOSIS))
     ]
     saved = save_program(program, tmp_path / "adapter.json", CARD)
     assert [card.program for card in list_programs(tmp_path)] == [saved.program] == ["InstructionAdapter"]
