@@ -6,8 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from dspy.lm15 import TransportError
 
@@ -166,6 +168,49 @@ def test_a_pool_is_not_measured_for(toy: Any) -> None:
 
     adapted(toy, PoolTexts(HARMFUL), bench_of(toy, reply))
     assert set(seen) == {"b"}
+
+
+class _Drawn:
+    """A bench whose scores are drawn: as good under every revision as the gain says, and half as scattered alike."""
+
+    def __init__(self, gain: float, seed: int) -> None:
+        self._generator = np.random.default_rng(seed)
+        self._gain = gain
+        self._ease = self._generator.random(64)
+        self.log = SimpleNamespace(scores={}, record=lambda *given, **named: None)
+
+    def _scores(self, chance: float) -> list[float]:
+        luck = (self._ease + self._generator.random(64)) / 2
+        return [float(one) for one in np.where(luck < np.quantile(luck, chance), 0.9, 0.05)]
+
+    def score(self, candidates: list[Candidate], examples: Sequence[Any]) -> None:
+        self.log.scores[candidates[0].key] = dict(enumerate(self._scores(0.3)))
+
+    def attempt(self, work: Sequence[tuple[Candidate, Sequence[Any]]]) -> list[list[Any]]:
+        ((_, examples),) = work
+        if examples[0].source.id == 0:
+            self._drawn = self._scores(0.3 + self._gain)
+        return [[SimpleNamespace(score=self._drawn[example.source.id]) for example in examples]]
+
+
+def accepted_of(gain: float, searches: int) -> int:
+    """In how many of so many searches any of four revisions was accepted."""
+    schedule = AdaptationSchedule(validation=64, first_look=21, diagnosis=0, tries=4)
+    examples: Any = [SimpleNamespace(source=SimpleNamespace(id=number)) for number in range(64)]
+    sets: Any = {"train": examples, "validation": examples, "calls": 10_000}
+    found = 0
+    for seed in range(searches):
+        bench: Any = _Drawn(gain, seed)
+        texts = PoolTexts(["Revision one.", "Revision two.", "Revision three.", "Revision four."])
+        tries = adapt_instruction(bench, Candidate("First."), texts, schedule, seed=seed, **sets).tries
+        found += any(one.accepted for one in tries)
+    return found
+
+
+def test_useless_revisions_seldom_get_in_and_a_real_gain_mostly_does() -> None:
+    assert accepted_of(0.0, 60) <= 6
+    assert accepted_of(-0.1, 40) == 0
+    assert accepted_of(0.25, 40) >= 34
 
 
 @pytest.mark.parametrize("calls", [1, 100, 200, 300])
