@@ -26,7 +26,7 @@ from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench, documents_digest
-from inpars_plus.foundation import JSON, Run, Summary, digest, say, write_summary
+from inpars_plus.foundation import JSON, ConfigurationError, Run, Summary, digest, say, write_summary
 from inpars_plus.lms import scripted_lm
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.lms.scoring import Scorer
@@ -38,6 +38,7 @@ from inpars_plus.optimizers.prompts.candidates import one_ask
 from inpars_plus.optimizers.prompts.evaluation import GuardedMetric
 from inpars_plus.optimizers.prompts.proposers import ModelProposer
 from inpars_plus.optimizers.prompts.trials import TrialLog
+from inpars_plus.optimizers.prompts.warm_start import starting_points
 from inpars_plus.optimizers.prompts.watch import Watch
 from inpars_plus.programs import KeyTerms, QueryGenerator, example_of
 
@@ -187,8 +188,14 @@ class _Measured:
         self._seed = seed
         student = QueryGenerator(key_terms=key_terms)
         if settings.program is not None:
-            (given,) = warm_programs([settings.program])
-            student = Candidate.of(given).apply(student)
+            given = starting_points(student, warm_programs([settings.program]))
+            if len(given) > 1:
+                raise ConfigurationError(
+                    f"an adaptation begins with one program, and here are {len(given)}",
+                    place=str(settings.program),
+                    remedy="Name the file of one",
+                )
+            student = next(iter(given.values())).apply(student)
         self._student = one_ask(student)
         self._first = Candidate.of(self._student)
 

@@ -18,6 +18,7 @@ from inpars_plus.experiments.measure_adaptation import (
     tell,
 )
 from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation import ConfigurationError
 from inpars_plus.optimizers.prompts import pool_for
 
 STARTS = ("why", "when", "how often", "under what load")
@@ -106,6 +107,25 @@ def test_a_proposer_that_writes_nonsense_leaves_the_instruction_as_it_is(
     assert [one["reason"] for one in row["tries"]] == ["no revision came: unreadable_diagnosis"] * 2
     assert row["final"] == row["first"]
     assert "(none)" in tell(settings, summary)
+
+
+def test_it_can_begin_with_a_compiled_program_and_with_one_only(
+    wide: Path, compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = settings_for(wide, tmp_path / "run", tries=1, program=compiled)
+    summary = measure_adaptation(settings, **small.World(replies=obedient).parts)
+    uncompiled = measure_adaptation(
+        settings_for(wide, tmp_path / "other", tries=1), **small.World(replies=obedient).parts
+    )
+    runs = [one.results["manual"]["scripted"]["runs"][0] for one in (summary, uncompiled)]
+    assert runs[0]["chosen"] != runs[1]["chosen"]
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name in ("compiled.json", "best_pool_prompt.json"):
+        (folder / name).write_bytes((compiled / "work" / "manual" / name).read_bytes())
+    several = settings_for(wide, tmp_path / "run", tries=1, program=folder)
+    with pytest.raises(ConfigurationError, match=r"begins with one program, and here are 2"):
+        measure_adaptation(several, **small.World(replies=obedient).parts)
 
 
 def test_half_of_the_scripted_revisions_are_harmful() -> None:
