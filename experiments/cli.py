@@ -57,6 +57,14 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.measure_reranking",
         "let a language model re-rank what search found, and say whether it helps",
     ),
+    "measure-adaptation": (
+        "inpars_plus.experiments.measure_adaptation",
+        "adapt an instruction with harmful and good revisions, and tell which get in",
+    ),
+    "measure-warm-start": (
+        "inpars_plus.experiments.measure_warm_start",
+        "compile each type from nothing and from the other types' programs, and compare",
+    ),
     "list-programs": (
         "inpars_plus.experiments.list_programs",
         "show the compiled programs in a directory",

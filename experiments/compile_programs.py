@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from inpars_plus.corpora import Corpus
-from inpars_plus.experiments.compiling import ROWS, TypeCompile
+from inpars_plus.experiments.compiling import DIFFERENCES, TypeCompile
 from inpars_plus.experiments.previews import preview
 from inpars_plus.experiments.reports.compile_report import compile_report
 from inpars_plus.experiments.selection import choose_types, documents_by_type
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, quality_table
+from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
 from inpars_plus.foundation import Run, Summary, digest_file, say, write_summary, write_text
 from inpars_plus.lms.scoring import Scorer
@@ -40,6 +42,10 @@ TEXT = JobText(
             "      --by-type --out runs/both",
         ),
         (
+            "From programs that were compiled for other documents: a third of the calls",
+            "inpars-plus compile-programs --corpus memos/ --warm-start runs/notes --out runs/memos",
+        ),
+        (
             "With a model on a server of your own",
             "inpars-plus compile-programs --corpus notes/ --out runs/notes --lm openai/my-model \\\n"
             "      --api-base http://localhost:8000/v1 --max-tokens-spent 2000000",
@@ -54,7 +60,14 @@ class CompileSettings(BenchSettings):
     doc_type: tuple[str, ...] = option("compile for this type of document only; repeatable", metavar="TYPE")
     by_type: bool = option("compile a program for each type of document")
     cross_types: bool = option("with several types, also score each program on the other types")
-    optimizer: Literal["miprov2", "bootstrap", "bootstrap-random-search", "gepa"] = option("how prompts are searched")
+    optimizer: Literal["miprov2", "bootstrap", "bootstrap-random-search", "gepa", "adapt"] = option(
+        "how prompts are searched"
+    )
+    warm_start: tuple[Path, ...] = option(
+        "compiled programs to start from instead of the pool, for a third of --budget; a file or directory, repeatable",
+        metavar="PATH",
+        default=(),
+    )
     budget: int = option("language model calls for compiling, a type", metavar="N", gt=0)
     prompt_lm: str | None = option(
         "a model that writes instructions, instead of the pool", metavar="NAME", default=None
@@ -104,9 +117,10 @@ class _Job:
         corpus = self.bench.corpus
         say(f"{len(corpus):,} documents: {', '.join(f'{name} {count:,}' for name, count in corpus.types().items())}")
         documents = _documents(self.settings, corpus)
+        start = warm_programs(self.settings.warm_start)
         key_terms = self._key_terms(corpus)
         jobs = [
-            TypeCompile(name, drawn, key_terms, self.settings, self.bench, self.steps)
+            TypeCompile(name, drawn, key_terms, self.settings, self.bench, self.steps, start=start)
             for name, drawn in documents.items()
         ]
         for job in jobs:
@@ -138,7 +152,7 @@ class _Job:
     def _one_type(self, job: TypeCompile) -> dict[str, Any]:
         say(f"Compiling for '{job.doc_type}'")
         found = job.compile()
-        rows = {row: job.score(row, job.program(row)) for row in ROWS}
+        rows = {row: job.score(row, job.program(row)) for row in job.table}
         cheats = job.cheats()
         job.save(found, rows)
         drawn = job.documents
@@ -153,7 +167,7 @@ class _Job:
             "test": {
                 **rows,
                 "difference": job.difference("before", "after"),
-                "difference_best_pool": job.difference("best_pool_prompt", "after"),
+                job.baseline_difference: job.difference(job.baseline, "after"),
                 "cheats": cheats,
             },
         }
@@ -186,14 +200,17 @@ def tell(settings: CompileSettings, summary: Summary) -> str:
     parts = []
     for doc_type, result in summary.results.items():
         test = result["test"]
-        rows = {"before": test["before"], "best pool prompt": test["best_pool_prompt"], "after": test["after"]}
+        # The middle row is the best pool prompt, or after a warm start the nearest program.
+        baseline = "nearest" if "nearest" in test else "best_pool_prompt"
+        label = baseline.replace("_", " ")
+        rows = {"before": test["before"], label: test[baseline], "after": test["after"]}
         cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
         others = {f"program of {name}": row for name, row in test.get("other_programs", {}).items()}
         parts.append(
             f"\n{doc_type}: {result['documents']['test']} test documents\n\n"
             f"{quality_table({**rows, **others, **cheats})}\n\n"
             f"score, after less before:           {interval(test['difference'])}\n"
-            f"score, after less best pool prompt: {interval(test['difference_best_pool'])}"
+            f"{f'score, after less {label}:':<35} {interval(test[DIFFERENCES[baseline]])}"
         )
     out = settings.out
     files = "\n".join(f"  {out / result['program']}" for result in summary.results.values())

@@ -4,6 +4,7 @@ Everything is a step of the run (see :mod:`inpars_plus.foundation.runs`): done o
 In the run's directory::
 
     work/<type>/compiled.json, best_pool_prompt.json    what the optimizer found, without test scores
+    work/<type>/nearest.json                            after a warm start, instead of the best pool prompt
     trials/<type>.jsonl                                 every trial
     scores/<type>/<row>.jsonl                           each query for each test document, judged
     compiled/<type>.json                                the program with its whole description
@@ -41,10 +42,14 @@ from inpars_plus.programs import (
 if TYPE_CHECKING:
     from inpars_plus.experiments.compile_programs import CompileSettings
 
-__all__ = ["ROWS", "TypeCompile"]
+__all__ = ["DIFFERENCES", "TypeCompile"]
 
-ROWS = ("before", "best_pool_prompt", "after")
-"""The programs that are scored on test documents: uncompiled, the best single prompt of the pool, compiled."""
+DIFFERENCES = {"best_pool_prompt": "difference_best_pool", "nearest": "difference_nearest"}
+"""The row between the uncompiled and the compiled program, and the key of the difference from it.
+
+It is the best single prompt of the pool; after a warm start, which does not search the pool, it is the program that the
+search began with, with the key terms of this corpus.
+"""
 
 _METRIC = "query_metric"
 
@@ -59,6 +64,7 @@ class TypeCompile:
         settings: of the job.
         bench: corpus, model and metric.
         steps: of the run.
+        start: compiled programs, for a warm start.
     """
 
     def __init__(
@@ -69,7 +75,13 @@ class TypeCompile:
         settings: CompileSettings,
         bench: Workbench,
         steps: Steps,
+        *,
+        start: Sequence[Any] = (),
     ) -> None:
+        self.baseline = "nearest" if start else "best_pool_prompt"
+        self.baseline_difference = DIFFERENCES[self.baseline]
+        self.table = ("before", self.baseline, "after")
+        self._start = start
         self.doc_type = doc_type
         self.documents = documents
         self.name = safe_name(doc_type)
@@ -99,6 +111,7 @@ class TypeCompile:
             lm=self._bench.lm,
             budget=self._settings.budget,
             document_type=self.doc_type,
+            start=self._start,
         )
 
     def compile(self) -> dict[str, Any]:
@@ -117,7 +130,9 @@ class TypeCompile:
             "optimizer": settings.optimizer,
             "budget": settings.budget,
         }
-        files = [f"{self._work}/compiled.json", f"{self._work}/best_pool_prompt.json", f"trials/{self.name}.jsonl"]
+        if self._start:
+            inputs["start"] = [program.card.digest for program in self._start]
+        files = [f"{self._work}/compiled.json", f"{self._work}/{self.baseline}.json", f"trials/{self.name}.jsonl"]
         result: dict[str, Any] = self._steps.do(f"compile {self.doc_type}", inputs, self._compile, files=files)
         return result
 
@@ -188,10 +203,10 @@ class TypeCompile:
         """Write the compiled program with its whole description."""
         validation = found["validation"]
         card = self._card(
-            OptimizerRecord(name=self._settings.optimizer, settings=found["settings"]),
+            OptimizerRecord(name=found.get("optimizer", self._settings.optimizer), settings=found["settings"]),
             MetricRecord(
                 name=_METRIC,
-                validation=Scores(before=validation["before"], after=validation["after"]),
+                validation=Scores(before=validation.get("before"), after=validation["after"]),
                 test=Scores(before=rows["before"]["score"], after=rows["after"]["score"]),
             ),
         )
@@ -217,11 +232,17 @@ class TypeCompile:
             directory=directory,
             document_type=self.doc_type,
             threads=settings.threads,
+            start=self._start,
         )
-        optimizer = OptimizerRecord(name=settings.optimizer, settings=compiled.settings)
+        optimizer = OptimizerRecord(name=compiled.optimizer, settings=compiled.settings)
         card = self._card(optimizer, MetricRecord(name=_METRIC))
         save_program(compiled.program, directory / "compiled.json", card)
-        save_program(compiled.best_pool_program, directory / "best_pool_prompt.json", card)
+        baseline, prompt = (
+            (compiled.nearest_program, compiled.nearest)
+            if self._start
+            else (compiled.best_pool_program, compiled.best_pool_prompt)
+        )
+        save_program(cast(dspy.Module, baseline), directory / f"{self.baseline}.json", card)
         trials = (directory / "trials.jsonl").read_text(encoding="utf-8")
         write_text(self._steps.directory / "trials" / f"{self.name}.jsonl", trials)
         (directory / "trials.jsonl").unlink()
@@ -232,7 +253,8 @@ class TypeCompile:
             "labels": compiled.labels,
             "calls": compiled.calls,
             "chosen": _described(compiled.chosen),
-            "best_pool_prompt": _described(compiled.best_pool_prompt),
+            "optimizer": compiled.optimizer,
+            self.baseline: _described(cast(Candidate, prompt)),
             "notes": list(compiled.notes),
         }
 

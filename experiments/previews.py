@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from inpars_plus.corpora import Corpus
 from inpars_plus.experiments.selection import TypeDocuments
 from inpars_plus.experiments.tables import text_table
+from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.lms import CompletionAdapter, adapter_for
 from inpars_plus.optimizers.prompts import estimate, plan_for
@@ -30,6 +31,7 @@ def preview(settings: CompileSettings, bench: Workbench, corpus: Corpus, documen
     lm = bench.lm
     chat = not isinstance(adapter_for(lm, None), CompletionAdapter)
     student = QueryGenerator(key_terms=KeyTerms.fit([]))
+    start = warm_programs(settings.warm_start)
     rows, total = [], [0.0] * 5
     priced = True
     for doc_type, drawn in documents.items():
@@ -47,6 +49,7 @@ def preview(settings: CompileSettings, bench: Workbench, corpus: Corpus, documen
             lm=lm,
             budget=settings.budget,
             document_type=doc_type,
+            start=start,
         )
         told = estimate(plan, [*examples[0], *examples[1]], model=str(lm.model), threads=settings.threads, chat=chat)
         programs = _ROWS + (len(documents) - 1 if settings.cross_types else 0)

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from inpars_plus.programs.document_analyst import DocumentAnalyst
     from inpars_plus.programs.examples import example_of
     from inpars_plus.programs.expanding_retriever import ExpandingRetriever, ExpansionReport
+    from inpars_plus.programs.instruction_adapter import InstructionAdapter
     from inpars_plus.programs.key_terms import KeyTerms
     from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
     from inpars_plus.programs.lm_reranker import LmReranker
     from inpars_plus.programs.outcomes import GENERATION_REASONS, RejectedCandidate
     from inpars_plus.programs.part_generators import PassageQueryGenerator, SentenceQueryGenerator
+    from inpars_plus.programs.performance import measured_performance
     from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
     from inpars_plus.programs.query_generator import QueryGenerator
     from inpars_plus.programs.registry import REGISTRY
@@ -42,6 +44,7 @@ __all__ = [
     "ExpandingRetriever",
     "ExpansionReport",
     "HypotheticalPassageWriter",
+    "InstructionAdapter",
     "KeyTerms",
     "LikelihoodReranker",
     "ListwiseReranker",
@@ -62,6 +65,7 @@ __all__ = [
     "example_of",
     "list_programs",
     "load_program",
+    "measured_performance",
     "save_program",
 ]
 
@@ -74,6 +78,7 @@ _HOMES = {
     "ExpandingRetriever": "expanding_retriever",
     "ExpansionReport": "expanding_retriever",
     "HypotheticalPassageWriter": "query_expanders",
+    "InstructionAdapter": "instruction_adapter",
     "KeyTerms": "key_terms",
     "LikelihoodReranker": "likelihood_reranker",
     "ListwiseReranker": "rerankers",
@@ -94,6 +99,7 @@ _HOMES = {
     "example_of": "examples",
     "list_programs": "store",
     "load_program": "store",
+    "measured_performance": "performance",
     "save_program": "store",
 }
 

@@ -20,6 +20,7 @@ REGISTRY: dict[str, str] = {
     "ConstrainedQueryGenerator": "inpars_plus.programs.constrained_generator:ConstrainedQueryGenerator",
     "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
     "HypotheticalPassageWriter": "inpars_plus.programs.query_expanders:HypotheticalPassageWriter",
+    "InstructionAdapter": "inpars_plus.programs.instruction_adapter:InstructionAdapter",
     "ListwiseReranker": "inpars_plus.programs.rerankers:ListwiseReranker",
     "PairwiseReranker": "inpars_plus.programs.rerankers:PairwiseReranker",
     "PassageQueryGenerator": "inpars_plus.programs.part_generators:PassageQueryGenerator",

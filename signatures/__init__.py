@@ -6,8 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from inpars_plus.signatures.adapt_instruction import AdaptInstruction, RevisedInstruction
     from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAnalysis
     from inpars_plus.signatures.compare_passages import ComparePassages, PassagePreference
+    from inpars_plus.signatures.diagnose_failures import (
+        DiagnoseFailures,
+        FailedQuery,
+        FailureDiagnosis,
+        MeasuredPerformance,
+    )
     from inpars_plus.signatures.expand_query import (
         ExpandQuery,
         HypotheticalPassage,
@@ -22,42 +29,54 @@ if TYPE_CHECKING:
     from inpars_plus.signatures.rank_passages import PassageOrder, RankPassages
 
 __all__ = [
+    "AdaptInstruction",
     "AnalyzeDocument",
     "ComparePassages",
+    "DiagnoseFailures",
     "DocumentAnalysis",
     "ExpandQuery",
+    "FailedQuery",
+    "FailureDiagnosis",
     "GenerateConstrainedQueries",
     "GeneratePassageQueries",
     "GenerateQueries",
     "GenerateSentenceQueries",
     "HypotheticalPassage",
     "JudgeRelevance",
+    "MeasuredPerformance",
     "PassageOrder",
     "PassagePreference",
     "QueryExpansion",
     "RankPassages",
     "RelevanceGrade",
+    "RevisedInstruction",
     "SyntheticQuery",
     "WriteHypotheticalPassage",
     "normalize_query",
 ]
 
 _HOMES = {
+    "AdaptInstruction": "adapt_instruction",
     "AnalyzeDocument": "analyze_document",
     "ComparePassages": "compare_passages",
+    "DiagnoseFailures": "diagnose_failures",
     "DocumentAnalysis": "analyze_document",
     "ExpandQuery": "expand_query",
+    "FailedQuery": "diagnose_failures",
+    "FailureDiagnosis": "diagnose_failures",
     "GenerateConstrainedQueries": "generate_constrained_queries",
     "GeneratePassageQueries": "generate_passage_queries",
     "GenerateQueries": "generate_queries",
     "GenerateSentenceQueries": "generate_sentence_queries",
     "HypotheticalPassage": "expand_query",
     "JudgeRelevance": "judge_relevance",
+    "MeasuredPerformance": "diagnose_failures",
     "PassageOrder": "rank_passages",
     "PassagePreference": "compare_passages",
     "QueryExpansion": "expand_query",
     "RankPassages": "rank_passages",
     "RelevanceGrade": "judge_relevance",
+    "RevisedInstruction": "adapt_instruction",
     "SyntheticQuery": "generate_queries",
     "WriteHypotheticalPassage": "expand_query",
     "normalize_query": "generate_queries",

@@ -56,12 +56,21 @@ _LABELS = {
     "audience": "practitioners",
 }
 
+
+def _adapt(prompt: str) -> str:
+    if "[[ ## diagnosis ## ]]" in prompt:
+        return json.dumps({"reasoning": "Name it.", "revision": "Write a question about the fault that is named."})
+    diagnosis = {"patterns": ["No detail is named."], "missed_aspects": ["error 7"]}
+    return json.dumps({"reasoning": "Too general.", "diagnosis": diagnosis})
+
+
 REPLIES: Mapping[str, Callable[[str], str]] = {
     "QueryGenerator": _query,
     "PassageQueryGenerator": _query,
     "SentenceQueryGenerator": _query,
     "ConstrainedQueryGenerator": lambda prompt: "dripping pumps and what stops them",
     "DocumentAnalyst": lambda prompt: json.dumps({"analysis": _LABELS}),
+    "InstructionAdapter": _adapt,
     "PointwiseReranker": lambda prompt: json.dumps({"judgment": {"grade": _worth(_after(prompt, "passage"))}}),
     "PairwiseReranker": _compare,
     "ListwiseReranker": lambda prompt: "[3] > [2]",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from inpars_plus.experiments.compiling import ROWS, TypeCompile
+from inpars_plus.experiments.compiling import DIFFERENCES, TypeCompile
 from inpars_plus.experiments.reports.charts import Dot, bars, dots, history
 from inpars_plus.experiments.reports.page import (
     Html,
@@ -31,8 +31,18 @@ __all__ = ["compile_report", "excerpt", "reason_text", "verdict"]
 
 _SAMPLES = 8
 _NO_QUERY = "no reply passed"
+_NO_REVISION = "(none)"
 _EXCERPT = 260
-_NAMES = {"before": "uncompiled", "best_pool_prompt": "best single prompt", "after": "compiled"}
+_NAMES = {
+    "before": "uncompiled",
+    "best_pool_prompt": "best single prompt",
+    "nearest": "nearest program",
+    "after": "compiled",
+}
+_BASELINES = {
+    "best_pool_prompt": "best single prompt of the pool",
+    "nearest": "nearest program as it is, with the key terms of this corpus",
+}
 
 
 def compile_report(summary: Summary, jobs: Sequence[TypeCompile]) -> str:
@@ -78,9 +88,9 @@ def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary)
         ),
         paragraph(verdict),
         dots(_dots(job, summary.seed), title="Mean score on test documents, with 95 % intervals"),
-        _quality(test),
+        _quality(job.table, test),
         paragraph(
-            f"Compiled less best single prompt of the pool: {interval(test['difference_best_pool'])}. Cheats work "
+            f"Compiled less {_BASELINES[job.baseline]}: {interval(test[DIFFERENCES[job.baseline]])}. Cheats work "
             "without a language model; a metric that they win is worthless.",
             soft=True,
         ),
@@ -99,15 +109,15 @@ def _bounds(difference: Mapping[str, float]) -> str:
 
 def _dots(job: TypeCompile, seed: int) -> list[Dot]:
     found = []
-    for row in ROWS:
+    for row in job.table:
         scores = [float(line["score"]) for line in job.rows(row)]
         mean = paired_bootstrap([0.0] * len(scores), scores, seed=seed)
         found.append(Dot(_NAMES[row], mean.score, mean.low, mean.high))
     return found
 
 
-def _quality(test: Mapping[str, Any]) -> Html:
-    labelled = [(_NAMES[row], test[row]) for row in ROWS]
+def _quality(rows_of_table: Sequence[str], test: Mapping[str, Any]) -> Html:
+    labelled = [(_NAMES[row], test[row]) for row in rows_of_table]
     labelled += [(f"program of {name}", row) for name, row in test.get("other_programs", {}).items()]
     own = len(labelled)
     labelled += [(f"cheat: {name.replace('_', ' ')}", row) for name, row in test["cheats"].items()]
@@ -132,18 +142,30 @@ def _history(job: TypeCompile) -> list[Html]:
     path = job.out / "trials" / f"{job.name}.jsonl"
     trials = [Trial.model_validate(line) for _, line in read_lines(path)]
     about = paragraph("Mean score of each trial on validation documents; larger dots saw more of them.", soft=True)
-    return [history(trials, title="Score per trial and best so far"), about]
+    scored = [trial for trial in trials if trial.documents]
+    return [history(scored, title="Score per trial and best so far"), about, *_revisions(trials)]
+
+
+def _revisions(trials: Sequence[Trial]) -> list[Html]:
+    """What became of each revision of the instruction, where there were any."""
+    rows = [
+        [trial.instruction or _NO_REVISION, "accepted" if trial.accepted else "rejected", trial.reason]
+        for trial in trials
+        if trial.accepted is not None
+    ]
+    return [table(["revision of the instruction", "", "less the one before it"], rows)] if rows else []
 
 
 def _chosen(result: Mapping[str, Any]) -> Html:
     chosen = result["chosen"]
+    other = "before" if "before" in result["validation"] else "nearest"
     return join(
         [
             paragraph(
                 f"{result['labels']} queries that the model wrote for train documents passed every check and could "
                 f"serve as demonstrations; the chosen prompt shows {chosen['demonstrations']}. On the "
                 f"validation documents of the last comparison it scored {result['validation']['after']:.3f}, the "
-                f"uncompiled program {result['validation']['before']:.3f}."
+                f"{_NAMES[other]} {result['validation'][other]:.3f}."
             ),
             details("The instruction that was chosen", chosen["instruction"]),
         ]

@@ -18,6 +18,7 @@ from inpars_plus.optimizers.prompts.evaluation import (
 )
 from inpars_plus.optimizers.prompts.trials import TrialLog
 from inpars_plus.optimizers.prompts.watch import Watch
+from inpars_plus.programs.outcomes import RejectedCandidate
 
 __all__ = ["Attempt", "Bench"]
 
@@ -31,12 +32,14 @@ class Attempt:
         query: the first query; ``None`` where there is none.
         judged: what the metric says of it.
         score: mean score of all queries asked for.
+        rejected: candidates that the program itself turned down.
     """
 
     example: dspy.Example
     query: str | None
     judged: JudgedQuery
     score: float
+    rejected: tuple[RejectedCandidate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,13 @@ class Bench:
         predictions = generate_all(tasks, self.lm, threads=self.threads, watch=self.watch)
         judgments = judge_all(self.metric, [example for _, example in tasks], predictions)
         attempts = iter(
-            Attempt(example, query_of(prediction), judged[0], sum(one.score for one in judged) / len(judged))
+            Attempt(
+                example,
+                query_of(prediction),
+                judged[0],
+                sum(one.score for one in judged) / len(judged),
+                tuple(prediction.get("rejected") or ()) if prediction is not None else (),
+            )
             for (_, example), prediction, judged in zip(tasks, predictions, judgments, strict=True)
         )
         return [[next(attempts) for _ in examples] for _, examples in work]

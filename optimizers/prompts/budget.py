@@ -12,6 +12,9 @@ final           .22     the few best candidates, the best pool prompt and the un
 ==============  ======  ============================================================================================
 
 All documents are asked for once in each trial, so a plan is an upper bound and not a guess.
+
+A warm start takes a third of the budget: two documents for the preflight, .25 of the rest to find the nearest program
+and write labels with it, .40 for sets of demonstrations, .35 for the final comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.foundation.errors import ConfigurationError
 
-__all__ = ["DEFAULT_BUDGET", "MINIMUM_BUDGET", "BudgetPlan", "Rung", "plan_budget"]
+__all__ = ["DEFAULT_BUDGET", "MINIMUM_BUDGET", "BudgetPlan", "Rung", "plan_budget", "plan_warm_start"]
 
 #: About four minutes with the embedded model on two cores, at 8 calls a second.
 DEFAULT_BUDGET = 1800
@@ -37,6 +40,11 @@ _HARVEST_PROMPTS = (3, 2)
 _FIRST_HARVEST_SHARE = 0.6
 _DEMONSTRATION_SETS = 24
 _FINAL_CANDIDATES = 5
+_WARM_PART = 3
+_WARM_SHARES = {"nearest": 0.25, "demonstrations": 0.40, "final": 0.35}
+_WARM_SETS = 6
+_WARM_FINAL_CANDIDATES = 4
+_NEAREST_DOCUMENTS = (4, 16)
 
 
 class Rung(BaseModel):
@@ -65,8 +73,8 @@ class BudgetPlan(BaseModel):
         budget: LM calls that were asked for.
         calls_per_document: LM calls of one program call.
         preflight: documents.
-        pool: the rungs of successive halving; each sees new documents.
-        harvest: the two rounds, on train documents.
+        pool: the rungs of successive halving; each sees new documents. None in a warm start.
+        harvest: the two rounds, on train documents; in a warm start the first one finds the nearest program.
         demonstrations: the rungs of successive halving over prompts with demonstrations.
         optimizer: program calls for the optimizer proper.
         final: candidates and documents of the last comparison.
@@ -120,18 +128,7 @@ def plan_budget(
     Raises:
         ConfigurationError: the budget or the documents are too few.
     """
-    if budget < MINIMUM_BUDGET * calls_per_document:
-        raise ConfigurationError(
-            f"A budget of {budget} LM calls is too small, the least is {MINIMUM_BUDGET * calls_per_document}",
-            place="budget",
-            remedy=f"Raise it; the default is {DEFAULT_BUDGET}",
-        )
-    if train < 4 or validation < 4:
-        raise ConfigurationError(
-            f"Compiling needs at least 4 train and 4 validation documents, not {train} and {validation}",
-            place="documents",
-            remedy="Give a larger corpus, or merge document types",
-        )
+    _check_size(budget, train, validation, calls_per_document)
     asks = budget // calls_per_document - _PREFLIGHT
     shares = {stage: int(asks * share) for stage, share in _SHARES.items()}
     pool = _halving(shares["pool"], prompts=instructions * min(max(1, forms), 2), validation=validation)
@@ -148,6 +145,65 @@ def plan_budget(
         optimizer=shares["optimizer"],
         final=final,
     )
+
+
+def plan_warm_start(
+    budget: int, *, programs: int, train: int, validation: int, calls_per_document: int = 1
+) -> BudgetPlan:
+    """Divide a third of a budget over the stages of a warm start.
+
+    Args:
+        budget: LM calls that a cold start would have.
+        programs: to start from; at least one.
+        train: train documents.
+        validation: validation documents.
+        calls_per_document: LM calls of one program call, one for each query asked for.
+
+    Returns:
+        The plan; its ``calls`` are at most a third of the budget, and its ``budget`` is that third.
+
+    Raises:
+        ConfigurationError: the budget or the documents are too few, or the programs too many.
+    """
+    _check_size(budget, train, validation, calls_per_document)
+    asks = budget // _WARM_PART // calls_per_document - _PREFLIGHT
+    shares = {stage: int(asks * share) for stage, share in _WARM_SHARES.items()}
+    least, most = _NEAREST_DOCUMENTS
+    each = min(most, max(2, train // 2), shares["nearest"] // programs)
+    if each < least and each < train // 2:
+        raise ConfigurationError(
+            f"With a budget of {budget} LM calls {programs} programs are too many to find the nearest of them",
+            place="warm start",
+            remedy=f"Name at most {shares['nearest'] // least}, or raise the budget",
+        )
+    others = min(shares["nearest"] - each * programs, train - each)
+    return BudgetPlan(
+        budget=budget // _WARM_PART,
+        calls_per_document=calls_per_document,
+        preflight=_PREFLIGHT,
+        pool=(),
+        harvest=(Rung(prompts=programs, documents=each), Rung(prompts=1, documents=others)),
+        demonstrations=_halving(shares["demonstrations"], prompts=_WARM_SETS, validation=validation),
+        optimizer=0,
+        final=Rung(
+            prompts=_WARM_FINAL_CANDIDATES, documents=min(shares["final"] // _WARM_FINAL_CANDIDATES, validation)
+        ),
+    )
+
+
+def _check_size(budget: int, train: int, validation: int, calls_per_document: int) -> None:
+    if budget < MINIMUM_BUDGET * calls_per_document:
+        raise ConfigurationError(
+            f"A budget of {budget} LM calls is too small, the least is {MINIMUM_BUDGET * calls_per_document}",
+            place="budget",
+            remedy=f"Raise it; the default is {DEFAULT_BUDGET}",
+        )
+    if train < 4 or validation < 4:
+        raise ConfigurationError(
+            f"Compiling needs at least 4 train and 4 validation documents, not {train} and {validation}",
+            place="documents",
+            remedy="Give a larger corpus, or merge document types",
+        )
 
 
 def _halving(calls: int, *, prompts: int, validation: int) -> tuple[Rung, ...]:

@@ -72,7 +72,8 @@ def generate_all(
     Raises:
         InParsError: the model is dead, the spending cap is reached, or another error that ends a run.
     """
-    callbacks = [*dspy.settings.callbacks, watch]
+    # Inside an optimizer the watch may be there already, and would count each call twice.
+    callbacks = [*(one for one in dspy.settings.callbacks if one is not watch), watch]
     stopped = threading.Event()
 
     watched = {id(program): WatchedProgram(program, watch) for program, _ in tasks}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dspy
 from dspy.teleprompt import GEPA
 
-from inpars_plus.foundation.errors import DeadModelError
 from inpars_plus.foundation.progress import say
 from inpars_plus.optimizers.prompts.candidates import Candidate
 from inpars_plus.optimizers.prompts.policy import SearchTask
@@ -60,13 +59,8 @@ class GEPAPolicy:
             trainset=_reflected_on(task),
             valset=list(task.validation[:documents]),
         )
-        watch = task.watch
-        if task.prompt_lm is not None and watch.prompt_calls and watch.prompt_failures == watch.prompt_calls:
-            raise DeadModelError(
-                f"the model failed in all {watch.prompt_calls} calls for a new instruction",
-                place=f"model '{task.prompt_lm.model}'",
-                remedy="Check it, or leave the prompt LM out to choose among the written instructions",
-            )
+        if task.prompt_lm is not None:
+            task.watch.raise_if_no_prompt_came(str(task.prompt_lm.model))
         return [Candidate.of(program.program, origin="gepa")]
 
 

@@ -13,6 +13,9 @@ The steps, all inside one budget of LM calls (see :mod:`inpars_plus.optimizers.p
    other ones than before where there are enough, because the best of many noisy scores is too good to be true. Test
    documents are never seen here.
 
+Given compiled programs to start from, :mod:`inpars_plus.optimizers.prompts.warm_start` takes the place of the steps 2
+to 5, and a third of the budget.
+
 Going on after a kill: run the same command with the same seed and the same store of replies. Everything here is
 determined by the seed and the replies, so the finished calls come from the store and cost nothing.
 """
@@ -32,13 +35,14 @@ from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.bench import Bench
-from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget
+from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget, plan_warm_start
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
 from inpars_plus.optimizers.prompts.policy import policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
 from inpars_plus.optimizers.prompts.stages import Stages
 from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
+from inpars_plus.optimizers.prompts.warm_start import WARM_START, WarmStages, starting_points
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, to_raise
 
 __all__ = ["Compiled", "compile_program", "forms_for", "plan_for"]
@@ -50,11 +54,15 @@ class Compiled:
 
     Attributes:
         program: the compiled program, asking as often as the student did.
-        best_pool_program: the student with the best single prompt of the pool; a baseline.
+        best_pool_program: the student with the best single prompt of the pool, a baseline; ``None`` after a warm start.
+        nearest_program: the student with the prompt of the nearest program, a warm start's baseline; ``None`` after a
+            cold one.
         chosen: the setting of ``program``.
         best_pool_prompt: the setting of ``best_pool_program``.
+        nearest: the setting of ``nearest_program``.
         validation: mean score on the documents of the final comparison, of ``before``, ``best_pool_prompt`` and
-            ``after``. The last is the best of a few, so it is a little too high: report test documents.
+            ``after``, or of ``nearest`` and ``after``. The last is the best of a few, so it is a little too high:
+            report test documents.
         validation_documents: how many these are.
         optimizer: its name.
         settings: what it searched with.
@@ -67,9 +75,11 @@ class Compiled:
     """
 
     program: dspy.Module
-    best_pool_program: dspy.Module
+    best_pool_program: dspy.Module | None
+    nearest_program: dspy.Module | None
     chosen: Candidate
-    best_pool_prompt: Candidate
+    best_pool_prompt: Candidate | None
+    nearest: Candidate | None
     validation: Mapping[str, float]
     validation_documents: int
     optimizer: str
@@ -95,12 +105,21 @@ def plan_for(
     lm: dspy.BaseLM,
     budget: int = DEFAULT_BUDGET,
     document_type: str | None = None,
+    start: Sequence[dspy.Module] = (),
 ) -> BudgetPlan:
     """The plan that :func:`compile_program` would follow; calls no model."""
     predictor_of(student)
     train, validation = _usable(trainset), _usable(valset)
     pool = pool_for(document_type or (validation[0].source.doc_type if validation else ""))
     queries = [int(example.get("number_of_queries") or 1) for example in (*train, *validation)]
+    if start:
+        return plan_warm_start(
+            budget,
+            programs=len(starting_points(student, start)),
+            train=len(train),
+            validation=len(validation),
+            calls_per_document=max(queries, default=1),
+        )
     return plan_budget(
         budget,
         instructions=len(pool.instructions),
@@ -126,6 +145,7 @@ def compile_program(
     document_type: str | None = None,
     demonstrations: int = 4,
     threads: int = 16,
+    start: Sequence[dspy.Module] = (),
 ) -> Compiled:
     """Compile a program against a metric, without labels.
 
@@ -143,19 +163,24 @@ def compile_program(
         document_type: chooses the pool; by default that of the first validation document.
         demonstrations: how many a prompt shows at most.
         threads: calls at once.
+        start: compiled programs of the student's class for a warm start, from the nearest of them; ``optimizer`` and
+            ``prompt_lm`` then have nothing to do, and a third of the budget is enough.
 
     Returns:
         The compiled program with all that a report needs.
 
     Raises:
-        ConfigurationError: too small a budget, too few documents, an unknown optimizer.
+        ConfigurationError: too small a budget, too few documents, an unknown optimizer, or a program to start from
+            that is none for the student.
         DeadModelError: the model does not answer, or fails too often.
         SpendingCapError: the cap is reached; finished calls are kept by the store of replies.
     """
     started = time.monotonic()
     policy = policy_named(optimizer)
     train, validation = _shuffled(trainset, seed), _shuffled(valset, seed)
-    plan = plan_for(student, trainset=train, valset=validation, lm=lm, budget=budget, document_type=document_type)
+    plan = plan_for(
+        student, trainset=train, valset=validation, lm=lm, budget=budget, document_type=document_type, start=start
+    )
     pool = pool_for(document_type or validation[0].source.doc_type)
     with bar("Compiling", plan.calls) as progress:
         watch = Watch(model=str(lm.model), on_call=progress.update)
@@ -165,17 +190,20 @@ def compile_program(
         )
         guarded = GuardedMetric(metric, watch)
         bench = Bench(one_ask(student), metric, guarded, lm, threads, watch, log)
-        compile_ = Stages(bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
+        parts = (bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
+        compile_ = WarmStages(*parts, starts=starting_points(student, start)) if start else Stages(*parts)
         with _surfaced(str(lm.model)), quiet_logs():
             result = compile_.run(train, validation)
     return Compiled(
         program=result.chosen.apply(student),
-        best_pool_program=result.best_pool_prompt.apply(student),
+        best_pool_program=None if result.best_pool_prompt is None else result.best_pool_prompt.apply(student),
+        nearest_program=None if result.nearest is None else result.nearest.apply(student),
         chosen=result.chosen,
         best_pool_prompt=result.best_pool_prompt,
+        nearest=result.nearest,
         validation=result.validation,
         validation_documents=result.documents,
-        optimizer=optimizer,
+        optimizer=WARM_START if start else optimizer,
         settings=result.settings,
         labels=result.labels,
         trials=tuple(log.trials),

@@ -9,6 +9,7 @@ from typing import Protocol
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.candidates import Candidate
 from inpars_plus.optimizers.prompts.evaluation import GuardedMetric
 from inpars_plus.optimizers.prompts.watch import Watch, WatchedProgram
@@ -31,6 +32,7 @@ class SearchTask:
         instructions: the pool's texts, best first.
         summary: what the documents are, in a sentence.
         watch: counts, and bounds the calls of bootstrapping.
+        bench: scores candidates outside of DSPy's loops.
         calls: program calls that the search may make.
         demonstrations: how many go into a prompt at most.
         shown: ids of the train documents that the student's demonstrations are from.
@@ -48,6 +50,7 @@ class SearchTask:
     instructions: Sequence[str]
     summary: str
     watch: Watch
+    bench: Bench
     calls: int
     demonstrations: int
     shown: frozenset[str]
@@ -56,7 +59,7 @@ class SearchTask:
 
 
 class Policy(Protocol):
-    """One of DSPy's optimizers, set up so that its traps stay shut."""
+    """An optimizer: one of DSPy's, set up so that its traps stay shut, or one of our own."""
 
     def search(self, task: SearchTask) -> list[Candidate]:
         """Search within ``task.calls`` program calls.
@@ -78,7 +81,7 @@ class Policy(Protocol):
 
 
 #: Names of the optimizers.
-OPTIMIZERS = ("miprov2", "bootstrap", "bootstrap-random-search", "gepa")
+OPTIMIZERS = ("miprov2", "bootstrap", "bootstrap-random-search", "gepa", "adapt")
 
 
 def policy_named(name: str) -> Policy:
@@ -99,6 +102,10 @@ def policy_named(name: str) -> Policy:
         from inpars_plus.optimizers.prompts.gepa import GEPAPolicy
 
         return GEPAPolicy()
+    if name == "adapt":
+        from inpars_plus.optimizers.prompts.adaptation import AdaptationPolicy
+
+        return AdaptationPolicy()
     raise ConfigurationError(
         f"There is no optimizer '{name}'", place="optimizer", remedy=f"Use one of {', '.join(OPTIMIZERS)}"
     )

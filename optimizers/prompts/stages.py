@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import dspy
@@ -32,11 +32,12 @@ class Result:
     """What the stages found; see :class:`inpars_plus.optimizers.prompts.harness.Compiled`."""
 
     chosen: Candidate
-    best_pool_prompt: Candidate
     validation: Mapping[str, float]
     documents: int
     labels: int
     settings: Mapping[str, int | float | str]
+    best_pool_prompt: Candidate | None = None
+    nearest: Candidate | None = None
 
 
 class Stages:
@@ -211,6 +212,7 @@ class Stages:
             instructions=tuple(texts),
             summary=self._pool.about,
             watch=bench.watch,
+            bench=bench,
             calls=self._plan.optimizer,
             demonstrations=self._demonstrations,
             shown=frozenset(bench.log.names.get(demo.document, "") for demo in start.demonstrations),
@@ -229,23 +231,28 @@ class Stages:
                 quiet(),
             ):
                 return self._policy.search(task)
-        except Halt as halt:
-            if not isinstance(halt.error, BudgetSpent):
+        except (Halt, BudgetSpent) as stop:
+            if not isinstance(getattr(stop, "error", stop), BudgetSpent):
                 raise
             self._note("The program called its model more often than planned, so the optimizer ended early")
             return []
 
-    def _finalists(self, unscored: Sequence[Candidate], *, exclude: set[str]) -> list[Candidate]:
+    def _finalists(self, unscored: Sequence[Candidate], *, exclude: Set[str]) -> list[Candidate]:
         """The few best by their mean, pulled towards the mean of all where few documents were seen."""
         log = self._bench.log
-        known = {key: list(scores.values()) for key, scores in log.scores.items() if key not in exclude}
-        everything = [score for scores in known.values() for score in scores]
-        prior = sum(everything) / len(everything) if everything else 0.0
-        mean = {key: (sum(scores) + _SHRINKAGE * prior) / (len(scores) + _SHRINKAGE) for key, scores in known.items()}
-        new = [one for one in unscored if one.key not in known and one.key not in exclude]
+        mean = self._shrunken_means(exclude)
+        new = [one for one in unscored if one.key not in mean and one.key not in exclude]
         by_mean = sorted((log.candidates[key] for key in mean), key=lambda one: -mean[one.key])
         # What was never scored, such as BootstrapFewShot's one result, takes part, but not all of the places.
         return _distinct([*new[: _FINALISTS - 1], *by_mean])[:_FINALISTS]
+
+    def _shrunken_means(self, exclude: Set[str] = frozenset()) -> dict[str, float]:
+        """The mean score of each setting by its key, pulled towards the mean of all where few documents were seen."""
+        scored = self._bench.log.scores
+        known = {key: list(scores.values()) for key, scores in scored.items() if key not in exclude}
+        everything = [score for scores in known.values() for score in scores]
+        prior = sum(everything) / len(everything) if everything else 0.0
+        return {key: (sum(scores) + _SHRINKAGE * prior) / (len(scores) + _SHRINKAGE) for key, scores in known.items()}
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -31,6 +31,8 @@ class Trial(BaseModel):
         best: highest score of the trials so far that saw at least as many documents.
         calls: LM calls of the compile so far, replayed ones included.
         seconds: since the compile began.
+        accepted: for a revision of an instruction, whether it was accepted; ``None`` for other trials.
+        reason: why, or why not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,8 @@ class Trial(BaseModel):
     best: float
     calls: int
     seconds: float
+    accepted: bool | None = None
+    reason: str = ""
 
 
 class Scored(Protocol):
@@ -81,18 +85,23 @@ class TrialLog(BaseCallback):
         if path is not None:
             path.unlink(missing_ok=True)
 
-    def record(self, candidate: Candidate, scores: Mapping[str, float]) -> None:
-        """Add one trial.
+    def record(
+        self, candidate: Candidate, scores: Mapping[str, float], *, accepted: bool | None = None, reason: str = ""
+    ) -> None:
+        """Add one trial; without scores, only that of a revision that was turned down unscored.
 
         Args:
             candidate: what was tried.
             scores: the metric by document id.
+            accepted: for a revision; a rejected one is told of, but can never be chosen for its scores.
+            reason: why, or why not.
         """
-        if not scores:
+        if not scores and accepted is None:
             return
-        self.candidates.setdefault(candidate.key, candidate)
-        self.scores.setdefault(candidate.key, {}).update(scores)
-        score = sum(scores.values()) / len(scores)
+        if accepted is not False:
+            self.candidates.setdefault(candidate.key, candidate)
+            self.scores.setdefault(candidate.key, {}).update(scores)
+        score = sum(scores.values()) / max(1, len(scores))
         rivals = [trial.score for trial in self.trials if trial.documents >= len(scores)]
         trial = Trial(
             number=len(self.trials) + 1,
@@ -105,6 +114,8 @@ class TrialLog(BaseCallback):
             best=round(max([score, *rivals]), 4),
             calls=self._calls(),
             seconds=round(time.monotonic() - self._started, 1),
+            accepted=accepted,
+            reason=reason,
         )
         self.trials.append(trial)
         if self._path is not None:

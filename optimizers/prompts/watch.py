@@ -188,6 +188,19 @@ class Watch(BaseCallback):
             what = f"answered none of {self.calls} calls"
             raise self.halt(to_raise(self._last_failure, model=self.model, what=what))
 
+    def raise_if_no_prompt_came(self, model: str) -> None:
+        """Raise if the model that writes instructions was called and failed every time.
+
+        Args:
+            model: its name.
+        """
+        if self.prompt_calls and self.prompt_failures == self.prompt_calls:
+            raise DeadModelError(
+                f"the model failed in all {self.prompt_calls} calls for a new instruction",
+                place=f"model '{model}'",
+                remedy="Check it, or leave the prompt LM out to choose among the written instructions",
+            )
+
     def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """DSPy's callback before an evaluation: from here on calls are not bootstrapping."""
         with self._lock:

@@ -6,13 +6,22 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.experiments import compile_programs, generate_queries, quickstart, tune_generator
+from inpars_plus.experiments import (
+    compile_programs,
+    generate_queries,
+    measure_adaptation,
+    measure_warm_start,
+    quickstart,
+    tune_generator,
+)
 from inpars_plus.experiments.settings import JobSettings, JobText, default_settings, parse_settings
 from inpars_plus.foundation import ConfigurationError
 
 JOBS: list[tuple[type[JobSettings], JobText]] = [
     (compile_programs.CompileSettings, compile_programs.TEXT),
     (generate_queries.GenerateSettings, generate_queries.TEXT),
+    (measure_adaptation.MeasureAdaptationSettings, measure_adaptation.TEXT),
+    (measure_warm_start.MeasureWarmStartSettings, measure_warm_start.TEXT),
     (quickstart.QuickstartSettings, quickstart.TEXT),
     (tune_generator.TuneSettings, tune_generator.TEXT),
 ]

@@ -1,0 +1,259 @@
+"""What a warm start gives for what it costs: cold start, nearest program as it is, and warm start, for each type.
+
+``inpars-plus measure-warm-start --corpus scifact=DIR:scientific-abstract --corpus news=DIR:news ... --out runs/warm``
+
+For each seed every type is compiled from nothing; then each type is compiled from the programs of the other types. All
+are scored on the same test documents. In the directory, ``cold-<seed>`` and ``warm-<seed>-<type>`` are run directories
+of ``compile-programs``: those that are there already, with the same settings, are not done again.
+
+*Share of the gap closed* = (warm - nearest) / (cold - nearest). Where the nearest program is as good as the cold start,
+the share of one type means nothing, so the share of all is that of the means over types and seeds, not a mean of
+shares.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from inpars_plus.experiments.compile_programs import CompileSettings, compile_programs
+from inpars_plus.experiments.selection import choose_types, safe_name
+from inpars_plus.experiments.settings import JobText, make_settings, option, parse_settings
+from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, corpus_of
+from inpars_plus.foundation import ConfigurationError, LmUsage, Summary, read_lines, say, write_summary
+from inpars_plus.foundation.summaries import measured
+from inpars_plus.lms.scoring import Scorer
+from inpars_plus.metrics.significance import paired_bootstrap
+
+__all__ = ["TEXT", "MeasureWarmStartSettings", "main", "measure_warm_start", "run", "tell"]
+
+_RESAMPLES = 2_000
+_OWN = {"seeds", "out", "seed"}
+
+TEXT = JobText(
+    name="measure-warm-start",
+    about=(
+        "Compile a program for each type of document from nothing and from the programs of the other types, and tell\n"
+        "how much of the gap to the nearest program as it is a warm start closes, for which share of the calls."
+    ),
+    examples=(
+        (
+            "Two types, three seeds",
+            "inpars-plus measure-warm-start --corpus faq=BEIR/stackfaq:faq-answer --corpus news=BEIR/news:news \\\n"
+            "      --seeds 3 --out runs/warm",
+        ),
+    ),
+)
+
+
+class MeasureWarmStartSettings(BenchSettings):
+    """Settings of ``measure-warm-start``."""
+
+    doc_type: tuple[str, ...] = option("only these types of document; repeatable", metavar="TYPE")
+    optimizer: Literal["miprov2", "bootstrap", "bootstrap-random-search", "gepa", "adapt"] = option(
+        "how prompts are searched in the cold start"
+    )
+    budget: int = option("language model calls of a cold start, a type", metavar="N", gt=0)
+    seeds: int = option("so many runs, with documents drawn anew", metavar="N", ge=1)
+    train_documents: int = option("prompts learn from so many documents at most, a type", metavar="N", ge=4)
+    validation_documents: int = option("prompts are chosen on so many at most, a type", metavar="N", ge=4)
+    test_documents: int = option("programs are scored on so many at most, a type", metavar="N", ge=4)
+
+
+def measure_warm_start(
+    settings: MeasureWarmStartSettings, *, make_lm: MakeLm | None = None, scorer: Scorer | None = None
+) -> Summary:
+    """Compile cold and warm for each type and seed.
+
+    Args:
+        settings: of the job.
+        make_lm: makes the language models instead of their names.
+        scorer: of naturalness, instead of the embedded model.
+
+    Returns:
+        The summary that was written: ``results.runs`` (a row a type and seed), ``results.types`` (means over seeds) and
+        ``results.mean`` (over all).
+
+    Raises:
+        ConfigurationError: there are not two types.
+        InParsError: see its kinds. What is finished is kept; the same settings go on from there.
+    """
+    corpus = corpus_of(settings)
+    types = choose_types(corpus, settings.doc_type, by_type=True)
+    if len(types) < 2:
+        raise ConfigurationError(
+            "a warm start needs the program of another type, and there is one type of document",
+            place="--corpus",
+            remedy="Give several, as in --corpus faq=faq.csv:faq-answer --corpus news=news.jsonl:news",
+        )
+    started, usage = time.monotonic(), LmUsage()
+    runs: list[dict[str, Any]] = []
+    scores: list[dict[str, list[float]]] = []
+    for seed in range(settings.seed, settings.seed + settings.seeds):
+        cold_out = settings.out / f"cold-{seed}"
+        say(f"Seed {seed}: cold start")
+        cold = _compiled(settings, cold_out, seed, make_lm, scorer, doc_type=types, by_type=True)
+        usage += cold.lm
+        for doc_type in types:
+            out = settings.out / f"warm-{seed}-{safe_name(doc_type)}"
+            others = [cold_out / cold.results[name]["program"] for name in types if name != doc_type]
+            say(f"Seed {seed}: warm start for '{doc_type}'")
+            warm = _compiled(settings, out, seed, make_lm, scorer, doc_type=[doc_type], warm_start=others)
+            usage += warm.lm
+            found = {
+                "nearest": _scores(out, doc_type, "nearest"),
+                "warm": _scores(out, doc_type, "after"),
+                "cold": _scores(cold_out, doc_type, "after"),
+            }
+            scores.append(found)
+            runs.append(_row(doc_type, seed, cold.results[doc_type], warm.results[doc_type], found))
+    by_type = {
+        name: _mean([row for row in runs if row["type"] == name], _of(name, runs, scores), settings.seed)
+        for name in types
+    }
+    summary = measured(
+        started,
+        settings=settings.model_dump(mode="json"),
+        seed=settings.seed,
+        hashes={"corpus": corpus.digest()},
+        lm=usage,
+        results={"runs": runs, "types": by_type, "mean": _mean(runs, scores, settings.seed)},
+    )
+    write_summary(settings.out, summary)
+    return summary
+
+
+def _compiled(
+    settings: MeasureWarmStartSettings,
+    out: Path,
+    seed: int,
+    make_lm: MakeLm | None,
+    scorer: Scorer | None,
+    **values: Any,
+) -> Summary:
+    shared = {name: getattr(settings, name) for name in type(settings).model_fields if name not in _OWN | values.keys()}
+    made = make_settings(CompileSettings, "compile-programs", **shared, **values, out=out, seed=seed, cross_types=False)
+    summary = compile_programs(made, make_lm=make_lm, scorer=scorer)
+    assert summary is not None, "this is no dry run"
+    return summary
+
+
+def _scores(directory: Path, doc_type: str, row: str) -> list[float]:
+    lines = [line for _, line in read_lines(directory / "scores" / safe_name(doc_type) / f"{row}.jsonl")]
+    return [float(line["score"]) for line in lines]
+
+
+def _row(
+    doc_type: str, seed: int, cold: Mapping[str, Any], warm: Mapping[str, Any], scores: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
+    return {
+        "type": doc_type,
+        "seed": seed,
+        "nearest_program": warm["settings"]["nearest"],
+        "before": warm["test"]["before"]["score"],
+        **{name: sum(values) / len(values) for name, values in scores.items()},
+        "warm_less_nearest": paired_bootstrap(scores["nearest"], scores["warm"], seed=seed).as_dict(),
+        "warm_less_cold": paired_bootstrap(scores["cold"], scores["warm"], seed=seed).as_dict(),
+        "cold_calls": cold["calls"],
+        "warm_calls": warm["calls"],
+    }
+
+
+def _of(
+    name: str, runs: Sequence[Mapping[str, Any]], scores: Sequence[dict[str, list[float]]]
+) -> list[dict[str, list[float]]]:
+    return [one for row, one in zip(runs, scores, strict=True) if row["type"] == name]
+
+
+def _mean(
+    runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Sequence[float]]], seed: int
+) -> dict[str, Any]:
+    """Means over runs, and the share of the gap that is closed, with its interval over resampled test documents."""
+    mean = {name: sum(row[name] for row in runs) / len(runs) for name in ("before", "nearest", "warm", "cold")}
+    generator = np.random.default_rng(seed)
+    drawn = np.zeros((_RESAMPLES, 3))
+    for one in scores:
+        values = np.asarray([one["nearest"], one["warm"], one["cold"]])
+        picks = generator.integers(0, values.shape[1], size=(_RESAMPLES, values.shape[1]))
+        drawn += values[:, picks].mean(axis=2).T / len(scores)
+    gaps = drawn[:, 2] - drawn[:, 0]
+    # A resample without a gap has no share; where there are many, the interval is as wide as the figure is worthless.
+    shares = np.divide(drawn[:, 1] - drawn[:, 0], gaps, out=np.zeros(_RESAMPLES), where=gaps != 0)
+    gap = mean["cold"] - mean["nearest"]
+    return {
+        **mean,
+        "gap": gap,
+        "closed": (mean["warm"] - mean["nearest"]) / gap if gap else None,
+        "closed_interval": [float(edge) for edge in np.quantile(shares, [0.025, 0.975])],
+        "calls_share": sum(row["warm_calls"] for row in runs) / sum(row["cold_calls"] for row in runs),
+    }
+
+
+def tell(settings: MeasureWarmStartSettings, summary: Summary) -> str:
+    """Tables for a terminal: a line a type and seed, then a line a type, then the mean."""
+    results = summary.results
+    rows = [
+        [
+            row["type"],
+            str(row["seed"]),
+            row["nearest_program"],
+            *(number(row[name]) for name in ("before", "nearest", "warm", "cold")),
+            interval(row["warm_less_nearest"]),
+            interval(row["warm_less_cold"]),
+            f"{row['warm_calls']} / {row['cold_calls']}",
+        ]
+        for row in results["runs"]
+    ]
+    head = [
+        "type",
+        "seed",
+        "nearest is",
+        "before",
+        "nearest",
+        "warm",
+        "cold",
+        "warm less nearest",
+        "warm less cold",
+        "calls",
+    ]
+    means = [_told(name, row) for name, row in [*results["types"].items(), ("mean", results["mean"])]]
+    mean_head = ["type", "nearest", "warm", "cold", "gap", "closed", "95 %", "share of the calls"]
+    return (
+        f"\n{text_table(head, rows, numbers={1, 3, 4, 5, 6, 9})}\n\n"
+        f"{text_table(mean_head, means, numbers={1, 2, 3, 4, 5, 7})}\n\nsummary: {settings.out / 'summary.json'}"
+    )
+
+
+def _told(name: str, row: Mapping[str, Any]) -> list[str]:
+    low, high = row["closed_interval"]
+    return [
+        name,
+        *(number(row[one]) for one in ("nearest", "warm", "cold")),
+        f"{row['gap']:+.3f}",
+        "–" if row["closed"] is None else f"{row['closed']:.0%}",
+        f"[{low:.0%}, {high:.0%}]",
+        f"{row['calls_share']:.0%}",
+    ]
+
+
+def run(arguments: Sequence[str]) -> None:
+    """The job, from its flags."""
+    settings = parse_settings(MeasureWarmStartSettings, TEXT, arguments)
+    print(tell(settings, measure_warm_start(settings)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run this job; returns the exit code."""
+    from inpars_plus.experiments.cli import run_job
+
+    return run_job(TEXT.name, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""A warm start: a new document type begins with the nearest compiled program instead of with nothing.
+
+Which program is nearest is measured, not guessed from the documents' vectors: each given program writes for the same
+few train documents, and the one with the best score is taken. What a program is worth on other documents follows its
+prompt more than its type (a program for abstracts was better on news than the one compiled for news), no vectors have
+to be stored beside programs, and the calls are not lost: what they write, and the nearest one writes for some more
+documents, becomes the self-written labels of the new type.
+
+1. **preflight**, as in a cold start;
+2. **nearest**: each given program on the same train documents;
+3. **harvest**: the nearest one on other train documents;
+4. **demonstrations**: those of the nearest program, labels of the new type, and some of both, by successive halving;
+   instruction and prompt form stay;
+5. **final**: the best few and the nearest program as it is. With so few calls every score counts: the choice is by the
+   mean over all documents that a setting was scored on, pulled towards the mean of all where these were few.
+
+Pool, other prompt forms and the optimizer proper are left out, so the whole takes a third of the budget.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dspy
+
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.progress import say
+from inpars_plus.optimizers.prompts.candidates import Candidate
+from inpars_plus.optimizers.prompts.halving import rank_prompts
+from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest
+from inpars_plus.optimizers.prompts.stages import Result, Stages
+from inpars_plus.programs.fingerprints import differences, fingerprint
+
+__all__ = ["WARM_START", "WarmStages", "starting_points"]
+
+WARM_START = "warm-start"
+"""Stands where a cold start names its optimizer."""
+
+_BEST_LABELS = 12
+_MIXED_SETS = 2
+
+
+def starting_points(student: dspy.Module, programs: Sequence[dspy.Module]) -> dict[str, Candidate]:
+    """The settings of compiled programs, for a program of the same kind.
+
+    Only instruction, prompt form and demonstrations are taken over. The key terms are the student's, of its corpus.
+
+    Returns:
+        The settings by the type of documents that each was compiled for; with a number where there are several.
+
+    Raises:
+        ConfigurationError: a program is of another class, or was made for another signature.
+    """
+    found: dict[str, Candidate] = {}
+    for number, program in enumerate(programs, 1):
+        card = getattr(program, "card", None)
+        place = str(card.path) if card is not None else f"program {number} of the warm start"
+        if type(program) is not type(student):
+            raise ConfigurationError(
+                f"a {type(student).__name__} cannot start from a {type(program).__name__}",
+                place=place,
+                remedy="Name programs that compile-programs wrote",
+            )
+        told = differences(fingerprint(program), fingerprint(student))
+        if told:
+            raise ConfigurationError(
+                f"the program has another signature: {'; '.join(told)}", place=place, remedy="Compile it again"
+            )
+        name = card.document_type if card is not None else f"program {number}"
+        found[name if name not in found else f"{name} ({number})"] = Candidate.of(program, origin="start")
+    return found
+
+
+class WarmStages(Stages):
+    """The stages of a warm start.
+
+    Args:
+        parts: as for :class:`~inpars_plus.optimizers.prompts.stages.Stages`.
+        starts: from :func:`starting_points`, by name; at least one.
+    """
+
+    def __init__(self, *parts: Any, starts: Mapping[str, Candidate]) -> None:
+        super().__init__(*parts)
+        self._starts = starts
+
+    def run(self, train: Sequence[dspy.Example], validation: Sequence[dspy.Example]) -> Result:
+        """All steps."""
+        bench, log = self._bench, self._bench.log
+        starts = list(self._starts.values())
+        self._preflight(train[: self._plan.preflight])
+        for name, start in self._starts.items():
+            log.names.update(
+                {demo.get("document", ""): f"{name}:{at}" for at, demo in enumerate(start.demonstrations, 1)}
+            )
+        log.stage = "nearest"
+        first, second = self._plan.harvest
+        labels = harvest(bench, starts, train[: first.documents])
+        ids = [str(example.source.id) for example in train[: first.documents]]
+        scores = {name: log.mean(start, ids) or 0.0 for name, start in self._starts.items()}
+        name = max(scores, key=scores.__getitem__)
+        nearest = self._starts[name]
+        say(f"The nearest program is that for {name}: score {scores[name]:.3f} on {len(ids)} train documents")
+        log.stage = "harvest"
+        others = train[first.documents : first.documents + second.documents]
+        labels = best_labels([*labels, *harvest(bench, [nearest], others)])
+        accepted = [label for label in labels if label.accepted]
+        log.stage = "demonstrations"
+        settings = self._settings_with_demonstrations(nearest, accepted)
+        ranked = rank_prompts(bench, settings, validation, self._plan.demonstrations)
+        log.stage = "final"
+        finalists = list({one.key: one for one in (nearest, *ranked)}.values())[: self._plan.final.prompts]
+        documents = validation[-self._plan.final.documents :]
+        final = dict(zip([one.key for one in finalists], bench.score(finalists, documents), strict=True))
+        mean = self._shrunken_means()
+        chosen = max(finalists, key=lambda one: mean[one.key])
+        if chosen.key == nearest.key:
+            self._note("No other demonstrations were better than those of the nearest program")
+        return Result(
+            chosen=chosen,
+            nearest=nearest,
+            validation={"nearest": final[nearest.key], "after": final[chosen.key]},
+            documents=len(documents),
+            labels=len(accepted),
+            settings={
+                "programs": len(starts),
+                "nearest": name,
+                "nearest_documents": first.documents,
+                "demonstration_sets": len(settings),
+            },
+        )
+
+    def _settings_with_demonstrations(self, nearest: Candidate, labels: Sequence[Label]) -> list[Candidate]:
+        """The nearest program as it is, then with labels of the new type alone, and with some of both."""
+        count = self._plan.demonstrations[0].prompts - 1
+        own = list(nearest.demonstrations)
+        half = max(1, self._demonstrations // 2)
+        generator = random.Random(self._seed)
+        mixed = [
+            [*generator.sample(own, min(half, len(own))), *(one.example for one in generator.sample(best, half))]
+            for best in [list(labels[:_BEST_LABELS])]
+            for _ in range(min(_MIXED_SETS, count - 1))
+            if own and len(best) >= half
+        ]
+        sets = demonstration_sets(labels, size=self._demonstrations, sets=max(1, count - len(mixed)), seed=self._seed)
+        return [nearest, *(nearest.with_demonstrations(one, self._fields) for one in [*sets, *mixed])]

@@ -1,0 +1,78 @@
+"""The program that revises an instruction: it reads what was measured, says what failed and why, and writes anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError
+
+from inpars_plus.foundation.errors import ReplyError
+from inpars_plus.programs.asking import current_lm, own_errors
+from inpars_plus.signatures.adapt_instruction import AdaptInstruction
+from inpars_plus.signatures.diagnose_failures import DiagnoseFailures, MeasuredPerformance, Reasoning
+
+__all__ = ["InstructionAdapter"]
+
+_REPLY_TOKENS = 512
+
+
+class InstructionAdapter(dspy.Module):
+    """Diagnoses what failed under an instruction and proposes a revision, each after thinking: two calls.
+
+    A proposal is only that: whether it is better is for whoever asked to measure
+    (:mod:`inpars_plus.optimizers.prompts.adaptation`). The replies are JSON for every model, as for
+    :class:`~inpars_plus.programs.document_analyst.DocumentAnalyst`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The type bounds the thought, which a small model would otherwise never end.
+        self.diagnose = dspy.ChainOfThought(DiagnoseFailures, rationale_field_type=Reasoning)
+        self.adapt = dspy.ChainOfThought(AdaptInstruction, rationale_field_type=Reasoning)
+
+    def forward(self, report: MeasuredPerformance) -> dspy.Prediction:
+        """Propose a revision.
+
+        Args:
+            report: the instruction as it is now, and what was measured under it
+                (:func:`inpars_plus.programs.performance.measured_performance`).
+
+        Returns:
+            A prediction with ``diagnosis`` (:class:`~inpars_plus.signatures.FailureDiagnosis` or ``None``),
+            ``instruction`` (the revision or ``None``) and ``reason``: ``None``, or why there is no revision
+            (``unreadable_diagnosis`` or ``unreadable_revision``).
+
+        Raises:
+            ConfigurationError: if there is no language model.
+            ModelError: if the model is dead or its spending cap is reached.
+        """
+        found = self._ask(self.diagnose, performance=report)
+        if found is None:
+            return dspy.Prediction(diagnosis=None, instruction=None, reason="unreadable_diagnosis")
+        revised = self._ask(self.adapt, performance=report, diagnosis=found.diagnosis)
+        if revised is None:
+            return dspy.Prediction(diagnosis=found.diagnosis, instruction=None, reason="unreadable_revision")
+        return dspy.Prediction(diagnosis=found.diagnosis, instruction=revised.revision.text, reason=None)
+
+    def _ask(self, step: dspy.ChainOfThought, **inputs: Any) -> dspy.Prediction | None:
+        """One step; ``None`` where its reply cannot be read."""
+        lm = current_lm(step.predict)
+        # A model set up for one-line queries would break off in the middle of the JSON.
+        config = {"max_tokens": max(_REPLY_TOKENS, lm.kwargs.get("max_tokens") or 0)}
+        try:
+            with own_errors(), dspy.context(adapter=dspy.JSONAdapter()):
+                return step(**inputs, config=config)
+        except (AdapterParseError, ReplyError, RecursionError):
+            return None
+
+    def dump_settings(self) -> dict[str, Any]:
+        """What the program store must know, beside DSPy's state, to build this program again: nothing."""
+        return {}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Build a program from what :meth:`dump_settings` gave."""
+        del settings
+        return cls()

@@ -1,0 +1,145 @@
+"""``measure-adaptation``: which revisions get in, and what they do on test documents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.experiments.measure_adaptation import (
+    HARMFUL,
+    MeasureAdaptationSettings,
+    measure_adaptation,
+    scripted_proposer,
+    tell,
+)
+from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation import ConfigurationError
+from inpars_plus.optimizers.prompts import pool_for
+
+STARTS = ("why", "when", "how often", "under what load")
+HELPFUL = pool_for("manual").texts[1]
+
+
+def obedient(prompt: str) -> str:
+    """Queries that are as good as the instruction asks for; JSON where a proposer is asked."""
+    if "Respond with a JSON" in prompt:
+        if "`revision`" in prompt.rpartition("Respond with")[2]:
+            return json.dumps({"reasoning": "x", "revision": {"text": HELPFUL}})
+        return json.dumps({"reasoning": "x", "diagnosis": {"patterns": ["They are vague."], "missed_aspects": []}})
+    instruction, _, last = prompt.rpartition("Document:")
+    chance = 0.0 if any(text in instruction for text in HARMFUL) else 0.9 if HELPFUL in instruction else 0.3
+    draw = int(hashlib.sha256(f"{last}{instruction}".encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    machine, name = re.search(r"The (\w+) of unit (\w+)", last).groups()  # type: ignore[union-attr]
+    start = STARTS[int(draw * 1000) % 4]
+    return f" {start} does the {machine} of {name} lose its seal" if draw < chance else f" {start} do machines break"
+
+
+def settings_for(corpus: Path, out: Path, **values: Any) -> MeasureAdaptationSettings:
+    small = {"lm": "scripted", "retriever": "bm25", "threads": 4, "validation_documents": 40, "test_documents": 40}
+    return make_settings(
+        MeasureAdaptationSettings, "measure-adaptation", corpus=str(corpus), out=out, **{**small, **values}
+    )
+
+
+@pytest.fixture
+def wide(tmp_path: Path, small: Any) -> Path:
+    path: Path = small.write_corpus(tmp_path / "corpus.jsonl", 400)
+    return path
+
+
+def test_harmful_revisions_are_rejected_and_what_is_accepted_helps_on_test_documents(
+    wide: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = settings_for(wide, tmp_path / "run", proposer=["scripted", "writer"])
+    summary = measure_adaptation(settings, **small.World(replies=obedient).parts)
+    rows = summary.results["manual"]
+    assert rows["scripted"]["harmful"] == {"offered": 4, "accepted": 0}
+    for row in rows.values():
+        (only,) = row["runs"]
+        assert [one["instruction"] for one in only["tries"] if one["accepted"]] == [HELPFUL]
+        assert only["chosen"] == HELPFUL
+        assert only["difference"]["low"] > 0.1
+        assert only["final"] == pytest.approx(only["first"] + only["difference"]["score"])
+    assert all(
+        one["test"]["score"] < 0 for one in rows["scripted"]["runs"][0]["tries"] if one["instruction"] in HARMFUL
+    )
+    told = tell(settings, summary)
+    assert "0 of 4" in told
+    assert "Copy the first sentence." in told
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["results"] == summary.results
+
+
+def test_a_finished_command_calls_nothing_and_another_proposer_only_what_is_new(
+    wide: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = settings_for(wide, tmp_path / "run", tries=4)
+    first = measure_adaptation(settings, **small.World(replies=obedient).parts)
+    world = small.World(replies=obedient)
+    assert measure_adaptation(settings, **world.parts).results == first.results
+    assert world.calls == 0
+    more = measure_adaptation(
+        settings.model_copy(update={"proposer": ("scripted", "writer")}), **small.World(replies=obedient).parts
+    )
+    assert more.results["manual"]["scripted"] == first.results["manual"]["scripted"]
+
+
+def test_each_seed_draws_other_documents(wide: Path, tmp_path: Path, small: Any) -> None:
+    settings = settings_for(wide, tmp_path / "run", tries=2, seeds=2)
+    runs = measure_adaptation(settings, **small.World(replies=obedient).parts).results["manual"]["scripted"]["runs"]
+    assert [row["seed"] for row in runs] == [0, 1]
+    assert runs[0]["first"] != runs[1]["first"]
+
+
+def test_a_proposer_that_writes_nonsense_leaves_the_instruction_as_it_is(
+    wide: Path, tmp_path: Path, small: Any
+) -> None:
+    def babbling(prompt: str) -> str:
+        return "no idea" if "Respond with a JSON" in prompt else obedient(prompt)
+
+    settings = settings_for(wide, tmp_path / "run", tries=2, proposer=["writer"])
+    summary = measure_adaptation(settings, **small.World(replies=babbling).parts)
+    (row,) = summary.results["manual"]["writer"]["runs"]
+    assert [one["reason"] for one in row["tries"]] == ["no revision came: unreadable_diagnosis"] * 2
+    assert row["final"] == row["first"]
+    assert "(none)" in tell(settings, summary)
+
+
+def test_it_can_begin_with_a_compiled_program_and_with_one_only(
+    wide: Path, compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = settings_for(wide, tmp_path / "run", tries=1, program=compiled)
+    summary = measure_adaptation(settings, **small.World(replies=obedient).parts)
+    uncompiled = measure_adaptation(
+        settings_for(wide, tmp_path / "other", tries=1), **small.World(replies=obedient).parts
+    )
+    runs = [one.results["manual"]["scripted"]["runs"][0] for one in (summary, uncompiled)]
+    assert runs[0]["chosen"] != runs[1]["chosen"]
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name in ("compiled.json", "best_pool_prompt.json"):
+        (folder / name).write_bytes((compiled / "work" / "manual" / name).read_bytes())
+    several = settings_for(wide, tmp_path / "run", tries=1, program=folder)
+    with pytest.raises(ConfigurationError, match=r"begins with one program, and here are 2"):
+        measure_adaptation(several, **small.World(replies=obedient).parts)
+
+
+def test_half_of_the_scripted_revisions_are_harmful() -> None:
+    _, revisions = scripted_proposer("scientific-abstract", 8)
+    assert sum(text in HARMFUL for text in revisions) == 4
+    assert len(set(revisions)) == 8
+    assert set(revisions) - set(HARMFUL) <= set(pool_for("scientific-abstract").texts)
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_with_the_embedded_generator_no_harmful_revision_gets_in(wide: Path, tmp_path: Path, small: Any) -> None:
+    settings = settings_for(
+        wide, tmp_path / "run", lm="embedded", tries=2, validation_documents=12, test_documents=8, train_documents=8
+    )
+    summary = measure_adaptation(settings, scorer=small.FlatScorer())
+    assert summary.results["manual"]["scripted"]["harmful"] == {"offered": 1, "accepted": 0}

@@ -1,0 +1,60 @@
+"""``measure-warm-start``: cold start, nearest program and warm start side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.experiments.measure_warm_start import MeasureWarmStartSettings, measure_warm_start, tell
+from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation import ConfigurationError
+
+
+def settings_for(corpus: Path, out: Path, **values: Any) -> MeasureWarmStartSettings:
+    small = {"lm": "scripted", "retriever": "bm25", "threads": 4, "budget": 300, "test_documents": 16, "seeds": 1}
+    return make_settings(
+        MeasureWarmStartSettings, "measure-warm-start", corpus=str(corpus), out=out, **{**small, **values}
+    )
+
+
+@pytest.mark.slow
+def test_each_type_is_compiled_cold_and_warm_and_the_table_says_what_it_gave(tmp_path: Path, small: Any) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 120, "manual", "faq")
+    settings = settings_for(corpus, tmp_path / "run")
+    summary = measure_warm_start(settings, **small.World().parts)
+    results = summary.results
+    assert [(row["type"], row["seed"]) for row in results["runs"]] == [("faq", 0), ("manual", 0)]
+    assert [row["nearest_program"] for row in results["runs"]] == ["manual", "faq"]
+    for row in results["runs"]:
+        compiled = {
+            kind: json.loads((tmp_path / "run" / folder / "summary.json").read_text())["results"][row["type"]]
+            for kind, folder in (("cold", "cold-0"), ("warm", f"warm-0-{row['type']}"))
+        }
+        assert row["cold"] == pytest.approx(compiled["cold"]["test"]["after"]["score"], abs=1e-5)
+        assert row["warm"] == pytest.approx(compiled["warm"]["test"]["after"]["score"], abs=1e-5)
+        assert row["nearest"] == pytest.approx(compiled["warm"]["test"]["nearest"]["score"], abs=1e-5)
+        assert row["warm_calls"] == compiled["warm"]["calls"] <= 100
+        assert row["cold_calls"] == compiled["cold"]["calls"]
+    mean = results["mean"]
+    assert mean["gap"] == pytest.approx(mean["cold"] - mean["nearest"])
+    assert mean["closed"] == pytest.approx((mean["warm"] - mean["nearest"]) / mean["gap"])
+    assert mean["calls_share"] == sum(row["warm_calls"] for row in results["runs"]) / sum(
+        row["cold_calls"] for row in results["runs"]
+    )
+    low, high = mean["closed_interval"]
+    assert low <= high
+    told = tell(settings, summary)
+    assert "share of the calls" in told
+    assert told.count("manual") >= 2
+
+    world = small.World()
+    assert measure_warm_start(settings, **world.parts).results == results
+    assert world.calls == 0
+
+
+def test_one_type_is_refused(corpus: Path, tmp_path: Path, small: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"there is one type of document"):
+        measure_warm_start(settings_for(corpus, tmp_path / "run"), **small.World().parts)

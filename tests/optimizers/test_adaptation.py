@@ -1,0 +1,269 @@
+"""Prompt adaptation: revisions are tried, and only those that are shown to help are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from dspy.lm15 import TransportError
+
+from inpars_plus.foundation.errors import DeadModelError
+from inpars_plus.lms import scripted_lm
+from inpars_plus.optimizers.prompts import compile_program
+from inpars_plus.optimizers.prompts.adaptation import (
+    SIGNIFICANCE,
+    Adaptation,
+    AdaptationSchedule,
+    adapt_instruction,
+)
+from inpars_plus.optimizers.prompts.bench import Bench
+from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask
+from inpars_plus.optimizers.prompts.evaluation import GuardedMetric
+from inpars_plus.optimizers.prompts.proposers import InstructionProposer, ModelProposer, PoolTexts
+from inpars_plus.optimizers.prompts.trials import TrialLog
+from inpars_plus.optimizers.prompts.watch import Watch
+
+# How often a query is good under each instruction; any other gets .2.
+CHANCES = {
+    "Copy the first sentence.": 0.0,
+    "Write the title.": 0.05,
+    "Write one word.": 0.0,
+    "Translate the text into French.": 0.02,
+    "Name the machine and the broken part.": 0.6,
+    "Ask why the named part breaks.": 1.0,
+    "Ask briefly about the machine.": 0.2,
+}
+HARMFUL = ("Copy the first sentence.", "Write the title.", "Write one word.", "Translate the text into French.")
+GOOD = ("Name the machine and the broken part.", "Ask why the named part breaks.")
+DIAGNOSIS = json.dumps({"reasoning": "x", "diagnosis": {"patterns": ["They are vague."], "missed_aspects": []}})
+
+
+def obedient(prompt: str) -> str:
+    """What a model writes that does as it is told: the instruction alone decides how often the query is good."""
+    instruction, _, last = prompt.partition("Document:")
+    chance = next((share for text, share in CHANCES.items() if text in instruction), 0.2)
+    draw = int(hashlib.sha256(f"{last}{instruction}".encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    machine, name = re.search(r"The (\w+) of unit (\w+)", last).groups()  # type: ignore[union-attr]
+    return f" why does the {machine} of {name} lose its seal" if draw < chance else " why do machines break in plants"
+
+
+def proposer_of(revisions: Sequence[str | None]) -> tuple[Any, list[str]]:
+    """A model that diagnoses and then proposes these revisions, garbage for ``None``; and what it read."""
+    left, read = list(revisions), list[str]()
+
+    def reply(prompt: str) -> str:
+        read.append(prompt)
+        if "`revision`" not in prompt.rpartition("Respond with")[2]:
+            return DIAGNOSIS
+        text = left.pop(0)
+        return "no idea" if text is None else json.dumps({"reasoning": "x", "revision": {"text": text}})
+
+    return scripted_lm(reply, chat=True, name="chat/proposer", num_retries=0), read
+
+
+def bench_of(toy: Any, reply: Callable[[str], str] = obedient) -> Bench:
+    lm = scripted_lm(reply, name="embedded@obedient", num_retries=0)
+    watch = Watch(model=str(lm.model))
+    log = TrialLog(None, calls=lambda: watch.calls, names={})
+    return Bench(one_ask(toy.student), toy.metric, GuardedMetric(toy.metric, watch), lm, 4, watch, log)
+
+
+def adapted(toy: Any, proposer: InstructionProposer, bench: Bench | None = None, **numbers: Any) -> Adaptation:
+    bench = bench or bench_of(toy)
+    tries = numbers.pop("tries", 8)
+    schedule = AdaptationSchedule(validation=48, first_look=16, diagnosis=8 * proposer.reads, tries=tries)
+    start = Candidate.of(bench.student)
+    sets = {"train": toy.train, "validation": toy.validation, "calls": 10_000, "seed": 0}
+    return adapt_instruction(bench, start, proposer, schedule, **{**sets, **numbers})
+
+
+def test_every_harmful_revision_is_rejected_and_the_accepted_ones_help_on_unseen_documents(toy: Any) -> None:
+    offered = [
+        text for pair in zip(HARMFUL, [*GOOD, "Ask briefly about the machine.", GOOD[0]], strict=True) for text in pair
+    ]
+    lm, _ = proposer_of(offered)
+    bench = bench_of(toy)
+    found = adapted(toy, ModelProposer(lm), bench)
+    assert [one.instruction for one in found.tries] == offered
+    assert [one.instruction for one in found.tries if one.accepted] == list(GOOD)
+    assert found.chosen.instruction == GOOD[-1]
+    before, after = (
+        sum(attempt.score for attempt in bench.attempt([(one, toy.test)])[0]) / len(toy.test)
+        for one in (Candidate.of(bench.student), found.chosen)
+    )
+    assert after > before + 0.3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_useless_and_harmful_revisions_are_rejected_whatever_the_seed(toy: Any, seed: int) -> None:
+    useless = [f"Ask about unit number {seed * 10 + number}." for number in range(4)]
+    found = adapted(toy, PoolTexts([*HARMFUL, *useless]), seed=seed)
+    assert len(found.tries) == 8
+    assert not any(one.accepted for one in found.tries)
+    assert found.chosen == Candidate.of(bench_of(toy).student)
+
+
+def test_every_proposal_stands_in_the_log_with_the_verdict_and_its_reason(toy: Any) -> None:
+    lm, _ = proposer_of([HARMFUL[0], GOOD[1], None, HARMFUL[0]])
+    bench = bench_of(toy)
+    adapted(toy, ModelProposer(lm), bench, tries=4)
+    told = [(one.instruction, one.accepted, one.reason) for one in bench.log.trials if one.accepted is not None]
+    assert [(text, accepted) for text, accepted, _ in told] == [
+        (HARMFUL[0], False),
+        (GOOD[1], True),
+        ("", False),
+        (HARMFUL[0], False),
+    ]
+    reasons = [reason for _, _, reason in told]
+    assert re.fullmatch(r"-0\.\d+ on the first 16 documents", reasons[0])
+    assert re.fullmatch(r"\+0\.\d+ on 48 documents, p 0\.0\d+, at most 0\.0125 would do", reasons[1])
+    assert reasons[2:] == ["no revision came: unreadable_revision", "it was tried before"]
+
+
+def test_a_rejected_revision_can_never_be_chosen_for_its_scores(toy: Any) -> None:
+    bench = bench_of(toy)
+    adapted(toy, PoolTexts(HARMFUL), bench)
+    assert {one.instruction for one in bench.log.candidates.values()}.isdisjoint(HARMFUL)
+
+
+def test_reports_are_measured_on_train_documents_and_revisions_compared_on_validation_documents(toy: Any) -> None:
+    seen: dict[str, set[str]] = {}
+
+    def reply(prompt: str) -> str:
+        instruction = prompt.partition("Document:")[0].strip()
+        seen.setdefault(instruction, set()).update(re.findall(r"of unit ([abc])\d+", prompt.rpartition("Document:")[2]))
+        return obedient(prompt)
+
+    lm, _ = proposer_of(HARMFUL)
+    bench = bench_of(toy, reply)
+    adapted(toy, ModelProposer(lm), bench, tries=4)
+    assert {text: seen[text] for text in HARMFUL} == {text: {"b"} for text in HARMFUL}
+    assert seen[Candidate.of(bench.student).instruction.strip()] == {"a", "b"}
+
+
+def test_each_try_reports_on_fresh_train_documents(toy: Any) -> None:
+    seen: list[str] = []
+
+    def reply(prompt: str) -> str:
+        seen.extend(re.findall(r"of unit (a\d+)", prompt.rpartition("Document:")[2]))
+        return obedient(prompt)
+
+    lm, _ = proposer_of(HARMFUL)
+    adapted(toy, ModelProposer(lm), bench_of(toy, reply), tries=4)
+    assert len(seen) == len(set(seen)) == 4 * 8
+
+
+def test_a_pool_is_not_measured_for(toy: Any) -> None:
+    seen: list[str] = []
+
+    def reply(prompt: str) -> str:
+        seen.extend(re.findall(r"of unit ([abc])\d+", prompt.rpartition("Document:")[2]))
+        return obedient(prompt)
+
+    adapted(toy, PoolTexts(HARMFUL), bench_of(toy, reply))
+    assert set(seen) == {"b"}
+
+
+class _Drawn:
+    """A bench whose scores are drawn: as good under every revision as the gain says, and half as scattered alike."""
+
+    def __init__(self, gain: float, seed: int) -> None:
+        self._generator = np.random.default_rng(seed)
+        self._gain = gain
+        self._ease = self._generator.random(64)
+        self.log = SimpleNamespace(scores={}, record=lambda *given, **named: None)
+
+    def _scores(self, chance: float) -> list[float]:
+        luck = (self._ease + self._generator.random(64)) / 2
+        return [float(one) for one in np.where(luck < np.quantile(luck, chance), 0.9, 0.05)]
+
+    def score(self, candidates: list[Candidate], examples: Sequence[Any]) -> None:
+        self.log.scores[candidates[0].key] = dict(enumerate(self._scores(0.3)))
+
+    def attempt(self, work: Sequence[tuple[Candidate, Sequence[Any]]]) -> list[list[Any]]:
+        ((_, examples),) = work
+        if examples[0].source.id == 0:
+            self._drawn = self._scores(0.3 + self._gain)
+        return [[SimpleNamespace(score=self._drawn[example.source.id]) for example in examples]]
+
+
+def accepted_of(gain: float, searches: int) -> int:
+    """In how many of so many searches any of four revisions was accepted."""
+    schedule = AdaptationSchedule(validation=64, first_look=21, diagnosis=0, tries=4)
+    examples: Any = [SimpleNamespace(source=SimpleNamespace(id=number)) for number in range(64)]
+    sets: Any = {"train": examples, "validation": examples, "calls": 10_000}
+    found = 0
+    for seed in range(searches):
+        bench: Any = _Drawn(gain, seed)
+        texts = PoolTexts(["Revision one.", "Revision two.", "Revision three.", "Revision four."])
+        tries = adapt_instruction(bench, Candidate("First."), texts, schedule, seed=seed, **sets).tries
+        found += any(one.accepted for one in tries)
+    return found
+
+
+def test_useless_revisions_seldom_get_in_and_a_real_gain_mostly_does() -> None:
+    assert accepted_of(0.0, 60) <= 6
+    assert accepted_of(-0.1, 40) == 0
+    assert accepted_of(0.25, 40) >= 34
+
+
+@pytest.mark.parametrize("calls", [1, 100, 200, 300])
+def test_no_more_is_called_than_allowed(toy: Any, calls: int) -> None:
+    bench = bench_of(toy)
+    found = adapted(toy, PoolTexts([*HARMFUL, *GOOD]), bench, calls=calls)
+    assert bench.watch.calls <= max(48, calls)
+    # It ends when another whole comparison would not fit, or when there is nothing left to try.
+    assert len(found.tries) == 6 or bench.watch.calls + 48 > calls
+
+
+@pytest.mark.parametrize("calls", [10, 21, 50, 143, 323, 2_000])
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_schedule_fits_and_the_level_is_shared_by_its_tries(calls: int, reads: bool) -> None:
+    schedule = AdaptationSchedule.within(calls, train=200, validation=120, reads=reads)
+    assert schedule.first_look < schedule.validation <= 64
+    assert 1 <= schedule.tries <= 8
+    assert schedule.level * schedule.tries == pytest.approx(SIGNIFICANCE)
+    assert (schedule.diagnosis > 0) == reads
+    if calls >= 143:
+        assert schedule.validation >= 47
+        assert schedule.tries >= 2
+
+
+def test_a_proposer_whose_calls_sometimes_fail_costs_a_try(toy: Any) -> None:
+    calls: list[str] = []
+
+    def reply(prompt: str) -> str:
+        calls.append(prompt)
+        if len(calls) == 1:
+            raise TransportError("connection reset")
+        if "`revision`" not in prompt.rpartition("Respond with")[2]:
+            return DIAGNOSIS
+        return json.dumps({"reasoning": "x", "revision": {"text": GOOD[1]}})
+
+    lm = scripted_lm(reply, chat=True, name="chat/proposer", num_retries=0)
+    found = adapted(toy, ModelProposer(lm), tries=2)
+    assert [(one.instruction, one.accepted) for one in found.tries] == [(None, False), (GOOD[1], True)]
+
+
+def test_the_policy_takes_its_revisions_from_the_prompt_model(toy: Any) -> None:
+    lm, read = proposer_of([f"Ask about the thing with number {number}." for number in range(9)])
+    compiled = compile_program(**toy.arguments, optimizer="adapt", prompt_lm=lm, budget=600)
+    tried = [trial for trial in compiled.trials if trial.accepted is not None]
+    assert tried
+    assert all(trial.instruction.startswith("Ask about the thing") for trial in tried)
+    assert all(trial.reason for trial in tried)
+    assert len(read) == 2 * len(tried)
+    assert compiled.settings["proposer"] == "chat/proposer"
+    assert compiled.calls <= compiled.plan.calls
+
+
+def test_a_prompt_model_that_is_gone_ends_the_compile(toy: Any) -> None:
+    lm = scripted_lm([], failures={0: DeadModelError("the proposer is gone")}, chat=True, name="chat/proposer")
+    with pytest.raises(DeadModelError, match=r"the proposer is gone"):
+        compile_program(**toy.arguments, optimizer="adapt", prompt_lm=lm, budget=600)
