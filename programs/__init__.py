@@ -16,18 +16,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from inpars_plus.programs.adaptive_generator import AdaptiveQueryGenerator, Assignment
     from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, ProgramFileWarning, Scores
     from inpars_plus.programs.document_analyst import DocumentAnalyst
     from inpars_plus.programs.examples import example_of
     from inpars_plus.programs.key_terms import KeyTerms
     from inpars_plus.programs.query_generator import GENERATION_REASONS, QueryGenerator, RejectedCandidate
     from inpars_plus.programs.registry import REGISTRY
+    from inpars_plus.programs.routes import ROUTE_REASONS, Analyst, Route
     from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
+    from inpars_plus.programs.type_router import TypeRouter
 
 __all__ = [
     "FORMAT_VERSION",
     "GENERATION_REASONS",
     "REGISTRY",
+    "ROUTE_REASONS",
+    "AdaptiveQueryGenerator",
+    "Analyst",
+    "Assignment",
     "DocumentAnalyst",
     "KeyTerms",
     "MetricRecord",
@@ -36,7 +43,9 @@ __all__ = [
     "ProgramFileWarning",
     "QueryGenerator",
     "RejectedCandidate",
+    "Route",
     "Scores",
+    "TypeRouter",
     "example_of",
     "list_programs",
     "load_program",
@@ -44,9 +53,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AdaptiveQueryGenerator": "adaptive_generator",
+    "Analyst": "routes",
+    "Assignment": "adaptive_generator",
     "FORMAT_VERSION": "store",
     "GENERATION_REASONS": "query_generator",
     "REGISTRY": "registry",
+    "ROUTE_REASONS": "routes",
     "DocumentAnalyst": "document_analyst",
     "KeyTerms": "key_terms",
     "MetricRecord": "cards",
@@ -55,7 +68,9 @@ _HOMES = {
     "ProgramFileWarning": "cards",
     "QueryGenerator": "query_generator",
     "RejectedCandidate": "query_generator",
+    "Route": "routes",
     "Scores": "cards",
+    "TypeRouter": "type_router",
     "example_of": "examples",
     "list_programs": "store",
     "load_program": "store",

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["REGISTRY", "name_of", "program_class"]
 
 REGISTRY: dict[str, str] = {
+    "AdaptiveQueryGenerator": "inpars_plus.programs.adaptive_generator:AdaptiveQueryGenerator",
     "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
     "QueryGenerator": "inpars_plus.programs.query_generator:QueryGenerator",
+    "TypeRouter": "inpars_plus.programs.type_router:TypeRouter",
 }
 """Name → ``module:class``, imported when first used.
 
