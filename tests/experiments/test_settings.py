@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.experiments import compile_programs, generate_queries, quickstart, tune_generator
+from inpars_plus.experiments import compile_programs, discover_types, generate_queries, quickstart, tune_generator
 from inpars_plus.experiments.settings import JobSettings, JobText, default_settings, parse_settings
 from inpars_plus.foundation import ConfigurationError
 
 JOBS: list[tuple[type[JobSettings], JobText]] = [
     (compile_programs.CompileSettings, compile_programs.TEXT),
+    (discover_types.DiscoverSettings, discover_types.TEXT),
     (generate_queries.GenerateSettings, generate_queries.TEXT),
     (quickstart.QuickstartSettings, quickstart.TEXT),
     (tune_generator.TuneSettings, tune_generator.TEXT),
