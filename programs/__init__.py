@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inpars_plus.programs.adaptive_generator import AdaptiveQueryGenerator, Assignment
+    from inpars_plus.programs.adaptive_generator import AdaptiveQueryGenerator, Assignment, programs_of
     from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, ProgramFileWarning, Scores
     from inpars_plus.programs.document_analyst import DocumentAnalyst
     from inpars_plus.programs.examples import example_of
@@ -49,6 +49,7 @@ __all__ = [
     "example_of",
     "list_programs",
     "load_program",
+    "programs_of",
     "save_program",
 ]
 
@@ -74,6 +75,7 @@ _HOMES = {
     "example_of": "examples",
     "list_programs": "store",
     "load_program": "store",
+    "programs_of": "adaptive_generator",
     "save_program": "store",
 }
 
