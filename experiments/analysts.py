@@ -11,7 +11,7 @@ import dspy
 from inpars_plus.corpora import Document
 from inpars_plus.experiments.vectors import CachedEncoder
 from inpars_plus.experiments.workbench import Steps, documents_digest
-from inpars_plus.foundation import ConfigurationError, say
+from inpars_plus.foundation import JSON, ConfigurationError, say
 from inpars_plus.optimizers.routing import KEPT, fit_type_router
 from inpars_plus.programs import (
     AdaptiveQueryGenerator,
@@ -57,7 +57,7 @@ def fit_analyst(documents: Sequence[Document], *, steps: Steps, seed: int) -> di
         save_program(fitted.router, steps.directory / ANALYST, card)
         return {"documents": fitted.documents, "right": fitted.right, "unknown": fitted.unknown}
 
-    inputs = {"documents": documents_digest(documents), "seed": seed}
+    inputs: dict[str, JSON] = {"documents": documents_digest(documents), "seed": seed}
     result: dict[str, Any] = steps.do("fit analyst", inputs, work, files=[ANALYST])
     say(f"The analyst gives {result['right']:.1%} of documents that it was not fitted on their own type")
     return result

@@ -36,12 +36,13 @@ LEAST_DOCUMENTS = 100
 
 _CELLS = 20
 _DOCUMENTS_A_CELL = 25
-_DIMENSIONS = 20  # of meaning, where valleys are looked for
-_SORTED_BY = 10  # of these, what cells are made by
+_SORTED_BY = 10  # axes of meaning that cells are made by
 _LEAST_SHARE = 0.01
 _LEAST_MEMBERS = 10
 _LEAST_HALF = 5
-_SHRINKAGE = 0.05
+# Of the covariance within groups, towards a sphere; vectors have more dimensions than small groups have documents.
+_SHRINKAGE_OF_FORM = 0.05
+_SHRINKAGE_OF_MEANING = 1.0
 _MOST_SPREADS = 4.0
 _LEAST_SPREAD = 1e-3
 _GRID = 51
@@ -49,6 +50,7 @@ _BINS = 512
 
 _Numbers = npt.NDArray[np.float64]
 _Labels = npt.NDArray[np.int64]
+_Members = npt.NDArray[np.bool_]
 
 
 class Valley(NamedTuple):
@@ -101,8 +103,8 @@ def propose_types(form: _Numbers, vectors: Callable[[], npt.NDArray[Any]], *, se
             remedy="Give more documents, or name their type yourself, as in --corpus PATH:TYPE",
         )
     shape = _scaled(form)
-    meaning = _principal(np.asarray(vectors(), dtype=np.float64))
-    leading = meaning[:, :_SORTED_BY]
+    meaning = np.asarray(vectors(), dtype=np.float64)
+    leading = _principal(meaning)
     # As much weight for meaning as for form, however many columns either has.
     weight = np.sqrt(shape.shape[1] / leading.shape[1]) / max(float(leading.std()), _LEAST_SPREAD)
     points = np.hstack([shape, leading * weight])
@@ -134,28 +136,29 @@ def _merge(labels: _Labels, valley: Callable[[int, int], Valley]) -> dict[tuple[
         known = {pair: found for pair, found in known.items() if not {first, second}.intersection(pair)}
 
 
-def _between(
-    form: _Numbers, meaning: _Numbers, labels: _Labels, halves: npt.NDArray[np.bool_], one: int, other: int
-) -> Valley:
+def _between(form: _Numbers, meaning: _Numbers, labels: _Labels, halves: _Members, one: int, other: int) -> Valley:
     both = (labels == one) | (labels == other)
     second, half = labels[both] == other, halves[both]
-    return Valley(*(_valley(points[both], second, half) for points in (form, meaning)))
+    return Valley(
+        _valley(form[both], second, half, _SHRINKAGE_OF_FORM),
+        # All dimensions: the axes in which the whole corpus varies most are those of its largest type.
+        _valley(meaning[both], second, half, _SHRINKAGE_OF_MEANING),
+    )
 
 
-def _valley(points: _Numbers, second: npt.NDArray[np.bool_], half: npt.NDArray[np.bool_]) -> float:
+def _valley(points: _Numbers, second: _Members, half: _Members, shrinkage: float) -> float:
     parts = [(second & half).sum(), (second & ~half).sum(), (~second & half).sum(), (~second & ~half).sum()]
     if min(parts) < _LEAST_HALF:
-        return 1.0 if min(second.sum(), (~second).sum()) < _LEAST_HALF else _depth(points, second, points, second)
+        if min(second.sum(), (~second).sum()) < _LEAST_HALF:
+            return 1.0
+        return _depth(points @ _direction(points, second, shrinkage), second)
     return (
-        _depth(points[half], second[half], points[~half], second[~half])
-        + _depth(points[~half], second[~half], points[half], second[half])
+        _depth(points[~half] @ _direction(points[half], second[half], shrinkage), second[~half])
+        + _depth(points[half] @ _direction(points[~half], second[~half], shrinkage), second[half])
     ) / 2.0
 
 
-def _depth(
-    fitted: _Numbers, fitted_second: npt.NDArray[np.bool_], seen: _Numbers, second: npt.NDArray[np.bool_]
-) -> float:
-    line = seen @ _direction(fitted, fitted_second)
+def _depth(line: _Numbers, second: _Members) -> float:
     left, right = np.median(line[~second]), np.median(line[second])
     if left > right:
         line, left, right = -line, -left, -right
@@ -171,10 +174,10 @@ def _depth(
     return float((density / np.maximum(peaks, 1e-12)).min())
 
 
-def _direction(points: _Numbers, second: npt.NDArray[np.bool_]) -> _Numbers:
-    share = second.mean()
-    within = np.cov(points[~second].T) * (1.0 - share) + np.cov(points[second].T) * share
-    within += np.eye(len(within)) * max(float(np.trace(within)) / len(within), 1e-9) * _SHRINKAGE
+def _direction(points: _Numbers, second: _Members, shrinkage: float) -> _Numbers:
+    """Both groups count alike, or a small one would be seen along the axes of the large one."""
+    within = (np.cov(points[~second].T) + np.cov(points[second].T)) / 2.0
+    within += np.eye(len(within)) * max(float(np.trace(within)) / len(within), 1e-9) * shrinkage
     return np.asarray(np.linalg.solve(within, points[second].mean(axis=0) - points[~second].mean(axis=0)))
 
 
@@ -182,7 +185,7 @@ def _principal(vectors: _Numbers) -> _Numbers:
     """The vectors along the axes in which they vary most."""
     centered = vectors - vectors.mean(axis=0)
     _, axes = np.linalg.eigh(centered.T @ centered)
-    return np.asarray(centered @ axes[:, ::-1][:, :_DIMENSIONS])
+    return np.asarray(centered @ axes[:, ::-1][:, :_SORTED_BY])
 
 
 def _scaled(form: _Numbers) -> _Numbers:
