@@ -29,6 +29,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.compile_programs",
         "compile a query-generation program for each type of your documents",
     ),
+    "discover-types": (
+        "inpars_plus.experiments.discover_types",
+        "propose document types for a mixed corpus, and how many there are",
+    ),
     "generate-queries": (
         "inpars_plus.experiments.generate_queries",
         "let compiled programs write queries for your documents, and keep the good ones",

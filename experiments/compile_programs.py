@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inpars_plus.corpora import Corpus
+from inpars_plus.experiments.analysts import ANALYST, fit_analyst
 from inpars_plus.experiments.compiling import DIFFERENCES, TypeCompile
 from inpars_plus.experiments.previews import preview
 from inpars_plus.experiments.reports.compile_report import compile_report
@@ -59,6 +60,7 @@ class CompileSettings(BenchSettings):
 
     doc_type: tuple[str, ...] = option("compile for this type of document only; repeatable", metavar="TYPE")
     by_type: bool = option("compile a program for each type of document")
+    analyst: bool = option("with several types, also fit what tells them apart, for generate-queries --adaptive")
     cross_types: bool = option("with several types, also score each program on the other types")
     optimizer: Literal["miprov2", "bootstrap", "bootstrap-random-search", "gepa", "adapt"] = option(
         "how prompts are searched"
@@ -129,12 +131,17 @@ class _Job:
         if self.settings.cross_types and len(jobs) > 1:
             for job in jobs:
                 results[job.doc_type]["test"]["other_programs"] = self._other_programs(job, jobs)
+        files = [job.file for job in jobs]
+        if self.settings.analyst and len(jobs) > 1:
+            known = [one for job in jobs for one in (*job.documents.train, *job.documents.validation)]
+            fit_analyst(known, steps=self.steps, seed=self.settings.seed)
+            files.append(ANALYST)
         summary = Summary(
             settings=self.bench.redacted(),
             seed=self.settings.seed,
             hashes={
                 "corpus": corpus.digest(),
-                **{job.file: digest_file(self.settings.out / job.file) for job in jobs},
+                **{file: digest_file(self.settings.out / file) for file in files},
             },
             seconds=round(self.steps.seconds, 1),
             peak_memory_mb=self.steps.peak_memory_mb,
@@ -214,6 +221,8 @@ def tell(settings: CompileSettings, summary: Summary) -> str:
         )
     out = settings.out
     files = "\n".join(f"  {out / result['program']}" for result in summary.results.values())
+    if ANALYST in summary.hashes:
+        files += f"\nanalyst: {out / ANALYST}"
     parts.append(f"\ncompiled programs:\n{files}\nreport:   {out / 'report.html'}\nsummary:  {out / 'summary.json'}")
     return "\n".join(parts)
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from inpars_plus.corpora import Document, Ledger, sample
 from inpars_plus.corpora.constraints import ConstraintReader
 from inpars_plus.corpora.judgments import REFERENCE_FILE
-from inpars_plus.experiments.generating import Outcome, generate, write_outcome
+from inpars_plus.experiments.analysts import load_adaptive
+from inpars_plus.experiments.generating import Outcome, generate, program_digests, write_outcome, written_by
 from inpars_plus.experiments.reports.generation_report import generation_report
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import text_table
@@ -23,6 +24,7 @@ from inpars_plus.foundation import (
     Run,
     RunError,
     Summary,
+    digest,
     digest_file,
     peak_memory_mb,
     read_json,
@@ -33,12 +35,13 @@ from inpars_plus.foundation import (
 )
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import (
+    AdaptiveQueryGenerator,
     ConstrainedQueryGenerator,
     PassageQueryGenerator,
     QueryGenerator,
     SentenceQueryGenerator,
-    list_programs,
     load_program,
+    programs_of,
 )
 
 __all__ = ["RECORD", "TEXT", "GenerateSettings", "generate_queries", "main", "run", "tell"]
@@ -65,6 +68,10 @@ TEXT = JobText(
             "inpars-plus generate-queries --corpus news/ --programs runs/news/compiled --out runs/news-sentences \\\n"
             "      --granularity sentence",
         ),
+        (
+            "For documents of several types that do not state theirs",
+            "inpars-plus generate-queries --corpus mixed/ --programs runs/both --adaptive --out runs/mixed-queries",
+        ),
     ),
 )
 
@@ -88,6 +95,7 @@ class GenerateSettings(BenchSettings):
         "what a query asks for: the document, a passage or a sentence of it, or it with a constraint on its metadata",
         default="document",
     )
+    adaptive: bool = option("an analyst tells the types of documents, whatever they state; needs several programs")
     limit: int | None = option("generate for so many documents only, drawn by --seed", metavar="N", default=None, gt=0)
 
 
@@ -120,12 +128,20 @@ class _Job:
         self.bench = bench
         self.ledger = Ledger(settings.out / "ledger.jsonl")
         self.record = settings.out / RECORD
+        self.adaptive: AdaptiveQueryGenerator | None = None
 
     def do(self) -> Summary:
         started = time.monotonic()
         settings, corpus = self.settings, self.bench.corpus
-        programs = self._of_granularity(_programs(settings.programs, corpus.types(), self.bench))
-        record = self._record({name: program.card.digest for name, program in programs.items()})
+        if settings.adaptive:
+            loaded = load_adaptive(settings.programs, self.bench.lm)
+            digests = program_digests(loaded)
+            self.adaptive = self._adaptive_of_granularity(loaded)
+            programs: dict[str, Any] = dict(self.adaptive.programs)
+        else:
+            programs = self._of_granularity(_programs(settings.programs, corpus.types(), self.bench))
+            digests = {name: program.card.digest for name, program in programs.items()}
+        record = self._record(digests)
         write_json(self.record, record)
         done = self.ledger.documents_done()
         documents = [document for document in self._wanted() if document.id not in done]
@@ -134,7 +150,7 @@ class _Job:
         failed = 0
         try:
             if documents:
-                failed = generate(settings, self.bench, programs, documents, self.ledger)
+                failed = generate(settings, self.bench, programs, documents, self.ledger, adaptive=self.adaptive)
         finally:
             # Also when a cap or a dead model ends the run: what was finished is there to be used.
             outcome = write_outcome(settings.out, corpus, self.ledger)
@@ -143,18 +159,20 @@ class _Job:
             write_json(self.record, record)
         if failed:
             say(f"The model failed for {failed:,} documents; run the same command again to ask for them")
-        return self._finish(outcome, programs, record, failed)
+        return self._finish(outcome, digests, record, failed)
 
-    def _finish(self, outcome: Outcome, programs: Mapping[str, Any], record: Mapping[str, Any], failed: int) -> Summary:
+    def _finish(self, outcome: Outcome, digests: Mapping[str, str], record: Mapping[str, Any], failed: int) -> Summary:
         settings, corpus = self.settings, self.bench.corpus
         results = {**outcome.results(settings.queries_per_document), "documents_failed": failed}
+        if self.adaptive is not None:
+            results["written_by"] = written_by(self.ledger, digests)
         written = ("ledger.jsonl", "queries.jsonl", "qrels/train.tsv", REFERENCE_FILE)
         summary = Summary(
             settings=self.bench.redacted(),
             seed=settings.seed,
             hashes={
                 "corpus": corpus.digest(),
-                **{f"program {name}": program.card.digest for name, program in programs.items()},
+                **{f"program {name}": digest for name, digest in digests.items()},
                 **{name: digest_file(settings.out / name) for name in written if (settings.out / name).exists()},
             },
             seconds=record["seconds"],
@@ -170,16 +188,24 @@ class _Job:
         corpus, limit = self.bench.corpus, self.settings.limit
         return list(corpus.documents()) if limit is None else sample(corpus.documents(), limit, self.settings.seed)
 
-    def _of_granularity(self, programs: dict[str, Any]) -> dict[str, Any]:
+    def _of_granularity(self, programs: Mapping[str, Any]) -> dict[str, Any]:
         """The programs as they are, or what they have learnt in generators of the kind that is asked for."""
         kind = self.settings.granularity
         if kind == "document":
-            return programs
+            return dict(programs)
         made: dict[str, Any] = {name: _KINDS[kind].from_program(program) for name, program in programs.items()}
         if kind == "constraint":
             reader = ConstraintReader.fit(self.bench.corpus.documents())
             for program in made.values():
                 program.reader = reader
+        return made
+
+    def _adaptive_of_granularity(self, given: AdaptiveQueryGenerator) -> AdaptiveQueryGenerator:
+        programs = self._of_granularity({**given.programs, given.base_name: given.base})
+        base = programs[given.base_name]
+        made = AdaptiveQueryGenerator({name: programs[name] for name in given.programs}, base, given.analyst)
+        if hasattr(given, "card"):
+            made.card = given.card
         return made
 
     def _record(self, programs: Mapping[str, str]) -> dict[str, Any]:
@@ -189,6 +215,7 @@ class _Job:
             "retriever": self.settings.retriever,
             "queries_per_document": self.settings.queries_per_document,
             "granularity": self.settings.granularity,
+            "choice of programs": "stated types" if self.adaptive is None else _analyst_digest(self.adaptive),
         }
         new: dict[str, Any] = {
             "format_version": 1,
@@ -221,41 +248,32 @@ class _Job:
         return {**old, "programs": {**old["programs"], **programs}}
 
 
+def _analyst_digest(adaptive: AdaptiveQueryGenerator) -> str:
+    analyst: Any = adaptive.analyst
+    return digest(type(analyst).__name__, analyst.dump_settings())
+
+
 def _programs(path: Path, types: Mapping[str, int], bench: Workbench) -> dict[str, Any]:
     """A program for each document type."""
     if not path.is_dir():
         program = load_program(path, lm=bench.lm)
         return dict.fromkeys(types, program)
-    # A run directory of compile-programs is what people remember; its programs are one folder down.
-    directory = path / "compiled" if (path / "compiled").is_dir() else path
-    cards = list_programs(directory)
-    if not cards:
-        raise ProgramFileError(
-            "there are no compiled programs here", place=str(path), remedy="Make some with inpars-plus compile-programs"
-        )
-    names = [card.document_type for card in cards]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ProgramFileError(
-            f"two programs are for the document type '{twice}'", place=str(path), remedy="Move one of them away"
-        )
+    cards = programs_of(path)
     if len(cards) == 1:
-        program = load_program(str(cards[0].path), lm=bench.lm)
-        if set(types) != set(names):
-            say(f"The program for '{names[0]}' is used for all documents: {', '.join(types)}")
+        ((name, card),) = cards.items()
+        program = load_program(str(card.path), lm=bench.lm)
+        if set(types) != {name}:
+            say(f"The program for '{name}' is used for all documents: {', '.join(types)}")
         return dict.fromkeys(types, program)
-    missing = next((name for name in types if name not in names), None)
+    missing = next((name for name in types if name not in cards), None)
     if missing is not None:
         raise ProgramFileError(
             f"none of the {len(cards)} programs is for the document type '{missing}'",
             place=str(path),
-            remedy=f"There are programs for {', '.join(names)}: compile one, or name the file of one for all",
+            remedy=f"There are programs for {', '.join(cards)}: compile one, name the file of one for all, or let an "
+            "analyst choose with --adaptive",
         )
-    return {
-        str(card.document_type): load_program(str(card.path), lm=bench.lm)
-        for card in cards
-        if card.document_type in types
-    }
+    return {name: load_program(str(card.path), lm=bench.lm) for name, card in cards.items() if name in types}
 
 
 def _brief(value: Any) -> str:
@@ -269,6 +287,12 @@ def tell(settings: GenerateSettings, summary: Summary) -> str:
     rows = [["accepted", f"{results['accepted']:,}"]]
     rows += [[reason.replace("_", " "), f"{count:,}"] for reason, count in results["reasons"].items()]
     table = text_table(["candidates", "number"], rows, numbers={1})
+    if "written_by" in results:
+        wrote = [
+            [name, f"{one['documents']:,}", f"{one['accepted']:,}"]
+            for name, one in results["written_by"]["programs"].items()
+        ]
+        table += f"\n\n{text_table(['program', 'documents', 'accepted'], wrote, numbers={1, 2})}"
     out = settings.out
     return (
         f"\n{results['accepted']:,} queries accepted of {results['asked']:,} asked for "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,12 +22,12 @@ from inpars_plus.foundation import JSON, bar, digest
 from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.optimizers.prompts.evaluation import generate_all
 from inpars_plus.optimizers.prompts.watch import Watch
-from inpars_plus.programs import example_of
+from inpars_plus.programs import AdaptiveQueryGenerator, example_of
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.generate_queries import GenerateSettings
 
-__all__ = ["CHUNK", "Outcome", "generate", "write_outcome"]
+__all__ = ["CHUNK", "Outcome", "generate", "program_digests", "write_outcome", "written_by"]
 
 CHUNK = 256
 """Documents between two writes of the ledger; queries of a chunk are judged in one batch."""
@@ -102,6 +103,8 @@ def generate(
     programs: Mapping[str, dspy.Module],
     documents: Sequence[Document],
     ledger: Ledger,
+    *,
+    adaptive: AdaptiveQueryGenerator | None = None,
 ) -> int:
     """Generate for documents and enter every candidate.
 
@@ -111,6 +114,7 @@ def generate(
         programs: document type → its program.
         documents: those that are not in the ledger yet.
         ledger: grows.
+        adaptive: chooses the program of each document, instead of its stated type.
 
     Returns:
         Documents whose call failed in a way that may pass; they are not in the ledger, so another run asks again.
@@ -122,32 +126,54 @@ def generate(
     watch = Watch(model=str(bench.lm.model))
     with bar("Generating", len(documents)) as progress:
         for chunk in _chunks(documents, CHUNK):
+            writers = _stated(chunk, programs) if adaptive is None else _told(chunk, adaptive)
             tasks = [
                 (
-                    programs[document.doc_type],
+                    one.program,
                     example_of(
-                        document,
-                        number_of_queries=settings.queries_per_document,
-                        key_terms=programs[document.doc_type].key_terms,
+                        one.source, number_of_queries=settings.queries_per_document, key_terms=one.program.key_terms
                     ),
                 )
-                for document in chunk
+                for one in writers
             ]
             predictions = generate_all(tasks, bench.lm, threads=settings.threads, watch=watch, on_done=progress.update)
             came = [
-                (document, prediction)
-                for document, prediction in zip(chunk, predictions, strict=True)
+                (writer, prediction)
+                for writer, prediction in zip(writers, predictions, strict=True)
                 if prediction is not None
             ]
             failed += len(chunk) - len(came)
-            judged = iter(bench.metric.judge([(document, query) for document, made in came for query in made.queries]))
+            judged = iter(bench.metric.judge([(one.source, query) for one, made in came for query in made.queries]))
             entries: list[LedgerEntry] = []
-            for document, made in came:
-                verdicts = [next(judged) for _ in made.queries]
-                program: Any = programs[document.doc_type]
-                entries += _entries(document, made, verdicts, program.card.digest)
+            for one, made in came:
+                entries += _entries(one, made, [next(judged) for _ in made.queries])
             ledger.append(entries)
     return failed
+
+
+def written_by(ledger: Ledger, digests: Mapping[str, str]) -> dict[str, JSON]:
+    """Which program of an adaptive one wrote how much, and why not that of the document's type.
+
+    Args:
+        ledger: of the generation.
+        digests: from :func:`program_digests`.
+
+    Returns:
+        ``programs`` (name → documents and accepted queries) and ``reasons`` (reason → documents).
+    """
+    names = {digest: name for name, digest in digests.items()}
+    documents: dict[str, tuple[str, Any]] = {}
+    accepted: Counter[str] = Counter()
+    for entry in ledger.entries():
+        name = names.get(entry.program, entry.program)
+        documents[entry.document_id] = (name, entry.scores.get("route_reason"))
+        accepted[name] += entry.accepted
+    counts = Counter(name for name, _ in documents.values())
+    reasons = Counter(str(reason) for _, reason in documents.values() if reason)
+    return {
+        "programs": {name: {"documents": count, "accepted": accepted[name]} for name, count in sorted(counts.items())},
+        "reasons": dict(sorted(reasons.items())),
+    }
 
 
 def write_outcome(directory: Path, corpus: Corpus, ledger: Ledger) -> Outcome:
@@ -169,21 +195,65 @@ def write_outcome(directory: Path, corpus: Corpus, ledger: Ledger) -> Outcome:
     return outcome
 
 
-def _entries(
-    document: Document, made: dspy.Prediction, verdicts: Sequence[Judged], program: str
-) -> Iterator[LedgerEntry]:
+@dataclass(frozen=True)
+class _Writer:
+    """Which program writes for a document.
+
+    Attributes:
+        source: the document as the program gets it.
+        program: it.
+        digest: its name in the ledger.
+        told: what the ledger says of the choice.
+    """
+
+    source: Document
+    program: Any
+    digest: str
+    told: Mapping[str, str | None]
+
+
+def _stated(documents: Sequence[Document], programs: Mapping[str, Any]) -> list[_Writer]:
+    chosen = [(document, programs[document.doc_type]) for document in documents]
+    return [_Writer(document, program, program.card.digest, {}) for document, program in chosen]
+
+
+def _told(documents: Sequence[Document], adaptive: AdaptiveQueryGenerator) -> list[_Writer]:
+    names = program_digests(adaptive)
+    return [
+        _Writer(
+            one.source,
+            one.program,
+            names[one.name],
+            {"told_type": one.route.document_type, "route_reason": one.reason},
+        )
+        for one in adaptive.assign(documents)
+    ]
+
+
+def program_digests(adaptive: AdaptiveQueryGenerator) -> dict[str, str]:
+    """What the ledger calls each program of an adaptive one: its file's digest, or the one file's and its name."""
+    whole = getattr(adaptive, "card", None)
+    programs = {**adaptive.programs, adaptive.base_name: adaptive.base}
+    return {
+        name: f"{whole.digest}/{name}" if whole is not None else program.card.digest
+        for name, program in programs.items()
+    }
+
+
+def _entries(writer: _Writer, made: dspy.Prediction, verdicts: Sequence[Judged]) -> Iterator[LedgerEntry]:
     for candidate in made.rejected:
         yield LedgerEntry(
-            document_id=document.id,
+            document_id=writer.source.id,
             candidate=candidate.text,
             accepted=False,
             reason=candidate.reason,
-            program=program,
+            scores=writer.told,
+            program=writer.digest,
             attempt=max(1, candidate.attempt),
         )
     for judged, attempt in zip(verdicts, made.attempts, strict=True):
         yield LedgerEntry(
-            document_id=document.id,
+            document_id=writer.source.id,
             candidate=judged.query or "",
             accepted=judged.accepted,
             reason=judged.reason,
@@ -192,8 +262,9 @@ def _entries(
                 "rank": judged.rank,
                 "copy4": round(judged.copy4, 6),
                 "naturalness": None if judged.naturalness is None else round(judged.naturalness, 6),
+                **writer.told,
             },
-            program=program,
+            program=writer.digest,
             attempt=attempt,
         )
 

@@ -65,7 +65,8 @@ def _program_file(settings: TuneSettings) -> Path:
     if not path.is_dir():
         return path
     directory = path / "compiled" if (path / "compiled").is_dir() else path
-    cards = {card.document_type: card for card in list_programs(directory)}
+    generators = [card for card in list_programs(directory) if card.program == "QueryGenerator"]
+    cards = {card.document_type: card for card in generators}
     if settings.doc_type is None and len(cards) == 1:
         return cast(Path, next(iter(cards.values())).path)
     if settings.doc_type in cards:

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from inpars_plus.programs.adaptive_generator import AdaptiveQueryGenerator, Assignment, programs_of
     from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, ProgramFileWarning, Scores
     from inpars_plus.programs.constrained_generator import ConstrainedQueryGenerator
     from inpars_plus.programs.document_analyst import DocumentAnalyst
@@ -33,12 +34,18 @@ if TYPE_CHECKING:
     from inpars_plus.programs.registry import REGISTRY
     from inpars_plus.programs.rerank_reports import RerankReport
     from inpars_plus.programs.rerankers import ListwiseReranker, PairwiseReranker, PointwiseReranker
+    from inpars_plus.programs.routes import ROUTE_REASONS, Analyst, Route
     from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
+    from inpars_plus.programs.type_router import TypeRouter
 
 __all__ = [
     "FORMAT_VERSION",
     "GENERATION_REASONS",
     "REGISTRY",
+    "ROUTE_REASONS",
+    "AdaptiveQueryGenerator",
+    "Analyst",
+    "Assignment",
     "ConstrainedQueryGenerator",
     "DocumentAnalyst",
     "ExpandingRetriever",
@@ -60,12 +67,15 @@ __all__ = [
     "QueryGenerator",
     "RejectedCandidate",
     "RerankReport",
+    "Route",
     "Scores",
     "SentenceQueryGenerator",
+    "TypeRouter",
     "example_of",
     "list_programs",
     "load_program",
     "measured_performance",
+    "programs_of",
     "save_program",
 ]
 
@@ -73,6 +83,10 @@ _HOMES = {
     "FORMAT_VERSION": "store",
     "GENERATION_REASONS": "outcomes",
     "REGISTRY": "registry",
+    "ROUTE_REASONS": "routes",
+    "AdaptiveQueryGenerator": "adaptive_generator",
+    "Analyst": "routes",
+    "Assignment": "adaptive_generator",
     "ConstrainedQueryGenerator": "constrained_generator",
     "DocumentAnalyst": "document_analyst",
     "ExpandingRetriever": "expanding_retriever",
@@ -94,12 +108,15 @@ _HOMES = {
     "QueryGenerator": "query_generator",
     "RejectedCandidate": "outcomes",
     "RerankReport": "rerank_reports",
+    "Route": "routes",
     "Scores": "cards",
     "SentenceQueryGenerator": "part_generators",
+    "TypeRouter": "type_router",
     "example_of": "examples",
     "list_programs": "store",
     "load_program": "store",
     "measured_performance": "performance",
+    "programs_of": "adaptive_generator",
     "save_program": "store",
 }
 

@@ -11,6 +11,7 @@ from dspy.utils.exceptions import AdapterParseError
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.programs.asking import current_lm, own_errors
+from inpars_plus.programs.routes import Route
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAnalysis, analysis_of_types
 
@@ -73,6 +74,26 @@ class DocumentAnalyst(dspy.Module):
         # Out of the type that is bound to this list, so that analyses of several analysts compare and pickle.
         analysis = DocumentAnalysis.model_validate(reply.analysis.model_dump())
         return dspy.Prediction(analysis=analysis, reason=None)
+
+    def route(self, documents: Sequence[Document]) -> list[Route]:
+        """The types of documents, one call each, as :class:`~inpars_plus.programs.routes.Analyst` has it.
+
+        Returns:
+            A route a document: a type of the list, or ``empty_document`` or ``unreadable_analysis``.
+
+        Raises:
+            ConfigurationError: if there is no language model.
+            ModelError: if the model is dead or its spending cap is reached.
+        """
+        routes = []
+        for document in documents:
+            found = self(source=document)
+            if found.analysis is None:
+                reason = "unreadable_analysis" if found.reason == "unreadable_reply" else found.reason
+                routes.append(Route(document_type=None, reason=reason))
+            else:
+                routes.append(Route(document_type=found.analysis.doc_type, nearest=found.analysis.doc_type))
+        return routes
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["REGISTRY", "name_of", "program_class"]
 
 REGISTRY: dict[str, str] = {
+    "AdaptiveQueryGenerator": "inpars_plus.programs.adaptive_generator:AdaptiveQueryGenerator",
     "ConstrainedQueryGenerator": "inpars_plus.programs.constrained_generator:ConstrainedQueryGenerator",
     "DocumentAnalyst": "inpars_plus.programs.document_analyst:DocumentAnalyst",
     "HypotheticalPassageWriter": "inpars_plus.programs.query_expanders:HypotheticalPassageWriter",
@@ -28,6 +29,7 @@ REGISTRY: dict[str, str] = {
     "QueryExpander": "inpars_plus.programs.query_expanders:QueryExpander",
     "QueryGenerator": "inpars_plus.programs.query_generator:QueryGenerator",
     "SentenceQueryGenerator": "inpars_plus.programs.part_generators:SentenceQueryGenerator",
+    "TypeRouter": "inpars_plus.programs.type_router:TypeRouter",
 }
 """Name → ``module:class``, imported when first used.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -107,3 +108,41 @@ def tiny() -> Any:
         return made(config).eval().requires_grad_(False)
 
     return SimpleNamespace(tokenizer=tokenizer, model=model)
+
+
+@pytest.fixture(scope="session")
+def typed() -> Any:
+    """``some(count, *types, start=0)``: documents of the types ``code``, ``talk`` and ``report``, each on any topic."""
+    from inpars_plus.corpora import Document
+
+    things = "pump valve turbine boiler compressor gearbox furnace crane lathe kiln".split()
+    events = "leaks overheats rattles stalls corrodes vibrates freezes jams smokes sticks".split()
+
+    def text(doc_type: str, at: int) -> str:
+        draw = random.Random(f"{doc_type} {at}")
+        thing, event, more, number = draw.choice(things), draw.choice(events), draw.choice(things), draw.randint(2, 99)
+        if doc_type == "code":
+            return (
+                f'def {event}_{number}({thing}, {more}=None):\n    """Whether it {event}."""\n'
+                f"    for part in {thing}.parts[{number}]:\n        if part.{event}():\n"
+                f"            return {more}_{number % 7}\n"
+            )
+        if doc_type == "talk":
+            return (
+                f"My {thing} {event}! What can I do? I tried your {more}, but you told me that it never helps. "
+                f"Should we call you {number} times?"
+            )
+        return (
+            f"A {thing} of plant {number} that {event} was examined over {number} years, and the {more} beside it "
+            f"served as control. Measurements showed significant differences between both groups, whereas temperature "
+            f"had no effect on the rate at which it {event}."
+        )
+
+    def some(count: int, *types: str, start: int = 0) -> list[Document]:
+        return [
+            Document(id=f"{doc_type}-{at}", text=text(doc_type, at), doc_type=doc_type)
+            for doc_type in types
+            for at in range(start, start + count)
+        ]
+
+    return SimpleNamespace(some=some)

@@ -12,6 +12,7 @@ import pytest
 
 from inpars_plus.lms import CompletionScore
 from inpars_plus.lms.scripted import scripted_lm
+from inpars_plus.retrieval.hashing import HashingEncoder
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "programs.md"
 
@@ -70,6 +71,9 @@ REPLIES: Mapping[str, Callable[[str], str]] = {
     "SentenceQueryGenerator": _query,
     "ConstrainedQueryGenerator": lambda prompt: "dripping pumps and what stops them",
     "DocumentAnalyst": lambda prompt: json.dumps({"analysis": _LABELS}),
+    "AdaptiveQueryGenerator": lambda prompt: (
+        json.dumps({"analysis": _LABELS}) if "document_types" in prompt else _query(prompt)
+    ),
     "InstructionAdapter": _adapt,
     "PointwiseReranker": lambda prompt: json.dumps({"judgment": {"grade": _worth(_after(prompt, "passage"))}}),
     "PairwiseReranker": _compare,
@@ -83,7 +87,7 @@ REPLIES: Mapping[str, Callable[[str], str]] = {
 }
 """What the model says under each heading."""
 
-SCORED = {"LikelihoodReranker"}
+SCORED = {"LikelihoodReranker", "TypeRouter"}
 """Headings under which nothing is said."""
 
 
@@ -103,6 +107,7 @@ def test_an_example_prints_what_the_page_says(
 
     monkeypatch.setattr("inpars_plus.lms.names.load_lm", load)
     monkeypatch.setattr("inpars_plus.lms.scoring.load_scorer", lambda name: Guesser())
+    monkeypatch.setattr("inpars_plus.retrieval.encoders.load_encoder", HashingEncoder)
     exec(compile(example.code, f"{PAGE.name}, {example.heading}", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out == example.printed
 

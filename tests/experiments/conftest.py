@@ -118,7 +118,7 @@ class World:
 
 def compile_settings(corpus: Path, out: Path, **values: Any) -> CompileSettings:
     """A small compile."""
-    small = {"lm": "scripted", "retriever": "bm25", "budget": 150, "test_documents": 24, "threads": 4}
+    small = {"lm": "scripted", "retriever": "bm25", "budget": 150, "test_documents": 24, "threads": 4, "analyst": False}
     return make_settings(CompileSettings, "compile-programs", corpus=str(corpus), out=out, **{**small, **values})
 
 

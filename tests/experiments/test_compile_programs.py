@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from inpars_plus.corpora import write_documents
+from inpars_plus.experiments.analysts import ANALYST
 from inpars_plus.experiments.compile_programs import compile_programs, tell
 from inpars_plus.foundation import ConfigurationError, Summary, digest_file
-from inpars_plus.programs import load_program
+from inpars_plus.programs import list_programs, load_program, programs_of
+from inpars_plus.retrieval.hashing import HashingEncoder
 
 MEASURES = {"score", "accepted", "hit@10", "copy4", "top_opening", "documents"}
 
@@ -141,3 +144,27 @@ def test_every_optimizer_runs_from_end_to_end(corpus: Path, tmp_path: Path, smal
     summary = compile_programs(settings, **small.World().parts)
     assert summary is not None
     assert load_program(tmp_path / "run" / "compiled" / "manual.json").card.optimizer.name == optimizer
+
+
+def test_an_analyst_is_fitted_beside_the_programs_of_several_types(
+    tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch, typed: Any
+) -> None:
+    monkeypatch.setenv("INPARS_PLUS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("inpars_plus.experiments.analysts.load_encoder", HashingEncoder)
+    write_documents(tmp_path / "c.jsonl", typed.some(60, "code", "talk"))
+    settings = small.compile_settings(
+        tmp_path / "c.jsonl", tmp_path / "run", by_type=True, test_documents=4, cross_types=False, analyst=True
+    )
+    summary = compile_programs(settings, **small.World().parts)
+    assert summary is not None
+    assert summary.hashes[ANALYST] == digest_file(settings.out / ANALYST)
+    assert str(settings.out / ANALYST) in tell(settings, summary)
+    analyst: Any = load_program(settings.out / ANALYST)
+    assert analyst.types == ("code", "talk")
+    assert sorted(programs_of(settings.out)) == ["code", "talk"]
+    assert {card.program for card in list_programs(settings.out / "compiled")} == {"QueryGenerator", "TypeRouter"}
+
+    monkeypatch.delattr("inpars_plus.experiments.analysts.load_encoder")  # a finished step encodes nothing
+    again = compile_programs(settings, **small.World().parts)
+    assert again is not None
+    assert again.hashes == summary.hashes

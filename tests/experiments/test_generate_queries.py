@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Ledger, read_judgments, read_queries
+from inpars_plus.corpora import Document, Ledger, read_judgments, read_queries, write_documents
+from inpars_plus.experiments.analysts import fit_analyst
 from inpars_plus.experiments.generate_queries import generate_queries, tell
-from inpars_plus.foundation import ConfigurationError, ProgramFileError
+from inpars_plus.experiments.workbench import Steps
+from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, Run
+from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of, save_program
+from inpars_plus.retrieval.hashing import HashingEncoder
 
 
 def test_generation_writes_a_directory_to_train_on_and_a_ledger_that_explains_it(
@@ -185,3 +189,78 @@ def test_a_directory_without_programs_is_named(corpus: Path, tmp_path: Path, sma
     settings = small.generate_settings(corpus, tmp_path / "nothing", tmp_path / "q")
     with pytest.raises(ProgramFileError, match="no compiled programs"):
         generate_queries(settings, **small.World().parts)
+
+
+@pytest.fixture
+def hashing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Documents are encoded without a model."""
+    monkeypatch.setenv("INPARS_PLUS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("inpars_plus.experiments.analysts.load_encoder", HashingEncoder)
+
+
+@pytest.fixture
+def several(compiled: Path, typed: Any, tmp_path: Path, hashing: None) -> Path:
+    """A directory of programs for code and for talk, and what tells the two apart."""
+    program: Any = load_program(compiled / "compiled" / "manual.json")
+    for name in ("code", "talk"):
+        card = program.card.model_copy(update={"document_type": name})
+        save_program(program, tmp_path / "several" / "compiled" / f"{name}.json", card)
+    with Run(tmp_path / "several") as run:
+        fit_analyst(typed.some(150, "code", "talk"), steps=Steps(run), seed=0)
+    return tmp_path / "several"
+
+
+def test_an_analyst_chooses_the_program_and_the_ledger_says_which_wrote_what(
+    several: Path, typed: Any, tmp_path: Path, small: Any
+) -> None:
+    documents = [*typed.some(6, "code", "talk", "report", start=200), Document(id="empty")]
+    hidden = [one.model_copy(update={"doc_type": "mixed"}) for one in documents]
+    write_documents(tmp_path / "mixed.jsonl", hidden)
+    settings = small.generate_settings(tmp_path / "mixed.jsonl", several, tmp_path / "queries", adaptive=True)
+    summary = generate_queries(settings, **small.World().parts)
+
+    digests = {card.digest: name for name, card in programs_of(several).items()}
+    entries = list(Ledger(tmp_path / "queries" / "ledger.jsonl").entries())
+    for entry in entries:
+        told, name = entry.scores["told_type"], entry.document_id.partition("-")[0]
+        assert told == (name if name in ("code", "talk") else None)
+        if told is not None:
+            assert digests[entry.program] == told
+    reasons = {entry.document_id: entry.scores["route_reason"] for entry in entries}
+    assert reasons["empty"] == "empty_document"
+    assert {reason for name, reason in reasons.items() if name.startswith("report")} == {"unknown_type"}
+    wrote = summary.results["written_by"]
+    assert sum(one["documents"] for one in wrote["programs"].values()) == 19
+    assert wrote["reasons"] == {"empty_document": 1, "unknown_type": 6}
+    assert wrote["programs"]["talk"]["documents"] == 6
+    assert "talk" in tell(settings, summary)
+    assert summary.results["by_type"].keys() == {"mixed"}
+
+    again = generate_queries(settings, **small.World().parts)
+    assert again.results == summary.results
+    fixed = settings.model_copy(update={"adaptive": False, "programs": several / "compiled" / "code.json"})
+    with pytest.raises(ConfigurationError, match="another choice of programs"):
+        generate_queries(fixed, **small.World().parts)
+
+
+def test_one_file_with_all_programs_serves_too(several: Path, typed: Any, tmp_path: Path, small: Any) -> None:
+    adaptive = AdaptiveQueryGenerator.from_directory(several)
+    card = programs_of(several)["code"]
+    saved = save_program(adaptive, tmp_path / "adaptive.json", card.model_copy(update={"document_type": "any"}))
+    write_documents(tmp_path / "mixed.jsonl", typed.some(4, "code", "talk", start=200))
+    settings = small.generate_settings(
+        tmp_path / "mixed.jsonl", tmp_path / "adaptive.json", tmp_path / "queries", adaptive=True
+    )
+    generate_queries(settings, **small.World().parts)
+    entries = Ledger(tmp_path / "queries" / "ledger.jsonl").entries()
+    assert {entry.program for entry in entries} == {f"{saved.digest}/code", f"{saved.digest}/talk"}
+
+
+def test_one_program_is_nothing_to_choose_from(compiled: Path, corpus: Path, tmp_path: Path, small: Any) -> None:
+    for programs, what in (
+        (compiled / "compiled" / "manual.json", "nothing to choose from"),
+        (compiled, "no fitted analyst"),
+    ):
+        settings = small.generate_settings(corpus, programs, tmp_path / "queries", adaptive=True)
+        with pytest.raises(InputError, match=what):
+            generate_queries(settings, **small.World().parts)

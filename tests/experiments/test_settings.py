@@ -8,6 +8,7 @@ import pytest
 
 from inpars_plus.experiments import (
     compile_programs,
+    discover_types,
     generate_queries,
     measure_adaptation,
     measure_warm_start,
@@ -19,6 +20,7 @@ from inpars_plus.foundation import ConfigurationError
 
 JOBS: list[tuple[type[JobSettings], JobText]] = [
     (compile_programs.CompileSettings, compile_programs.TEXT),
+    (discover_types.DiscoverSettings, discover_types.TEXT),
     (generate_queries.GenerateSettings, generate_queries.TEXT),
     (measure_adaptation.MeasureAdaptationSettings, measure_adaptation.TEXT),
     (measure_warm_start.MeasureWarmStartSettings, measure_warm_start.TEXT),

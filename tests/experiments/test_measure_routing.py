@@ -1,0 +1,96 @@
+"""Measuring routing: the figures follow from the lines, and a finished run asks nothing again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.corpora import write_documents
+from inpars_plus.experiments.compile_programs import compile_programs
+from inpars_plus.experiments.measure_routing import measure_routing, tell
+from inpars_plus.experiments.routing_bench import ADAPTIVE, TRUE_TYPE, UNCOMPILED, alone
+from inpars_plus.foundation import ConfigurationError
+from inpars_plus.retrieval.hashing import HashingEncoder
+
+TYPES = ("code", "report", "talk")
+
+
+@pytest.fixture(autouse=True)
+def _hashing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INPARS_PLUS_CACHE", str(tmp_path / "cache"))
+    for module in ("analysts", "routing_bench"):
+        monkeypatch.setattr(f"inpars_plus.experiments.{module}.load_encoder", HashingEncoder)
+
+
+@pytest.fixture
+def corpus(typed: Any, tmp_path: Path) -> Path:
+    write_documents(tmp_path / "c.jsonl", typed.some(200, *TYPES))
+    return tmp_path / "c.jsonl"
+
+
+def test_routing_is_measured_on_documents_that_the_analyst_has_not_seen(
+    corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = small.generate_settings(corpus, tmp_path / "none", tmp_path / "out")
+    summary = measure_routing(settings, generation=False)
+    routing = summary.results["routing"]
+    assert routing["accuracy"]["all"] >= 0.95
+    for name in TYPES:
+        row = routing["confusion"][name]
+        assert routing["accuracy"][name] == pytest.approx(row.get(name, 0) / sum(row.values()))
+    unseen = sum(sum(row.values()) for row in routing["confusion"].values())
+    assert unseen + sum(routing["fitted"]["documents"].values()) == 600
+    assert set(summary.results["foreign"]) == set(TYPES)
+    assert min(summary.results["foreign"].values()) > 0.9
+    assert "generation" not in summary.results
+    assert "unknown when not fitted" in tell(summary)
+
+
+def test_adaptive_generation_stands_beside_every_other_way_to_choose(corpus: Path, tmp_path: Path, small: Any) -> None:
+    compiling = small.compile_settings(
+        corpus, tmp_path / "run", by_type=True, test_documents=4, cross_types=False, analyst=True
+    )
+    compile_programs(compiling, **small.World().parts)
+    world = small.World()
+    settings = small.generate_settings(corpus, tmp_path / "run", tmp_path / "out")
+    summary = measure_routing(settings, generation=True, test_documents=12, **world.parts)
+    found = summary.results["generation"]
+    rows = {ADAPTIVE, TRUE_TYPE, UNCOMPILED, *map(alone, TYPES)}
+    assert set(found["rows"]) == set(found["by_type"]) == rows
+    assert set(found["differences"]) == rows - {ADAPTIVE}
+    assert {row["documents"] for row in found["rows"].values()} == {36}
+    for row in rows:
+        mean = sum(found["by_type"][row][name] for name in TYPES) / 3
+        assert found["rows"][row]["score"] == pytest.approx(mean, abs=1e-5)
+    for name in TYPES:
+        assert found["by_type"][TRUE_TYPE][name] == found["by_type"][alone(name)][name]
+    difference = found["rows"][ADAPTIVE]["score"] - found["rows"][TRUE_TYPE]["score"]
+    assert found["differences"][TRUE_TYPE]["score"] == pytest.approx(difference, abs=1e-5)
+    assert found["best_single"] == max(map(alone, TYPES), key=lambda row: found["rows"][row]["score"])
+    assert found["cheats"]["title"]["documents"] == 36
+    told = tell(summary)
+    assert "(best single)" in told
+    assert "cheat: title" in told
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["results"] == json.loads(
+        json.dumps(summary.results)
+    )
+
+    calls = world.calls
+    again = measure_routing(settings, generation=True, test_documents=12, **world.parts)
+    assert again.results == summary.results
+    assert world.calls == calls
+
+
+def test_one_type_and_a_type_without_a_program_are_refused(
+    corpus: Path, compiled: Path, typed: Any, tmp_path: Path, small: Any
+) -> None:
+    write_documents(tmp_path / "one.jsonl", typed.some(60, "code"))
+    settings = small.generate_settings(tmp_path / "one.jsonl", compiled, tmp_path / "a")
+    with pytest.raises(ConfigurationError, match="documents of one type need no analyst"):
+        measure_routing(settings, generation=False)
+    settings = small.generate_settings(corpus, compiled, tmp_path / "b")
+    with pytest.raises(ConfigurationError, match="none of the programs is for the document type 'code'"):
+        measure_routing(settings, generation=True, **small.World().parts)
