@@ -181,7 +181,7 @@ class AdaptiveQueryGenerator(dspy.Module):
             del settings["key_terms"]
             if program.key_terms not in terms:
                 terms.append(program.key_terms)
-            return {**settings, "key_terms_number": terms.index(program.key_terms)}
+            return {**settings, "program": name_of(program), "key_terms_number": terms.index(program.key_terms)}
 
         analyst: Any = self.analyst
         # Lists, because a key that reads like a secret's, such as a type called 'token', would be blanked.
@@ -197,17 +197,18 @@ class AdaptiveQueryGenerator(dspy.Module):
         """Build a program from what :meth:`dump_settings` gave.
 
         Raises:
-            ProgramFileError: the analyst's class is none.
+            ProgramFileError: the analyst's class is none, or a program's.
         """
         terms = [KeyTerms.from_state(state) for state in settings["key_terms"]]
 
         def made(given: Mapping[str, Any]) -> QueryGenerator:
-            return QueryGenerator(
-                key_terms=terms[given["key_terms_number"]],
-                prompt_form=given["prompt_form"],
-                attempts=given["attempts"],
-                last_opening=given["last_opening"],
-            )
+            number = given["key_terms_number"]
+            kind = program_class(given["program"])
+            if not issubclass(kind, QueryGenerator):
+                raise ProgramFileError(f"a {given['program']} writes no queries", remedy="Save the program again")
+            program: QueryGenerator = kind.from_settings({**given, "key_terms": settings["key_terms"][number]})
+            program.key_terms = terms[number]  # one object for all that share it
+            return program
 
         programs = {str(name): made(given) for name, given in settings["programs"]}
         base = settings["base"]
@@ -233,7 +234,7 @@ def programs_of(directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
 def _by_type(there: Sequence[ProgramCard], directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
     found: dict[str, ProgramCard] = {}
     for card in sorted(there, key=lambda card: card.document_type):
-        if card.program != "QueryGenerator":
+        if not issubclass(program_class(card.program), QueryGenerator):
             continue
         if card.document_type in found:
             raise ProgramFileError(

@@ -243,6 +243,22 @@ def test_an_analyst_chooses_the_program_and_the_ledger_says_which_wrote_what(
         generate_queries(fixed, **small.World().parts)
 
 
+def test_the_program_of_the_told_type_writes_about_sentences_where_that_is_asked_for(
+    several: Path, typed: Any, tmp_path: Path, small: Any
+) -> None:
+    documents = typed.some(3, "code", "talk", start=200)
+    long = [one.model_copy(update={"text": f"{one.text} {one.text.split('.')[0]} in the cold."}) for one in documents]
+    write_documents(tmp_path / "mixed.jsonl", long)
+    settings = small.generate_settings(tmp_path / "mixed.jsonl", several, tmp_path / "queries", adaptive=True)
+    world = small.World()
+    generate_queries(settings.model_copy(update={"granularity": "sentence"}), **world.parts)
+    shown = {prompt.rpartition("Document: ")[2].splitlines()[0] for prompt in world.models[0].engine.prompts}
+    whole = {" ".join(one.full_text.split()) for one in long}
+    assert shown
+    assert shown.isdisjoint(whole)
+    assert len(Ledger(tmp_path / "queries" / "ledger.jsonl").documents_done()) == 6
+
+
 def test_one_file_with_all_programs_serves_too(several: Path, typed: Any, tmp_path: Path, small: Any) -> None:
     adaptive = AdaptiveQueryGenerator.from_directory(several)
     card = programs_of(several)["code"]

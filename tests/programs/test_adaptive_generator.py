@@ -20,10 +20,12 @@ from inpars_plus.programs import (
     KeyTerms,
     MetricRecord,
     OptimizerRecord,
+    PassageQueryGenerator,
     ProgramCard,
     QueryGenerator,
     Route,
     Scores,
+    SentenceQueryGenerator,
     TypeRouter,
     load_program,
     save_program,
@@ -218,6 +220,23 @@ def test_one_file_holds_all_programs_and_the_analyst(
     assert (loaded.base is loaded.programs["code"]) is not own_base
     save_program(loaded, tmp_path / "again.json", loaded.card)
     assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_programs_of_other_kinds_stay_what_they_are_in_the_one_file(
+    program: MakeProgram, router: TypeRouter, typed: Any, tmp_path: Path
+) -> None:
+    terms = KeyTerms.fit(typed.some(30, "code", "talk"))
+    talk = PassageQueryGenerator.from_program(program("Write for talk.", key_terms=terms))
+    talk.max_characters = 77
+    code = SentenceQueryGenerator.from_program(program("Write for code.", key_terms=terms))
+    save_program(AdaptiveQueryGenerator({"talk": talk, "code": code}, code, router), tmp_path / "a.json", _card("any"))
+    loaded: Any = load_program(tmp_path / "a.json")
+    assert {name: type(one) for name, one in loaded.programs.items()} == {
+        "code": SentenceQueryGenerator,
+        "talk": PassageQueryGenerator,
+    }
+    assert loaded.programs["talk"].max_characters == 77
+    assert loaded.base is loaded.programs["code"]
 
 
 def test_a_type_that_reads_like_a_secret_survives_saving(
