@@ -12,9 +12,11 @@ import pytest
 
 from inpars_plus.lms import CompletionScore
 from inpars_plus.lms.scripted import scripted_lm
+from inpars_plus.programs import REGISTRY
 from inpars_plus.retrieval.hashing import HashingEncoder
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "programs.md"
+README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = README.parent / "docs" / "programs.md"
 
 
 class Example(NamedTuple):
@@ -117,3 +119,10 @@ def test_every_block_of_the_page_is_an_example_and_about_ten_lines_long() -> Non
     assert len(examples) == PAGE.read_text(encoding="utf-8").count("```python")
     assert {one.heading for one in examples} == set(REPLIES) | SCORED
     assert {one.heading: one.code.count("\n") for one in examples if one.code.count("\n") > 12} == {}
+
+
+def test_every_program_that_can_be_saved_has_an_example_and_stands_in_the_readme() -> None:
+    headings = {one.heading for one in _examples()}
+    assert set(REGISTRY) <= headings
+    linked = set(re.findall(r"docs/programs\.md#(\w+)", README.read_text(encoding="utf-8")))
+    assert linked == {heading.lower() for heading in headings}
