@@ -21,6 +21,7 @@ from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Work
 from inpars_plus.foundation import Run, Summary, digest_file, say, write_summary, write_text
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import KeyTerms
+from inpars_plus.programs.granularities import Granularity
 
 __all__ = ["TEXT", "CompileSettings", "compile_programs", "main", "run", "tell"]
 
@@ -62,6 +63,9 @@ class CompileSettings(BenchSettings):
     by_type: bool = option("compile a program for each type of document")
     analyst: bool = option("with several types, also fit what tells them apart, for generate-queries --adaptive")
     cross_types: bool = option("with several types, also score each program on the other types")
+    granularity: Granularity = option(
+        "what a query asks for: the document, a passage or a sentence of it, or it with a constraint on its metadata"
+    )
     optimizer: Literal["miprov2", "bootstrap", "bootstrap-random-search", "gepa", "adapt"] = option(
         "how prompts are searched"
     )

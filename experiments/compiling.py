@@ -38,6 +38,7 @@ from inpars_plus.programs import (
     load_program,
     save_program,
 )
+from inpars_plus.programs.granularities import of_granularity
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.compile_programs import CompileSettings
@@ -141,7 +142,7 @@ class TypeCompile:
         if row == "before":
             return self._student()
         stem = "compiled" if row == "after" else row
-        return load_program(self._steps.directory / self._work / f"{stem}.json")
+        return self._of_granularity(load_program(self._steps.directory / self._work / f"{stem}.json"))
 
     def score(self, row: str, program: Any) -> dict[str, Any]:
         """Score a program on this type's test documents; returns the row of the table."""
@@ -213,7 +214,12 @@ class TypeCompile:
         return save_program(self.program("after"), self._steps.directory / self.file, card)
 
     def _student(self) -> QueryGenerator:
-        return QueryGenerator(key_terms=self._key_terms, last_opening=pool_for(self.doc_type).last_opening)
+        plain = QueryGenerator(key_terms=self._key_terms, last_opening=pool_for(self.doc_type).last_opening)
+        student: QueryGenerator = self._of_granularity(plain)
+        return student
+
+    def _of_granularity(self, program: Any) -> Any:
+        return of_granularity({"": program}, self._settings.granularity, self._bench.corpus.documents())[""]
 
     def _compile(self) -> dict[str, Any]:
         settings, bench = self._settings, self._bench
@@ -261,7 +267,10 @@ class TypeCompile:
     def _measured_with(self) -> dict[str, JSON]:
         """What every score depends on."""
         settings = self._settings
+        # Where it is not said, runs of before there were kinds stay what they are.
+        kind: dict[str, JSON] = {} if settings.granularity == "document" else {"granularity": settings.granularity}
         return {
+            **kind,
             # Everything is searched for among all documents, and key terms are those of all documents.
             "corpus": self._bench.corpus.digest(),
             "lm": str(self._bench.lm.model),

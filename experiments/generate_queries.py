@@ -7,10 +7,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from inpars_plus.corpora import Document, Ledger, sample
-from inpars_plus.corpora.constraints import ConstraintReader
 from inpars_plus.corpora.judgments import REFERENCE_FILE
 from inpars_plus.experiments.analysts import load_adaptive
 from inpars_plus.experiments.generating import Outcome, generate, program_digests, write_outcome, written_by
@@ -34,15 +33,8 @@ from inpars_plus.foundation import (
     write_text,
 )
 from inpars_plus.lms.scoring import Scorer
-from inpars_plus.programs import (
-    AdaptiveQueryGenerator,
-    ConstrainedQueryGenerator,
-    PassageQueryGenerator,
-    QueryGenerator,
-    SentenceQueryGenerator,
-    load_program,
-    programs_of,
-)
+from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of
+from inpars_plus.programs.granularities import Granularity, of_granularity
 
 __all__ = ["RECORD", "TEXT", "GenerateSettings", "generate_queries", "main", "run", "tell"]
 
@@ -78,11 +70,6 @@ TEXT = JobText(
 RECORD = "generation.json"
 """Says with what a directory was generated, so that a ledger never mixes two ways."""
 
-_KINDS: Mapping[str, type[QueryGenerator]] = {
-    "passage": PassageQueryGenerator,
-    "sentence": SentenceQueryGenerator,
-    "constraint": ConstrainedQueryGenerator,
-}
 _ANOTHER_DIRECTORY = "Give another directory with --out"
 
 
@@ -91,7 +78,7 @@ class GenerateSettings(BenchSettings):
 
     programs: Path = option("a directory of compiled programs, or the file of one for all types", metavar="PATH")
     queries_per_document: int = option("queries asked for", metavar="N", ge=1, le=10)
-    granularity: Literal["document", "passage", "sentence", "constraint"] = option(
+    granularity: Granularity = option(
         "what a query asks for: the document, a passage or a sentence of it, or it with a constraint on its metadata",
         default="document",
     )
@@ -189,16 +176,7 @@ class _Job:
         return list(corpus.documents()) if limit is None else sample(corpus.documents(), limit, self.settings.seed)
 
     def _of_granularity(self, programs: Mapping[str, Any]) -> dict[str, Any]:
-        """The programs as they are, or what they have learnt in generators of the kind that is asked for."""
-        kind = self.settings.granularity
-        if kind == "document":
-            return dict(programs)
-        made: dict[str, Any] = {name: _KINDS[kind].from_program(program) for name, program in programs.items()}
-        if kind == "constraint":
-            reader = ConstraintReader.fit(self.bench.corpus.documents())
-            for program in made.values():
-                program.reader = reader
-        return made
+        return of_granularity(programs, self.settings.granularity, self.bench.corpus.documents())
 
     def _adaptive_of_granularity(self, given: AdaptiveQueryGenerator) -> AdaptiveQueryGenerator:
         programs = self._of_granularity({**given.programs, given.base_name: given.base})

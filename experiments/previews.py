@@ -12,7 +12,8 @@ from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.lms import CompletionAdapter, adapter_for
 from inpars_plus.optimizers.prompts import estimate, plan_for
-from inpars_plus.programs import KeyTerms, QueryGenerator, example_of
+from inpars_plus.programs import KeyTerms, example_of
+from inpars_plus.programs.granularities import GRANULARITIES
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.compile_programs import CompileSettings
@@ -30,7 +31,7 @@ def preview(settings: CompileSettings, bench: Workbench, corpus: Corpus, documen
     """
     lm = bench.lm
     chat = not isinstance(adapter_for(lm, None), CompletionAdapter)
-    student = QueryGenerator(key_terms=KeyTerms.fit([]))
+    student = GRANULARITIES[settings.granularity](key_terms=KeyTerms.fit([]))
     start = warm_programs(settings.warm_start)
     rows, total = [], [0.0] * 5
     priced = True
@@ -53,7 +54,8 @@ def preview(settings: CompileSettings, bench: Workbench, corpus: Corpus, documen
         )
         told = estimate(plan, [*examples[0], *examples[1]], model=str(lm.model), threads=settings.threads, chat=chat)
         programs = _ROWS + (len(documents) - 1 if settings.cross_types else 0)
-        per_document = student.attempts * (1 if chat else settings.queries_per_document)
+        at_once = chat and not student.one_query_a_turn
+        per_document = student.attempts * (1 if at_once else settings.queries_per_document)
         scoring = programs * len(drawn.test) * per_document
         share = scoring / plan.calls
         for label, factor in ((f"compile {doc_type}", 1.0), (f"score {doc_type}, at most", share)):

@@ -70,6 +70,7 @@ class Outcome:
         wanted: queries asked for.
         check: gives the reason why a query is not good enough beside others, or ``None``.
         queries: the good ones, in order.
+        shown: what the model read of the document when it wrote each.
         attempts: in which attempt each came.
         rejected: all others, in order.
         fruitful: the asks as an optimizer may learn from them: inputs, and the queries that came of them.
@@ -80,6 +81,7 @@ class Outcome:
     wanted: int
     check: Callable[[str, Sequence[str]], str | None]
     queries: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
     rejected: list[RejectedCandidate] = field(default_factory=list)
     fruitful: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
@@ -121,6 +123,7 @@ class Outcome:
                 self.reserve.append((inputs, text, attempt))
             elif reason is None:
                 self.queries.append(text)
+                self.shown.append(inputs["document"])
                 self.attempts.append(attempt)
             else:
                 self.reject(text, reason, attempt)

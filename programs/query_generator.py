@@ -95,8 +95,8 @@ class QueryGenerator(dspy.Module):
 
         Returns:
             A prediction with ``queries`` (list of str: at most N, distinct, each past every query check), ``attempts``
-            (in which attempt each query came), ``rejected`` (list of :class:`RejectedCandidate`, in order) and
-            ``shortfall`` (N less the queries).
+            (in which attempt each query came), ``shown`` (what the model read of the document when it wrote each),
+            ``rejected`` (list of :class:`RejectedCandidate`, in order) and ``shortfall`` (N less the queries).
 
         Raises:
             ConfigurationError: if N is below 1 or there is no language model.
@@ -111,7 +111,11 @@ class QueryGenerator(dspy.Module):
             self._ask_until_done(source, outcome)
             self._record(outcome)
         return dspy.Prediction(
-            queries=outcome.queries, attempts=outcome.attempts, rejected=outcome.rejected, shortfall=outcome.missing
+            queries=outcome.queries,
+            attempts=outcome.attempts,
+            shown=outcome.shown,
+            rejected=outcome.rejected,
+            shortfall=outcome.missing,
         )
 
     def _ask_until_done(self, source: Document, outcome: Outcome) -> None:

@@ -33,6 +33,7 @@ class Attempt:
         judged: what the metric says of it.
         score: mean score of all queries asked for.
         rejected: candidates that the program itself turned down.
+        shown: what the model read of the document when it wrote the query; empty where the program does not say.
     """
 
     example: dspy.Example
@@ -40,6 +41,7 @@ class Attempt:
     judged: JudgedQuery
     score: float
     rejected: tuple[RejectedCandidate, ...] = ()
+    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Bench:
                 judged[0],
                 sum(one.score for one in judged) / len(judged),
                 tuple(prediction.get("rejected") or ()) if prediction is not None else (),
+                next(iter(prediction.get("shown") or ()), "") if prediction is not None else "",
             )
             for (_, example), prediction, judged in zip(tasks, predictions, judgments, strict=True)
         )

@@ -5,7 +5,8 @@ last demonstration. So labels are made to teach:
 
 * **hindsight**: the key terms of a label are those of its document that its query names, not those that were asked for;
   the model learns to write about the terms it is given;
-* only the beginning of the document is shown, where titles and first sentences stand;
+* only the beginning of the document is shown, where titles and first sentences stand, or that of the part that was
+  asked about;
 * a document's best query is one that names two of its terms or more, then the one with the best score.
 
 Even so, sets of good labels differ widely in what they do. They are drawn at random and tried.
@@ -60,7 +61,7 @@ class Label:
             return None
         terms = named_terms(attempt.query, attempt.example, student)
         example = attempt.example.copy(
-            document=" ".join(attempt.example.document.split()[:_SHOWN_WORDS]),
+            document=" ".join((attempt.shown or attempt.example.document).split()[:_SHOWN_WORDS]),
             key_terms=terms,
             queries=[SyntheticQuery(text=attempt.query)],
             number_of_queries=1,

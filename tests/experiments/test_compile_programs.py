@@ -10,7 +10,7 @@ from inpars_plus.corpora import write_documents
 from inpars_plus.experiments.analysts import ANALYST
 from inpars_plus.experiments.compile_programs import compile_programs, tell
 from inpars_plus.foundation import ConfigurationError, Summary, digest_file
-from inpars_plus.programs import list_programs, load_program, programs_of
+from inpars_plus.programs import SentenceQueryGenerator, list_programs, load_program, programs_of
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 MEASURES = {"score", "accepted", "hit@10", "copy4", "top_opening", "documents"}
@@ -65,6 +65,25 @@ def test_a_finished_compile_runs_again_without_a_call_and_tells_the_same(
     compile_programs(settings, **world.parts)
     assert world.calls == 0
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_program_for_sentences_is_compiled_and_its_demonstrations_show_sentences(
+    corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "run"
+    settings = small.compile_settings(corpus, out, granularity="sentence", test_documents=8)
+    first = compile_programs(settings, **small.World().parts)
+    program: Any = load_program(out / "compiled" / "manual.json")
+    assert type(program) is SentenceQueryGenerator
+    own = [demo.document for demo in program.generate.demos if " of unit " in demo.document]
+    assert own
+    assert not any("A worn seal" in one for one in own)  # which is how the document goes on
+    world = small.World()
+    again = compile_programs(settings, **world.parts)
+    assert world.calls == 0
+    assert first is not None
+    assert again is not None
+    assert again.results == first.results
 
 
 def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Path, small: Any) -> None:
