@@ -35,6 +35,7 @@ _STRENGTH = (
 )
 _SMALLEST_SCALE = 1e-3
 _SMALLEST_DISTANCE = 1e-6
+_BEYOND = 2
 
 _Numbers = npt.NDArray[np.float64]
 
@@ -103,12 +104,13 @@ def fit_type_router(documents: Sequence[Document], encoder: DocumentEncoder, *, 
 def _limit(distances: _Numbers) -> float:
     """The distance that ``KEPT`` of a type's documents stay within.
 
-    The larger of two estimates: the quantile of these distances, which few documents set too low, and that of a normal
-    distribution of their logarithms.
+    The quantile of these distances where at least ``_BEYOND`` lie beyond it; else that of a normal distribution of
+    their logarithms, because the farthest of few documents is as far as chance, or one odd document, made it.
     """
+    if len(distances) * (1.0 - KEPT) >= _BEYOND:
+        return float(np.quantile(distances, KEPT))
     logarithms = np.log(np.maximum(distances, _SMALLEST_DISTANCE))
-    fitted = math.exp(logarithms.mean() + NormalDist().inv_cdf(KEPT) * logarithms.std(ddof=1))
-    return max(float(np.quantile(distances, KEPT)), fitted)
+    return math.exp(logarithms.mean() + NormalDist().inv_cdf(KEPT) * logarithms.std(ddof=1))
 
 
 def _folds(labels: npt.NDArray[Any], seed: int) -> npt.NDArray[Any]:
