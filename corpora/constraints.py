@@ -8,11 +8,12 @@ field      metadata read                                  said in a query
 =========  =============================================  ==========================================
 source     ``source``, ``publisher``                      from CNN · in the Guardian · CNN article
 author     ``author``, ``authors``                        by Ann Lee · Ann Lee column
-date       ``date``, ``published`` (ISO 8601)             from June 2018 · published in 2018 · 2018 report
+date       ``date``, ``published``: 2018, 2018-06, ...    from June 2018 · published in 2018 · 2018 report
 topic      ``topic``, ``topics``, ``category``            immigration news · news on immigration
 =========  =============================================  ==========================================
 
-A name alone is no constraint: in ``immigration reform bill`` it is what the query is about.
+"The" before a name and a possessive s do not count. A name alone is no constraint: in ``immigration reform bill`` it is
+what the query is about.
 """
 
 from __future__ import annotations
@@ -38,12 +39,16 @@ _KEYS: Mapping[_Field, tuple[str, ...]] = {
     "date": ("date", "published"),
     "topic": ("topic", "topics", "category"),
 }
-_SEVERAL = re.compile(r"\s*(?:[,;|]|\band\b|&)\s*")
+_SEVERAL = re.compile(r"\s*(?:[;|]|\band\b|&)\s*")
+_TITLES = frozenset({"jr", "jr.", "sr", "sr.", "ii", "iii", "phd", "ph.d.", "md", "m.d."})
+_ISO_MONTH = re.compile(r"((?:19|20)\d\d)(?:-(0[1-9]|1[0-2]))?")
 # "CNN (Web News)" and "New York Times - News" are typed as "CNN" and "New York Times".
 _AFTER_NAME = re.compile(r"\s*\(.*$|\s+[-–—|]\s.*$")
 _WORD = re.compile(r"[^\W_]+(?:[.&'’-][^\W_]+)*")
+_POSSESSIVE = re.compile(r"'s$")
 _PIECE = r"(?:article|story|stories|report|coverage|news|piece|column|post|interview|review)"
 _PIECES = re.compile(rf"{_PIECE}s?")
+_ENDS_IN_PIECE = re.compile(rf"\b{_PIECE}s?\s*$", re.IGNORECASE)
 # "FBI report" is about the report; "FBI news" is a choice of topic.
 _TOPIC_PIECES = re.compile(r"(?:article|story|stories|coverage|news)s?")
 _BEFORE = frozenset({"from", "by"})
@@ -89,8 +94,9 @@ class Constraint(BaseModel):
 
     @property
     def key(self) -> tuple[str, tuple[str, ...]]:
-        """Equal for constraints that differ only in case and punctuation."""
-        return self.field, _words(self.value)
+        """Equal for constraints that differ only in case, punctuation, a possessive s or a leading "the"."""
+        words = _words(self.value)
+        return self.field, words[1:] if len(words) > 1 and words[0] == "the" else words
 
 
 def constraints_of(document: Document) -> list[Constraint]:
@@ -101,8 +107,9 @@ def constraints_of(document: Document) -> list[Constraint]:
     """
     found: list[Constraint] = []
     for field, keys in _KEYS.items():
-        value = next((document.metadata[key] for key in keys if document.metadata.get(key)), None)
-        found += [Constraint(field=field, value=one) for one in _values(field, value)]
+        # The first key that says anything usable: an unreadable "date" must not hide a good "published".
+        values = next((read for key in keys if (read := _values(field, document.metadata.get(key)))), [])
+        found += [Constraint(field=field, value=one) for one in values]
     return list({constraint.key: constraint for constraint in found}.values())
 
 
@@ -146,16 +153,15 @@ class ConstraintReader:
         Returns:
             A tuple for each; of several where one name is that of an author and of a source, and either will do.
         """
-        text = [word.lower() for word in _WORD.findall(query)]
-        text = [re.sub(r"['’]s$", "", word) for word in text]
+        text = _words(query)
         found: list[tuple[Constraint, ...]] = []
         at = 0
         while at < len(text):
-            end = next((at + n for n in range(self._longest, 0, -1) if tuple(text[at : at + n]) in self._names), at)
-            named = self._names.get(tuple(text[at:end]), ())
+            end = next((at + n for n in range(self._longest, 0, -1) if text[at : at + n] in self._names), at)
+            named = self._names.get(text[at:end], ())
             found.append(tuple(one for one in named if _is_stated(one.field, text, at, end)))
             at = max(end, at + 1)
-        found += [(_date_of(match),) for match in _DATE.finditer(query) if match["before"] or match["after"]]
+        found += [(_date_of(match),) for match in _DATE.finditer(query) if _is_dated(match, query)]
         return list({tuple(one.key for one in either): either for either in found if either}.values())
 
 
@@ -167,9 +173,20 @@ def _is_stated(field: _Field, text: Sequence[str], at: int, end: int) -> bool:
     before = text[max(0, at - 2) : at]
     if field == "topic":
         return len(before) > 1 and before[-1] in _ON_TOPIC and pieces.fullmatch(before[-2]) is not None
-    if before[-1:] == ["the"]:
+    if before[-1:] == ("the",):
         return before[0] in _BEFORE or before[0] == "in"
     return bool(before) and before[-1] in _BEFORE
+
+
+def _is_dated(match: re.Match[str], query: str) -> bool:
+    """Whether a month or year is that of publication: "samples from 2000 patients" is not from 2000."""
+    if match["after"]:
+        return True
+    if not match["before"]:
+        return False
+    bare = match["month"] is None and match["before"].lower() == "from"
+    at_the_end = not _words(query[match.end() :])
+    return not bare or at_the_end or _ENDS_IN_PIECE.search(query[: match.start()]) is not None
 
 
 def _date_of(match: re.Match[str]) -> Constraint:
@@ -179,11 +196,11 @@ def _date_of(match: re.Match[str]) -> Constraint:
 
 def _values(field: _Field, value: object) -> list[str]:
     given = value if isinstance(value, list | tuple) else [value]
-    texts = [one.strip() for one in given if isinstance(one, str) and one.strip()]
+    texts = [str(one).strip() for one in given if isinstance(one, str) or (field == "date" and type(one) is int)]
     if field == "date":
         return [month for text in texts if (month := _month(text))]
     if field == "author":
-        texts = [part for text in texts for part in _SEVERAL.split(text)]
+        texts = [name for text in texts for part in _SEVERAL.split(text) for name in _names(part)]
     if field == "topic":
         texts = [text.replace("_", " ") for text in texts]
     if field == "source":
@@ -191,7 +208,22 @@ def _values(field: _Field, value: object) -> list[str]:
     return [text for text in texts if _words(text)]
 
 
+def _names(text: str) -> list[str]:
+    """The names in a list with commas; "Smith, John" is one, and is typed as "John Smith"."""
+    parts = [part.strip() for part in text.split(",")]
+    parts = [part for part in parts if part and part.lower() not in _TITLES]
+    if len(parts) == 2 and len(parts[0].split()) == 1:
+        first, *rest = parts[1].split()
+        if all(len(initial.rstrip(".")) == 1 for initial in rest):
+            return [f"{' '.join([first, *rest])} {parts[0]}"]
+    return parts
+
+
 def _month(text: str) -> str | None:
+    """The year and month of an ISO date, or what there is of them."""
+    short = _ISO_MONTH.fullmatch(text)
+    if short:
+        return text
     try:
         return date.fromisoformat(text[:10]).isoformat()[:7]
     except ValueError:
@@ -199,4 +231,4 @@ def _month(text: str) -> str | None:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.lower() for word in _WORD.findall(text))
+    return tuple(_POSSESSIVE.sub("", word.lower().replace("’", "'")) for word in _WORD.findall(text))

@@ -40,9 +40,7 @@ def of_granularity(
     if granularity == "document":
         return dict(programs)
     kind = GRANULARITIES[granularity]
-    made: dict[str, Any] = {
-        name: program if type(program) is kind else kind.from_program(program) for name, program in programs.items()
-    }
+    made: dict[str, Any] = {name: kind.from_program(program) for name, program in programs.items()}
     if granularity == "constraint":
         reader = ConstraintReader.fit(documents)
         for program in made.values():

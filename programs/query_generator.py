@@ -198,10 +198,10 @@ class QueryGenerator(dspy.Module):
         """What a completion model reads when it is first asked about a document, character for character.
 
         For whoever trains a model to serve this program: sampling, training and serving read the same text. An opening
-        that a tuned generator is given stands behind it, after a space.
+        that a tuned generator is given, or that a constraint brings, stands behind it, after a space.
 
         Raises:
-            ConfigurationError: the model is asked in chat turns, or the document is empty.
+            ConfigurationError: the model is asked in chat turns, the document is empty, or it gives nothing to ask.
         """
         adapter = self._adapter(lm)
         if not isinstance(adapter, CompletionAdapter):
@@ -211,7 +211,10 @@ class QueryGenerator(dspy.Module):
             )
         if source.is_empty:
             raise ConfigurationError("the document is empty, so nothing is asked about it", place=source.id)
-        turn = self._turns(source, 1)[0]
+        turns = self._turns(source, 1)
+        if not turns:
+            raise ConfigurationError(f"nothing is asked about the document ({self.nothing_to_ask})", place=source.id)
+        turn = turns[0]
         inputs = {**prompt_inputs(turn.shown, 1, turn.key_terms), **turn.extra}
         return adapter.render(self.generate.signature, self.generate.demos, inputs)
 
@@ -219,8 +222,10 @@ class QueryGenerator(dspy.Module):
     def from_program(cls, program: QueryGenerator) -> Self:
         """A generator of this kind with what one of another kind has learnt: prompt, demonstrations, key terms, model.
 
-        An instruction that was never compiled gives way to this kind's own.
+        An instruction that was never compiled gives way to this kind's own. One that is of this kind is given back.
         """
+        if type(program) is cls:
+            return program
         made = cls(
             key_terms=program.key_terms,
             prompt_form=program.prompt_form,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from inpars_plus.corpora.constraints import Constraint, ConstraintReader, constraints_of
 from inpars_plus.corpora.documents import Document
@@ -13,22 +14,32 @@ __all__ = ["MetadataFilter"]
 _DEEPER = 10
 
 
+@runtime_checkable
+class _Combines(Protocol):
+    """A retriever that combines the tops of others, and can be told how deep these are."""
+
+    def with_depth(self, depth: int) -> Retriever: ...
+
+
 class MetadataFilter:
     """A retriever whose results meet the constraints that a query states in its words.
 
-    The constraint's words stay in the query. A query without a constraint, or with constraints that no document of the
-    collection meets, is searched as it is: a misread word must not empty the page.
+    The constraint's words stay in the query. A query without a constraint, or of which nothing that is found meets all
+    constraints, is searched as it is: a misread word must not empty the page.
 
     Args:
-        retriever: what searches.
+        retriever: what searches. It is searched deeper and deeper until there are k documents that pass; one that
+            combines others' first 100 documents, as the hybrid does, combines more of them then.
         documents: all that it searches, with their metadata.
     """
 
     def __init__(self, retriever: Retriever, documents: Iterable[Document]) -> None:
         self._retriever = retriever
         self._by_constraint: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+        self._count = 0
         names: list[Constraint] = []
         for document in documents:
+            self._count += 1
             for constraint in constraints_of(document):
                 names.append(constraint)
                 for key in _keys(constraint):
@@ -37,22 +48,25 @@ class MetadataFilter:
 
     def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
         """See :class:`~inpars_plus.retrieval.protocol.Retriever`."""
+        plain = self._retriever.search(queries, k)
+        found = list(plain)
         allowed = [self._allowed(query) for query in queries]
-        found = self._retriever.search(queries, k)
         depth = k
-        while True:
-            short = [
-                at
-                for at, (ranking, ids) in enumerate(zip(found, allowed, strict=True))
-                # Shorter than the depth: there is nothing more to be had.
-                if ids and len(ranking) >= depth and len(ids.intersection(ranking.ids)) < min(k, len(ids))
-            ]
-            if not short:
-                break
-            depth *= _DEEPER
-            for at, ranking in zip(short, self._retriever.search([queries[at] for at in short], depth), strict=True):
+        while short := [
+            at
+            for at, (ranking, ids) in enumerate(zip(found, allowed, strict=True))
+            if ids and depth < self._count and len(ids.intersection(ranking.ids)) < min(k, len(ids))
+        ]:
+            depth = min(self._count, depth * _DEEPER)
+            deeper = self._retriever
+            if isinstance(deeper, _Combines):
+                deeper = deeper.with_depth(depth)
+            for at, ranking in zip(short, deeper.search([queries[at] for at in short], depth), strict=True):
                 found[at] = ranking
-        return [_cut(ranking, ids, k) for ranking, ids in zip(found, allowed, strict=True)]
+        return [
+            _cut(ranking, ids, k) if ids.intersection(ranking.ids) else given
+            for given, ranking, ids in zip(plain, found, allowed, strict=True)
+        ]
 
     def _allowed(self, query: str) -> set[str]:
         """The documents that meet all that is stated; none where nothing is."""

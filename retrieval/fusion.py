@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -71,14 +72,21 @@ class FusedRetriever(IndexedRetriever):
         self.components = tuple(components)
         self.weights = tuple(weight / sum(weights) for weight in weights)
         self.feedback = feedback
+        self.depth = DEPTH
+
+    def with_depth(self, depth: int) -> Self:
+        """The same retriever with so many documents of each component: for a filter that most of them do not pass."""
+        deeper = copy.copy(self)
+        deeper.depth = depth
+        return deeper
 
     def _search(self, queries: Sequence[str], width: int) -> Hits:
-        found: list[Hits] = [one.retriever.search_positions(queries, DEPTH) for one in self.components]
+        found: list[Hits] = [one.retriever.search_positions(queries, self.depth) for one in self.components]
         if not self.feedback:
             return self._sum(found, width)
         first = self._sum(found, 1).positions[:, 0].tolist()
         again = [
-            cast("DenseRetriever", one.retriever).search_near(queries, first, self.feedback, DEPTH)
+            cast("DenseRetriever", one.retriever).search_near(queries, first, self.feedback, self.depth)
             if one.feedback
             else hits
             for one, hits in zip(self.components, found, strict=True)

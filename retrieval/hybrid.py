@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +53,17 @@ class RrfRetriever(IndexedRetriever):
         super().__init__(lexical.ids)
         self.lexical = lexical
         self.dense = dense
+        self.depth = DEPTH
+
+    def with_depth(self, depth: int) -> Self:
+        """The same retriever with so many documents of each: for a filter that most of them do not pass."""
+        deeper = copy.copy(self)
+        deeper.depth = depth
+        return deeper
 
     def _search(self, queries: Sequence[str], width: int) -> Hits:
-        lexical = self.lexical.search_positions(queries, DEPTH)
-        dense = self.dense.search_positions(queries, DEPTH)
+        lexical = self.lexical.search_positions(queries, self.depth)
+        dense = self.dense.search_positions(queries, self.depth)
         values = _reciprocal_ranks(dense) + _beyond_the_terms(lexical, dense)
         return merged([with_values(lexical, _reciprocal_ranks(lexical)), with_values(dense, values)], width)
 

@@ -27,5 +27,17 @@ def test_a_short_piece_goes_with_the_one_before_or_begins() -> None:
     ]
 
 
+def test_a_closing_mark_stays_with_its_sentence() -> None:
+    assert sentences_of('He said: "The seal is worn now." Then he replaced it at once.') == [
+        'He said: "The seal is worn now."',
+        "Then he replaced it at once.",
+    ]
+
+
+def test_sentences_without_blanks_between_them_are_told_apart() -> None:
+    first, second = "密封件磨损后泵会漏水，必须尽快更换新的密封件。", "他说：“更换密封件大约需要一个小时左右的时间。”"
+    assert sentences_of(first + second) == [first, second]
+
+
 def test_an_empty_text_has_none() -> None:
     assert sentences_of("") == sentences_of(" \n ") == []

@@ -12,6 +12,7 @@ import pytest
 
 from inpars_plus.corpora.constraints import ConstraintReader, constraints_of, meets
 from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.lms.names import load_lm
 from inpars_plus.programs import (
     ConstrainedQueryGenerator,
@@ -105,6 +106,18 @@ def test_a_document_without_metadata_is_not_asked_about(metadata: dict[str, Any]
     prediction = _ask(lm, ARTICLE.model_copy(update={"metadata": metadata}), n=2)
     assert [(one.reason, one.attempt) for one in prediction.rejected] == [("no_metadata", 0)]
     assert (prediction.queries, prediction.shortfall, engine.prompts) == ([], 2, [])
+
+
+def test_nothing_to_ask_is_an_error_where_a_prompt_is_wanted(completion_lm: Make) -> None:
+    lm, _ = completion_lm([])
+    bare = ARTICLE.model_copy(update={"metadata": {}})
+    with pytest.raises(ConfigurationError, match="a: nothing is asked about the document"):
+        ConstrainedQueryGenerator().completion_prompt(bare, lm)
+
+
+def test_one_of_this_kind_is_given_back_with_its_reader() -> None:
+    program = ConstrainedQueryGenerator(reader=READER)
+    assert ConstrainedQueryGenerator.from_program(program) is program
 
 
 def test_it_is_saved_without_its_reader(tmp_path: Path) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from inpars_plus.corpora.documents import Document
 from inpars_plus.retrieval.bm25 import Bm25Retriever
+from inpars_plus.retrieval.dense import DenseRetriever
 from inpars_plus.retrieval.filtered import MetadataFilter
+from inpars_plus.retrieval.hashing import HashingEncoder
+from inpars_plus.retrieval.hybrid import ConvexRetriever, RrfRetriever
 from inpars_plus.retrieval.protocol import Retriever
 
 DOCUMENTS = [
@@ -49,6 +54,34 @@ def test_without_a_constraint_or_with_one_that_nobody_meets_the_ranking_stays() 
     plain, filtered = _filter()
     queries = ["ferry strike", "ferry strike article from May 1999", ""]
     assert filtered.search(queries, 7) == plain.search(queries, 7)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "rrf"])
+def test_a_hybrid_looks_deeper_than_it_does_without_a_filter(name: str) -> None:
+    many = [
+        Document(
+            id=f"d{number}",
+            text=f"The ferry strike went on for day {number} and the islands were cut off.",
+            metadata={"source": "Harbour Post" if number >= 400 else "Daily Tide"},
+        )
+        for number in range(420)
+    ]
+    ids, texts = [one.id for one in many], [one.full_text for one in many]
+    parts = Bm25Retriever(ids, texts), DenseRetriever(ids, texts, HashingEncoder())
+    fused = ConvexRetriever(*parts) if name == "hybrid" else RrfRetriever(*parts)
+    query = "Harbour Post article about the ferry strike"
+    (found,) = MetadataFilter(fused, many).search([query], 5)
+    assert len(found) == 5
+    assert all(int(one[1:]) >= 400 for one in found.ids)
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+
+
+def test_where_nothing_that_is_found_meets_the_constraint_the_page_stays_as_it_is() -> None:
+    plain, _ = _filter()
+    other = Document(id="x", text="Bread rises.", metadata={"source": "Baker"})
+    filtered = MetadataFilter(plain, [*DOCUMENTS, other])
+    query = "Baker article about the ferry strike"
+    assert filtered.search([query], 4) == plain.search([query], 4)
 
 
 def test_order_and_scores_are_those_of_the_retriever() -> None:
