@@ -209,13 +209,10 @@ class _Job:
             raise RunError(
                 "the record of the generation is of another version", place=str(self.record), remedy=_ANOTHER_DIRECTORY
             )
+        # Ledgers that were begun before there was a choice are about documents, by the program of the stated type.
+        begun = {"granularity": "document", "choice of programs": "stated types", **old["made_with"]}
         now = {**made_with, **{f"program for '{name}'": one for name, one in programs.items()}}
-        # Ledgers that were begun before there were kinds are about documents.
-        then = {
-            "granularity": "document",
-            **old["made_with"],
-            **{f"program for '{name}'": one for name, one in old["programs"].items()},
-        }
+        then = {**begun, **{f"program for '{name}'": one for name, one in old["programs"].items()}}
         other = next((name for name in now if name in then and then[name] != now[name]), None)
         if other is not None:
             raise ConfigurationError(
@@ -223,7 +220,7 @@ class _Job:
                 place=str(self.settings.out),
                 remedy=_ANOTHER_DIRECTORY,
             )
-        return {**old, "programs": {**old["programs"], **programs}}
+        return {**old, "made_with": made_with, "programs": {**old["programs"], **programs}}
 
 
 def _analyst_digest(adaptive: AdaptiveQueryGenerator) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from inpars_plus.corpora import Document, Ledger, read_judgments, read_queries, write_documents
 from inpars_plus.experiments.analysts import fit_analyst
-from inpars_plus.experiments.generate_queries import generate_queries, tell
+from inpars_plus.experiments.generate_queries import RECORD, generate_queries, tell
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, Run
 from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of, save_program
@@ -155,7 +155,26 @@ def test_queries_are_about_sentences_or_state_constraints_where_that_is_asked_fo
     for entry in entries:
         stated = f"Plant {'AB'[int(entry.document_id.removeprefix('manual-')) % 2]} article about"
         assert entry.candidate.startswith(stated) or not entry.accepted
+    assert any(entry.accepted for entry in entries)
     assert len({entry.document_id for entry in entries}) == 10
+
+
+@pytest.mark.parametrize("changed", [{"granularity": "sentence"}, {"adaptive": True}])
+def test_a_ledger_of_before_there_was_a_choice_is_not_mixed_with_another(
+    several: Path, typed: Any, tmp_path: Path, small: Any, changed: dict[str, Any]
+) -> None:
+    write_documents(tmp_path / "mixed.jsonl", typed.some(2, "code", "talk", start=200))
+    settings = small.generate_settings(tmp_path / "mixed.jsonl", several, tmp_path / "queries")
+    generate_queries(settings, **small.World().parts)
+    record = tmp_path / "queries" / RECORD
+    old = json.loads(record.read_text())
+    for name in ("granularity", "choice of programs"):
+        del old["made_with"][name]
+    record.write_text(json.dumps(old))
+    with pytest.raises(ConfigurationError, match=r"another (granularity|choice of programs)"):
+        generate_queries(settings.model_copy(update=changed), **small.World().parts)
+    generate_queries(settings, **small.World().parts)
+    assert json.loads(record.read_text())["made_with"]["granularity"] == "document"
 
 
 def test_one_program_serves_every_type_and_several_must_cover_all(compiled: Path, tmp_path: Path, small: Any) -> None:
