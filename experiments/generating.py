@@ -23,6 +23,7 @@ from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.optimizers.prompts.evaluation import generate_all
 from inpars_plus.optimizers.prompts.watch import Watch
 from inpars_plus.programs import AdaptiveQueryGenerator, example_of
+from inpars_plus.programs.outcomes import NOT_ASKED
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.generate_queries import GenerateSettings
@@ -40,7 +41,8 @@ class Outcome:
 
     Attributes:
         documents: documents asked about.
-        empty: documents passed over because there is nothing in them.
+        not_asked: how many documents were passed over for each reason of
+            :data:`~inpars_plus.programs.outcomes.NOT_ASKED`.
         candidates: all candidates.
         accepted: queries kept, by document id.
         reasons: how many candidates were dropped for each reason.
@@ -48,7 +50,7 @@ class Outcome:
     """
 
     def __init__(self, ledger: Ledger, types: Mapping[str, str]) -> None:
-        self.empty = 0
+        self.not_asked: Counter[str] = Counter()
         self.candidates = 0
         self.reasons: Counter[str] = Counter()
         self.accepted: dict[str, list[LedgerEntry]] = {}
@@ -56,8 +58,8 @@ class Outcome:
         for entry in ledger.entries():
             if entry.document_id not in types:
                 continue
-            if entry.reason == "empty_document":
-                self.empty += 1
+            if entry.reason in NOT_ASKED:
+                self.not_asked[entry.reason] += 1
                 continue
             asked.add(entry.document_id)
             self.candidates += 1
@@ -86,7 +88,8 @@ class Outcome:
         short[queries_per_document] += self.documents - len(self.accepted)
         return {
             "documents": self.documents,
-            "empty_documents": self.empty,
+            "empty_documents": self.not_asked["empty_document"],
+            "documents_without_metadata": self.not_asked["no_metadata"],
             "asked": asked,
             "candidates": self.candidates,
             "accepted": self.queries,

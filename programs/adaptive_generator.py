@@ -6,6 +6,7 @@ the chosen program itself: same prompts, same checks, same result.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,11 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
-from inpars_plus.programs.cards import ProgramCard
+from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
 from inpars_plus.programs.fingerprints import predictors_of
 from inpars_plus.programs.key_terms import KeyTerms
 from inpars_plus.programs.query_generator import QueryGenerator
-from inpars_plus.programs.registry import name_of, program_class
+from inpars_plus.programs.registry import REGISTRY, name_of, program_class
 from inpars_plus.programs.routes import Analyst, Route
 from inpars_plus.programs.store import list_programs, load_program
 
@@ -80,11 +81,18 @@ class AdaptiveQueryGenerator(dspy.Module):
         """Choose a program for each document, in one batch: for whoever generates for many.
 
         Raises:
-            ConfigurationError: the analyst lacks what it needs, such as a language model.
+            ConfigurationError: the analyst lacks what it needs, such as a language model, or does not give one route a
+                document.
             ModelError: its model is dead or its spending cap is reached.
         """
         found = []
-        for document, route in zip(documents, self.analyst.route(documents), strict=True):
+        routes = self.analyst.route(documents)
+        if len(routes) != len(documents):
+            raise ConfigurationError(
+                f"the analyst {type(self.analyst).__name__} gave {len(routes)} routes for {len(documents)} documents",
+                remedy="Its method route must give one route a document, in order",
+            )
+        for document, route in zip(documents, routes, strict=True):
             name, source = route.document_type, document
             if name is not None:
                 source = document.model_copy(update={"doc_type": name})
@@ -144,14 +152,16 @@ class AdaptiveQueryGenerator(dspy.Module):
             analyst: tells the types; ``None`` takes the ``TypeRouter`` that lies among the programs.
             base: the type whose program writes for documents of no known type; ``None`` takes the program with the
                 highest score on validation documents, because an uncompiled one writes far worse queries.
-            lm: the language model, or its name, as for :func:`~inpars_plus.programs.store.load_program`.
+            lm: the language model, or its name, as for :func:`~inpars_plus.programs.store.load_program`. An analyst
+                that asks a language model and was given none gets this one.
 
         Raises:
             ProgramFileError: there are no programs, no analyst, several of either for one purpose, or damaged ones.
             ConfigurationError: no program is for the type that ``base`` names.
 
         Warns:
-            ProgramFileWarning: as for :func:`~inpars_plus.programs.store.load_program`.
+            ProgramFileWarning: as for :func:`~inpars_plus.programs.store.load_program`; and for each file of a program
+                that this version does not know, which is passed over.
         """
         there = list_programs(_programs_folder(directory))
         cards = _by_type(there, directory)
@@ -162,6 +172,13 @@ class AdaptiveQueryGenerator(dspy.Module):
                 remedy=f"There are programs for {', '.join(cards)}",
             )
         told = _analyst_among(there, directory) if analyst is None else analyst
+        if isinstance(lm, str):
+            from inpars_plus.lms.names import load_lm
+
+            lm = load_lm(lm)  # once: the programs and the analyst ask the same engine
+        if lm is not None and isinstance(told, dspy.Module):
+            for predictor in predictors_of(told).values():
+                predictor.lm = predictor.lm or lm
         programs = {name: cast(QueryGenerator, load_program(str(card.path), lm=lm)) for name, card in cards.items()}
         best = max(cards, key=lambda name: cards[name].metric.validation.after or 0.0)
         return cls(programs, programs[base or best], told)
@@ -227,6 +244,9 @@ def programs_of(directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
 
     Raises:
         ProgramFileError: there is no such directory, no program in it, or two for one type.
+
+    Warns:
+        ProgramFileWarning: for each file of a program that this version does not know, which is passed over.
     """
     return _by_type(list_programs(_programs_folder(directory)), directory)
 
@@ -234,6 +254,13 @@ def programs_of(directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
 def _by_type(there: Sequence[ProgramCard], directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
     found: dict[str, ProgramCard] = {}
     for card in sorted(there, key=lambda card: card.document_type):
+        if card.program not in REGISTRY:
+            warnings.warn(
+                f"left out: {card.path}: this version does not know the program {card.program!r}; a newer one wrote it",
+                ProgramFileWarning,
+                stacklevel=3,
+            )
+            continue
         if not issubclass(program_class(card.program), QueryGenerator):
             continue
         if card.document_type in found:

@@ -1,16 +1,17 @@
-"""What programs share in asking a language model: which one, and whose error it is."""
+"""What programs share in asking a language model: which one, how for JSON, and whose error it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dspy
-from dspy.utils.exceptions import LMError
+from dspy.utils.exceptions import AdapterParseError, LMError
 
-from inpars_plus.foundation.errors import ConfigurationError, InParsError
+from inpars_plus.foundation.errors import ConfigurationError, InParsError, ReplyError
 
-__all__ = ["current_lm", "own_errors"]
+__all__ = ["ask_for_json", "current_lm", "own_errors"]
 
 
 def current_lm(predictor: dspy.Predict) -> dspy.BaseLM:
@@ -26,6 +27,33 @@ def current_lm(predictor: dspy.Predict) -> dspy.BaseLM:
             remedy="Give one: program.set_lm(load_lm('embedded')), or call the program in dspy.context(lm=...).",
         )
     return lm
+
+
+def ask_for_json(
+    step: dspy.Predict | dspy.ChainOfThought, *, reply_tokens: int, **inputs: Any
+) -> dspy.Prediction | None:
+    """Ask for a reply in JSON, whatever the model.
+
+    Args:
+        step: what asks.
+        reply_tokens: what a reply may need; the model's own limit counts where it is higher, because one that was set
+            up for one-line queries would break off in the middle of the JSON.
+        inputs: of the step, ``signature`` among them where another than its own is to be used.
+
+    Returns:
+        The prediction; ``None`` for a reply that cannot be read.
+
+    Raises:
+        ConfigurationError: there is no language model.
+        ModelError: the model is dead or its spending cap is reached.
+    """
+    lm = current_lm(step.predict if isinstance(step, dspy.ChainOfThought) else step)
+    config = {"max_tokens": max(reply_tokens, lm.kwargs.get("max_tokens") or 0)}
+    try:
+        with own_errors(), dspy.context(adapter=dspy.JSONAdapter()):
+            return step(**inputs, config=config)
+    except (AdapterParseError, ReplyError, RecursionError):
+        return None
 
 
 @contextmanager

@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError
 
 from inpars_plus.corpora.documents import Document
-from inpars_plus.foundation.errors import ConfigurationError, ReplyError
-from inpars_plus.programs.asking import current_lm, own_errors
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.programs.asking import ask_for_json
 from inpars_plus.programs.routes import Route
 from inpars_plus.programs.texts import fit_text
+from inpars_plus.programs.together import together
 from inpars_plus.signatures.analyze_document import AnalyzeDocument, DocumentAnalysis, analysis_of_types
 
 __all__ = ["DocumentAnalyst"]
 
 _REPLY_TOKENS = 512
+_THREADS = 8
 
 
 class DocumentAnalyst(dspy.Module):
@@ -31,17 +32,22 @@ class DocumentAnalyst(dspy.Module):
     Args:
         document_types: the types to choose from, at least one.
         max_characters: how much of a document is sent; the beginning tells its kind.
+        threads: calls at once where several documents are to be routed. It says what the engine bears, not what the
+            program is, so it is not saved.
     """
 
-    def __init__(self, document_types: Sequence[str], *, max_characters: int = 2_000) -> None:
+    def __init__(self, document_types: Sequence[str], *, max_characters: int = 2_000, threads: int = _THREADS) -> None:
         super().__init__()
         types = tuple(dict.fromkeys(document_type.strip() for document_type in document_types))
         if not types or not all(types):
             raise ConfigurationError("there are no document types to choose from", remedy="Name at least one.")
         if max_characters < 1:
             raise ConfigurationError(f"max_characters is {max_characters}, but must be at least 1")
+        if threads < 1:
+            raise ConfigurationError(f"threads is {threads}, but must be at least 1")
         self.document_types = types
         self.max_characters = max_characters
+        self.threads = threads
         self.analyze = dspy.Predict(AnalyzeDocument)
 
     def forward(self, source: Document) -> dspy.Prediction:
@@ -57,26 +63,23 @@ class DocumentAnalyst(dspy.Module):
         """
         if source.is_empty:
             return dspy.Prediction(analysis=None, reason="empty_document")
-        lm = current_lm(self.analyze)
         # A type outside the list is refused in parsing; the predictor's own signature stays the one that is compiled.
         signature = self.analyze.signature.with_updated_fields("analysis", type_=analysis_of_types(self.document_types))
-        try:
-            with own_errors(), dspy.context(adapter=dspy.JSONAdapter()):
-                reply = self.analyze(
-                    signature=signature,
-                    document=fit_text(f"{source.title}\n{source.text}".strip(), self.max_characters),
-                    document_types=list(self.document_types),
-                    # A model set up for one-line queries would break off in the middle of the JSON.
-                    config={"max_tokens": max(_REPLY_TOKENS, lm.kwargs.get("max_tokens") or 0)},
-                )
-        except (AdapterParseError, ReplyError, RecursionError):
+        reply = ask_for_json(
+            self.analyze,
+            reply_tokens=_REPLY_TOKENS,
+            signature=signature,
+            document=fit_text(f"{source.title}\n{source.text}".strip(), self.max_characters),
+            document_types=list(self.document_types),
+        )
+        if reply is None:
             return dspy.Prediction(analysis=None, reason="unreadable_reply")
         # Out of the type that is bound to this list, so that analyses of several analysts compare and pickle.
         analysis = DocumentAnalysis.model_validate(reply.analysis.model_dump())
         return dspy.Prediction(analysis=analysis, reason=None)
 
     def route(self, documents: Sequence[Document]) -> list[Route]:
-        """The types of documents, one call each, as :class:`~inpars_plus.programs.routes.Analyst` has it.
+        """The types of documents, as :class:`~inpars_plus.programs.routes.Analyst` has it, in calls at once.
 
         Returns:
             A route a document: a type of the list, or ``empty_document`` or ``unreadable_analysis``.
@@ -86,8 +89,7 @@ class DocumentAnalyst(dspy.Module):
             ModelError: if the model is dead or its spending cap is reached.
         """
         routes = []
-        for document in documents:
-            found = self(source=document)
+        for found in together(lambda document: self(source=document), documents, threads=self.threads):
             if found.analysis is None:
                 reason = "unreadable_analysis" if found.reason == "unreadable_reply" else found.reason
                 routes.append(Route(document_type=None, reason=reason))

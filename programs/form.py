@@ -39,8 +39,10 @@ FORM_FEATURES = (
 
 _MAX_CHARACTERS = 8_000
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-_.]?[^\W_]+)*|\w+")
-_IDENTIFIER = re.compile(r"\w*[^\W_]_\w+|\w*[a-z][A-Z]\w*|\w+\.\w+\(?|\w+\(")
-_SENTENCE_END = re.compile(r"[.!?。！？]+(?=[\s\"'”’)\]]|$)")
+# Both are tried at the beginning of a word or of a run of marks only: begun anew at each character of a long one, as of
+# a sequence of bases or a dotted line, they would take seconds for one document.
+_IDENTIFIER = re.compile(r"\b(?:\w*[^\W_]_\w+|\w*[a-z][A-Z]\w*|\w+\.\w+\(?|\w+\()")
+_SENTENCE_END = re.compile(r"(?<![.!?。！？])[.!?。！？]++(?=[\s\"'”’)\]]|$)")
 _CODE_MARKS = frozenset("{}[]()_=<>;/\\|#*&^%$@~+`")
 _STOPS = frozenset(".,;:。、，")
 _QUOTES = frozenset('"“”«»„')

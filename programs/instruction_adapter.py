@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError
 
-from inpars_plus.foundation.errors import ReplyError
-from inpars_plus.programs.asking import current_lm, own_errors
+from inpars_plus.programs.asking import ask_for_json
 from inpars_plus.signatures.adapt_instruction import AdaptInstruction
 from inpars_plus.signatures.diagnose_failures import DiagnoseFailures, MeasuredPerformance, Reasoning
 
@@ -48,24 +46,13 @@ class InstructionAdapter(dspy.Module):
             ConfigurationError: if there is no language model.
             ModelError: if the model is dead or its spending cap is reached.
         """
-        found = self._ask(self.diagnose, performance=report)
+        found = ask_for_json(self.diagnose, reply_tokens=_REPLY_TOKENS, performance=report)
         if found is None:
             return dspy.Prediction(diagnosis=None, instruction=None, reason="unreadable_diagnosis")
-        revised = self._ask(self.adapt, performance=report, diagnosis=found.diagnosis)
+        revised = ask_for_json(self.adapt, reply_tokens=_REPLY_TOKENS, performance=report, diagnosis=found.diagnosis)
         if revised is None:
             return dspy.Prediction(diagnosis=found.diagnosis, instruction=None, reason="unreadable_revision")
         return dspy.Prediction(diagnosis=found.diagnosis, instruction=revised.revision.text, reason=None)
-
-    def _ask(self, step: dspy.ChainOfThought, **inputs: Any) -> dspy.Prediction | None:
-        """One step; ``None`` where its reply cannot be read."""
-        lm = current_lm(step.predict)
-        # A model set up for one-line queries would break off in the middle of the JSON.
-        config = {"max_tokens": max(_REPLY_TOKENS, lm.kwargs.get("max_tokens") or 0)}
-        try:
-            with own_errors(), dspy.context(adapter=dspy.JSONAdapter()):
-                return step(**inputs, config=config)
-        except (AdapterParseError, ReplyError, RecursionError):
-            return None
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again: nothing."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from inpars_plus.corpora.documents import Document
 from inpars_plus.metrics.words import words
 
-__all__ = ["GENERATION_REASONS", "Outcome", "RejectedCandidate", "Turn", "stems_of"]
+__all__ = ["GENERATION_REASONS", "NOT_ASKED", "NO_QUERY", "Outcome", "RejectedCandidate", "Turn", "stems_of"]
 
 GENERATION_REASONS: Mapping[str, str] = {
     "constraint_not_met": "the query states a constraint that its document does not meet",
@@ -23,6 +23,12 @@ GENERATION_REASONS: Mapping[str, str] = {
     "unreadable_reply": "no reply came back that could be read as queries",
 }
 """The reasons that come beside those of :data:`inpars_plus.metrics.checks.REASONS`."""
+
+NOT_ASKED = frozenset({"empty_document", "no_metadata"})
+"""Of these, the reasons why nothing was asked about a document: it counts neither as asked about nor as failed."""
+
+NO_QUERY = frozenset({"unreadable_reply"})
+"""Of these, the reasons with which something came that is no query: the document failed, but nothing was written."""
 
 
 class RejectedCandidate(BaseModel):

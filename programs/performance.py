@@ -7,7 +7,12 @@ All of it follows from the ledger of a generation, one entry a candidate:
 * *MRR* = mean over the candidates that came of 1 / rank of the document that each was written for. A candidate that was
   never searched with, because an earlier check rejected it, counts 0, as one that does not find its document does.
 
-An empty document counts for nothing: nothing was asked about it.
+What counts as what:
+
+* a document about which nothing was asked (:data:`~inpars_plus.programs.outcomes.NOT_ASKED`) counts for nothing;
+* a reply that could not be read (:data:`~inpars_plus.programs.outcomes.NO_QUERY`) is no candidate that came, whatever
+  its text, but its document counts, and it stands among the failures;
+* a query beyond those asked for is a candidate that came and was not accepted.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from inpars_plus.corpora.ledger import LedgerEntry
 from inpars_plus.metrics.checks import REASONS
-from inpars_plus.programs.outcomes import GENERATION_REASONS
+from inpars_plus.programs.outcomes import GENERATION_REASONS, NO_QUERY, NOT_ASKED
 from inpars_plus.signatures.diagnose_failures import FailedQuery, MeasuredPerformance
 
 __all__ = ["measured_performance"]
@@ -25,7 +30,6 @@ __all__ = ["measured_performance"]
 _SHOWN_FAILURES = 8
 _SHOWN_TERMS = 5
 _LONGEST_QUERY = 160
-_EMPTY = "empty_document"
 
 
 def measured_performance(
@@ -47,8 +51,8 @@ def measured_performance(
         The figures; the failures are taken from each reason in turn, so that the most frequent one does not hide the
         others.
     """
-    known = [entry for entry in entries if entry.reason != _EMPTY]
-    came = [entry for entry in known if entry.candidate.strip()]
+    known = [entry for entry in entries if entry.reason not in NOT_ASKED]
+    came = [entry for entry in known if entry.reason not in NO_QUERY and entry.candidate.strip()]
     accepted = [entry for entry in known if entry.accepted]
     documents = {entry.document_id for entry in known}
     ranks = [entry.scores.get("rank") for entry in came]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
 
 if TYPE_CHECKING:
     import dspy
@@ -40,7 +40,16 @@ beside the others; ``from_settings`` gets all in one mapping.
 
 
 def program_class(name: str) -> Any:
-    """The class of a registered program."""
+    """The class of a registered program.
+
+    Raises:
+        ProgramFileError: no program of this name is registered; names come from files, which may be newer.
+    """
+    if name not in REGISTRY:
+        raise ProgramFileError(
+            f"the file is for the program {name!r}, but this version knows only {', '.join(sorted(REGISTRY))}",
+            remedy="Use the version of inpars-plus that wrote it, or compile again",
+        )
     module, _, attribute = REGISTRY[name].partition(":")
     return getattr(import_module(module), attribute)
 

@@ -26,7 +26,7 @@ from inpars_plus.foundation.errors import InParsError, ProgramFileError
 from inpars_plus.foundation.files import digest, read_json, write_json
 from inpars_plus.foundation.secrets import redact
 from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
-from inpars_plus.programs.registry import REGISTRY, name_of, program_class
+from inpars_plus.programs.registry import name_of, program_class
 
 if TYPE_CHECKING:
     import os
@@ -109,12 +109,6 @@ def load_program(path: str | os.PathLike[str], *, lm: dspy.LM | str | None = Non
     path = Path(path)
     envelope = _read(path)
     card = _card(envelope, path)
-    if card.program not in REGISTRY:
-        raise ProgramFileError(
-            f"the file is for the program {card.program!r}, but this version knows only {', '.join(sorted(REGISTRY))}",
-            place=str(path),
-            remedy="Use the version of inpars-plus that wrote it, or compile again",
-        )
     try:
         settings = {**envelope["settings"], "prompt_form": card.prompt_form, "key_terms": envelope["key_terms"]}
         program = program_class(card.program).from_settings(settings)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import dspy
 
 __all__ = ["together"]
 
@@ -16,7 +18,8 @@ Result = TypeVar("Result")
 def together(function: Callable[[Item], Result], items: Sequence[Item], *, threads: int) -> list[Result]:
     """Call a function on items from several threads; engines gather what is asked at the same time.
 
-    Each call runs in a copy of the caller's context, so that it sees the model and adapter of ``dspy.context``.
+    Each call runs in a copy of the caller's context, so that it sees the model and adapter of ``dspy.context``. What
+    the calls leave in DSPy's trace stands there in the order of the items, not in that in which they end.
 
     Args:
         function: called once an item.
@@ -31,11 +34,22 @@ def together(function: Callable[[Item], Result], items: Sequence[Item], *, threa
     """
     if threads < 2 or len(items) < 2:
         return [function(item) for item in items]
+    trace = dspy.settings.trace
+
+    def traced(item: Item) -> tuple[Result, list[Any]]:
+        own: list[Any] = []
+        with dspy.context(trace=None if trace is None else own):
+            return function(item), own
+
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
-        futures = [pool.submit(contextvars.copy_context().run, function, item) for item in items]
+        futures = [pool.submit(contextvars.copy_context().run, traced, item) for item in items]
         try:
-            return [future.result() for future in futures]
+            done = [future.result() for future in futures]
         except BaseException:
             for future in futures:
                 future.cancel()
             raise
+    if trace is not None:
+        trace.extend(entry for _, own in done for entry in own)
+        del trace[: max(0, len(trace) - dspy.settings.max_trace_size)]
+    return [result for result, _ in done]

@@ -2,8 +2,11 @@
 
 It is a linear classifier over both (multinomial logistic regression), and beside it a measure of how unlike the
 documents of a type a document is: the squared Mahalanobis distance to the nearest type's mean under one covariance
-for all types (Lee et al., 2018, arXiv:1807.03888), divided by the number of dimensions. Beyond a type's limit a
-document is of no known type, however sure the classifier is. :mod:`inpars_plus.optimizers.routing` fits both.
+for all types (Lee et al., 2018, arXiv:1807.03888), divided by the number of dimensions. Each type has a limit. A
+document beyond every type's own limit is of no known type, however sure the classifier is. A document within the limit
+of any type is known, and the classifier alone says of which type it is: that may be one whose own limit it is beyond,
+because the limits tell known from unknown and not one type from another. :mod:`inpars_plus.optimizers.routing` fits
+both.
 
 Weights are numbers in JSON; the encoder is not saved. It is given, or else it is the embedded one, which is loaded
 when the first document comes.
@@ -59,7 +62,7 @@ class RouterWeights:
         intercepts: ``[T]``.
         means: ``[T, D]``, of the types' scaled rows.
         whitening: ``[D, D]``, times which scaled rows have covariance 1 within types.
-        limits: ``[T]``, the distance beyond which a document is of no known type.
+        limits: ``[T]``, a distance a type; a document that is beyond all of them is of no known type.
         probe: ``[V]``, the vector of :data:`PROBE`.
     """
 

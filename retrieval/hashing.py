@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from inpars_plus.foundation.errors import ConfigurationError
+
 __all__ = ["HashingEncoder"]
 
 _WORD = re.compile(r"\w+")
@@ -20,10 +22,15 @@ class HashingEncoder:
     Each word adds 1 or -1 to one dimension, both by its hash (Weinberger et al., 2009, arXiv:0902.2206).
 
     Args:
-        dimensions: of a vector.
+        dimensions: of a vector, at least 1.
+
+    Raises:
+        ConfigurationError: fewer.
     """
 
     def __init__(self, dimensions: int = 64) -> None:
+        if dimensions < 1:
+            raise ConfigurationError(f"a vector of {dimensions} dimensions holds no word, 1 is the least")
         self.dimensions = dimensions
 
     @property

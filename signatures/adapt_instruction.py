@@ -10,6 +10,7 @@ import dspy
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from inpars_plus.signatures.diagnose_failures import FailureDiagnosis, MeasuredPerformance
+from inpars_plus.signatures.generate_queries import unquoted
 
 __all__ = ["AdaptInstruction", "RevisedInstruction"]
 
@@ -18,7 +19,6 @@ _LONGEST = 300
 # See diagnose_failures: engines that decode along the schema are held to less.
 _SHORT: Any = {"maxLength": 120}
 _MARKUP = re.compile(r"[`{}<>|]|\[\[|\]\]|\*\*|(?:^|\s)#{1,6}\s|https?://")
-_PAIRS = {('"', '"'), ("'", "'"), ("“", "”")}
 
 
 class RevisedInstruction(BaseModel):
@@ -43,10 +43,7 @@ class RevisedInstruction(BaseModel):
         text = value.get("text") if isinstance(value, Mapping) else value
         if not isinstance(text, str):
             return value
-        text = " ".join(text.split())
-        if (text[:1], text[-1:]) in _PAIRS and len(text) > 1:
-            text = text[1:-1].strip()
-        return {"text": text}
+        return {"text": unquoted(" ".join(text.split()))}
 
     @field_validator("text")
     @classmethod

@@ -12,11 +12,27 @@ from typing import Any
 import dspy
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["GenerateQueries", "SyntheticQuery", "normalize_query"]
+__all__ = ["GenerateQueries", "SyntheticQuery", "normalize_query", "unquoted"]
 
 _LABEL = re.compile(r"(?:search\s+)?(?:query|question)\s*\d*\s*[:：]\s*", re.IGNORECASE)
 _NUMBERING = re.compile(r"(?:\(?\d{1,2}[.)]|[-*•–])\s+")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
+_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+
+
+def unquoted(text: str) -> str:
+    """Take off one pair of quotation marks around the whole of a text.
+
+    Two quoted phrases in a row (``"a" or "b"``) are not one quoted text and keep theirs; an apostrophe within a word is
+    no quotation mark.
+
+    Args:
+        text: without white space at its ends.
+    """
+    closing = _QUOTES.get(text[:1])
+    if closing and len(text) > 1 and text.endswith(closing) and closing not in _APOSTROPHE.sub("", text[1:-1]):
+        return text[1:-1].strip()
+    return text
 
 
 def normalize_query(text: str) -> str:
@@ -36,11 +52,7 @@ def normalize_query(text: str) -> str:
     while True:
         bare = _NUMBERING.sub("", text, count=1) if _NUMBERING.match(text) else text
         bare = _LABEL.sub("", bare, count=1) if _LABEL.match(bare) else bare
-        closing = _QUOTES.get(bare[:1])
-        # Two quoted phrases in a row ('"a" or "b"') are not one quoted query.
-        if closing and len(bare) > 1 and bare.endswith(closing) and closing not in bare[1:-1]:
-            bare = bare[1:-1]
-        bare = bare.strip()
+        bare = unquoted(bare.strip())
         if bare == text:
             return text
         text = bare

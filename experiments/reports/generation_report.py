@@ -49,8 +49,9 @@ def generation_report(summary: Summary, outcome: Outcome, corpus: Corpus) -> str
                 bars(counts, title="Candidates by verdict", whole=results["candidates"]),
                 table(["reason", "meaning"], meanings) if meanings else Html(""),
                 paragraph(
-                    f"Documents with fewer accepted queries than asked for: {short}. Documents with nothing in them, "
-                    f"never asked about: {results['empty_documents']:,}.",
+                    f"Documents with fewer accepted queries than asked for: {short}. Never asked about: "
+                    f"{results['empty_documents']:,} with nothing in them, {results['documents_without_metadata']:,} "
+                    "without metadata to ask by.",
                     soft=True,
                 ),
             ],

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Ledger, read_judgments, read_queries, write_documents
+from inpars_plus.corpora import Document, Ledger, LedgerEntry, read_judgments, read_queries, write_documents
 from inpars_plus.experiments.analysts import fit_analyst
 from inpars_plus.experiments.generate_queries import RECORD, generate_queries, tell
+from inpars_plus.experiments.generating import Outcome
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, Run
 from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of, save_program
@@ -118,6 +119,23 @@ def test_an_empty_document_is_entered_and_never_sent(compiled: Path, tmp_path: P
     assert summary.results["empty_documents"] == 1
     assert summary.results["asked"] == 5
     assert all("Document:" in prompt and "unit" in prompt for prompt in world.models[0].engine.prompts)
+
+
+def test_shares_are_over_documents_that_were_asked_about(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    reasons = {"a": None, "b": "copied", "c": "no_metadata", "d": "no_metadata", "e": "empty_document"}
+    ledger.append(
+        [
+            LedgerEntry(document_id=name, candidate=name, accepted=reason is None, reason=reason, program="p")
+            for name, reason in reasons.items()
+        ]
+    )
+    outcome = Outcome(ledger, dict.fromkeys(reasons, "manual"))
+    results = outcome.results(1)
+    assert (results["documents"], results["candidates"], results["accepted_share"]) == (2, 2, 0.5)
+    assert (results["empty_documents"], results["documents_without_metadata"]) == (1, 2)
+    assert results["reasons"] == {"copied": 1}
+    assert outcome.by_type == {"manual": {"documents": 2, "accepted": 1}}
 
 
 def test_a_directory_does_not_mix_two_ways_of_generating(

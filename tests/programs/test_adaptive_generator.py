@@ -12,6 +12,7 @@ import pytest
 
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ProgramFileError
+from inpars_plus.foundation.files import digest
 from inpars_plus.optimizers.routing import fit_type_router
 from inpars_plus.programs import (
     ROUTE_REASONS,
@@ -22,12 +23,14 @@ from inpars_plus.programs import (
     OptimizerRecord,
     PassageQueryGenerator,
     ProgramCard,
+    ProgramFileWarning,
     QueryGenerator,
     Route,
     Scores,
     SentenceQueryGenerator,
     TypeRouter,
     load_program,
+    programs_of,
     save_program,
 )
 from inpars_plus.retrieval.hashing import HashingEncoder
@@ -281,6 +284,38 @@ def test_two_files_for_one_type_are_named(directory: Path, program: MakeProgram)
         AdaptiveQueryGenerator.from_directory(directory)
     assert "other.json" in str(caught.value)
     assert "talk.json" in str(caught.value)
+
+
+def test_a_program_of_a_newer_version_is_passed_over_with_a_warning(directory: Path) -> None:
+    file = directory / "compiled" / "talk.json"
+    envelope = {**json.loads(file.read_text()), "program": "PoemWriter"}
+    envelope["digest"] = digest({key: value for key, value in envelope.items() if key != "digest"})
+    file.write_text(json.dumps(envelope))
+    with pytest.warns(ProgramFileWarning, match=r"talk\.json.*'PoemWriter'"):
+        assert list(programs_of(directory)) == ["code"]
+
+
+def test_an_analyst_that_asks_a_model_gets_that_of_the_programs_unless_it_has_its_own(
+    directory: Path, chat_lm: Make
+) -> None:
+    lm, other = chat_lm([])[0], chat_lm([])[0]
+    analyst, with_own = DocumentAnalyst(["talk", "code"]), DocumentAnalyst(["talk", "code"])
+    with_own.set_lm(other)
+    for one in (analyst, with_own):
+        with pytest.warns(ProgramFileWarning, match="compiled with embedded@"):
+            adaptive: Any = AdaptiveQueryGenerator.from_directory(directory, analyst=one, lm=lm)
+    assert adaptive.programs["talk"].generate.lm is lm
+    assert analyst.analyze.lm is lm
+    assert with_own.analyze.lm is other
+
+
+def test_an_analyst_with_too_few_routes_is_named(programs: dict[str, QueryGenerator]) -> None:
+    class Lazy:
+        def route(self, documents: Sequence[Document]) -> list[Route]:
+            return [Route(document_type="talk") for _ in documents[1:]]
+
+    with pytest.raises(ConfigurationError, match="the analyst Lazy gave 1 routes for 2 documents"):
+        AdaptiveQueryGenerator(programs, programs["talk"], Lazy()).assign([TALK, EMPTY])
 
 
 def test_what_a_directory_lacks_is_named(directory: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +89,22 @@ def test_without_a_model_the_error_says_so() -> None:
 def test_an_analyst_without_types_is_refused(types: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="document types"):
         DocumentAnalyst(types)
+
+
+def test_documents_are_routed_several_at_once_and_in_order() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    class Waiting(DocumentAnalyst):
+        def forward(self, source: Document) -> dspy.Prediction:
+            both.wait()  # goes on only when a second call has begun
+            labels = GOOD | {"doc_type": source.text}
+            return dspy.Prediction(analysis=DocumentAnalysis.model_validate(labels), reason=None)
+
+    documents = [Document(id=str(at), text=TYPES[at % 2]) for at in range(6)]
+    routes = Waiting(TYPES, threads=2).route(documents)
+    assert [route.document_type for route in routes] == [document.text for document in documents]
+    with pytest.raises(ConfigurationError, match="threads is 0"):
+        DocumentAnalyst(TYPES, threads=0)
 
 
 def test_the_trace_belongs_to_the_predictor_so_that_it_can_be_optimized(chat_lm: Make) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,22 @@ def test_other_subjects_in_the_same_form_have_the_same_numbers() -> None:
     other = Document(id="2", text="The duke was mourned in 1542. Its lid had blown out.")
     rows = form_features([one, other])
     assert np.allclose(rows[0], rows[1], atol=0.05)
+
+
+@pytest.mark.parametrize("written", ["a", "ACGT", "_", "A1", "."])
+def test_one_long_word_takes_no_longer_than_a_page_of_prose(written: str) -> None:
+    document = Document(id="1", text=(written * 7_000)[:7_000] + "x" * 93_000)
+    begun = time.process_time()
+    form_features([document] * 5)
+    assert time.process_time() - begun < 1.0, "milliseconds each, where no word is read again and again"
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("read_file now", 1 / 2), ("openValve now", 1 / 2), ("open(", 1.0), ("pipe.open( now a", 1 / 3), ("_ now", 0.0)],
+)
+def test_identifiers_are_words_with_inner_marks_inner_capitals_or_a_bracket(text: str, share: float) -> None:
+    assert _value(text, "identifiers") == pytest.approx(share)
 
 
 def test_an_empty_document_has_zeros_and_no_documents_have_no_rows() -> None:

@@ -38,6 +38,23 @@ def test_the_figures_follow_their_definitions() -> None:
     assert report.mrr == (1 + 1 / 20 + 1 / 4) / 4
 
 
+def test_a_reply_that_is_no_query_is_none_that_came_and_what_was_not_asked_about_did_not_fail() -> None:
+    more = [entry("f", "I am sorry, but I cannot.", "unreadable_reply"), entry("g", "", "no_metadata")]
+    before, after = (
+        measured_performance(ledger, instruction="Ask.", key_terms=TERMS) for ledger in (LEDGER, [*LEDGER, *more])
+    )
+    assert (after.documents, after.written) == (before.documents + 1, before.written)
+    assert (after.precision, after.mrr, after.recall) == (before.precision, before.mrr, 2 / 5)
+    assert "I am sorry, but I cannot." in [failed.query for failed in after.failed]
+    assert not any("metadata" in reason for reason in after.reasons)
+
+
+def test_a_query_beyond_those_asked_for_came_and_was_not_accepted() -> None:
+    more = [*LEDGER, entry("a", "which pump is the best", "surplus")]
+    report = measured_performance(more, instruction="Ask.", key_terms=TERMS)
+    assert (report.written, report.precision) == (5, 2 / 5)
+
+
 def test_failures_come_with_sentences_and_the_foremost_terms_of_their_documents() -> None:
     report = measured_performance(LEDGER, instruction="Ask.", key_terms=TERMS)
     found = {failed.reason: failed for failed in report.failed}

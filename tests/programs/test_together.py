@@ -35,6 +35,18 @@ def test_each_thread_has_the_context_of_the_caller() -> None:
     assert len({thread for thread, _ in seen}) > 1
 
 
+def test_the_trace_has_the_order_of_the_items_and_its_limit() -> None:
+    def ask(item: int) -> None:
+        time.sleep(0.03 if item == 0 else 0)
+        dspy.settings.trace.append(item)
+
+    with dspy.context(trace=[-1], max_trace_size=4):
+        together(ask, range(4), threads=4)
+        assert dspy.settings.trace == [0, 1, 2, 3]
+    with dspy.context(trace=None):
+        assert together(lambda _: dspy.settings.trace, range(2), threads=2) == [None, None]
+
+
 def test_the_first_error_is_raised_and_what_was_not_begun_is_not_done() -> None:
     done = []
 

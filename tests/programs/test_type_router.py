@@ -73,6 +73,23 @@ def test_a_document_unlike_all_others_is_of_no_known_type(router: TypeRouter) ->
     assert {route.reason for route in router.route(odd)} == {"unknown_type"}
 
 
+def test_the_limits_tell_known_from_unknown_and_the_classifier_tells_the_type(router: TypeRouter, typed: Any) -> None:
+    (code,) = typed.some(1, "code", start=200)
+    at = router.types.index("code")
+
+    def told(own: float, others: float) -> Route:
+        limits = np.full(len(router.types), others)
+        limits[at] = own
+        (route,) = TypeRouter(
+            router.types, dataclasses.replace(router.weights, limits=limits), encoder=HashingEncoder()
+        ).route([code])
+        return route
+
+    assert told(own=1e9, others=0.0).document_type == "code"
+    assert told(own=0.0, others=1e9).document_type == "code", "within another type's limit it is known"
+    assert told(own=0.0, others=0.0).reason == "unknown_type"
+
+
 def test_a_loaded_analyst_says_exactly_what_the_saved_one_said(router: TypeRouter, saved: Path, typed: Any) -> None:
     loaded = load_program(saved)
     assert isinstance(loaded, TypeRouter)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 
@@ -14,3 +16,9 @@ def test_vectors_have_length_1_also_without_words() -> None:
     rows = HashingEncoder(16).encode(["", "?!", "one two two"])
     assert rows.shape == (3, 16)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1.0)
+
+
+@pytest.mark.parametrize("dimensions", [0, -3])
+def test_vectors_without_dimensions_are_refused(dimensions: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"a vector of {dimensions} dimensions"):
+        HashingEncoder(dimensions)

@@ -24,6 +24,14 @@ def test_what_models_wrap_around_an_instruction_is_taken_off(written: Any) -> No
     assert RevisedInstruction.model_validate(written).text == "Ask about one named thing."
 
 
+def test_quoted_words_at_both_ends_of_an_instruction_keep_their_marks() -> None:
+    written = '"Who" and "what" begin a question, and so do others such as "why"'
+    assert RevisedInstruction.model_validate(written).text == written
+    assert RevisedInstruction.model_validate("'Write what a person's search is.'").text == (
+        "Write what a person's search is."
+    )
+
+
 @pytest.mark.parametrize(
     "written",
     [
