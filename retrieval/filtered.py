@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from inpars_plus.corpora.constraints import Constraint, ConstraintReader, constraints_of
 from inpars_plus.corpora.documents import Document
-from inpars_plus.retrieval.protocol import Ranking, Retriever
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
 
 __all__ = ["MetadataFilter"]
 
@@ -37,6 +37,7 @@ class MetadataFilter:
 
     def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
         """See :class:`~inpars_plus.retrieval.protocol.Retriever`."""
+        check_k(k)
         allowed = [self._allowed(query) for query in queries]
         found = self._retriever.search(queries, k)
         depth = k
