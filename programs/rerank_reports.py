@@ -139,7 +139,7 @@ def depth_within(calls_of: Callable[[int], int], depth: int, calls: int | None) 
         depth: how many there are.
         calls: allowed for a query, 0 or more; ``None`` for any number.
     """
-    if calls is None:
+    if calls is None or calls_of(depth) <= calls:
         return depth
     fit = max(number for number in range(depth + 1) if calls_of(number) <= calls)
     return fit if calls_of(fit) else 0
