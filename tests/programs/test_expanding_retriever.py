@@ -99,7 +99,16 @@ def test_a_search_for_nothing_is_refused_before_the_model_is_asked(chat_lm: Make
 
 
 @pytest.mark.parametrize("program", [QueryExpander, HypotheticalPassageWriter])
-@pytest.mark.parametrize("reply", ["", '{"expansion": {"terms": 7}, "passage": 7}', '{"expansion": [1], "x": 1}'])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        '{"expansion": {"terms": 7}, "passage": 7}',
+        '{"expansion": [1], "x": 1}',
+        '{"expansion": {"x": {"y": 1}, "terms": ["gas',
+        '{"passage": {"text": "A pump leaks when its',
+    ],
+)
 @pytest.mark.parametrize("keep_query", [True, False])
 def test_a_malformed_reply_leaves_the_query_as_it_is(
     program: Callable[[], Any], reply: str, keep_query: bool, chat_lm: Make
