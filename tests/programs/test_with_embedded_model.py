@@ -112,7 +112,9 @@ def test_a_query_can_be_expanded_by_a_small_model() -> None:
     for program in (QueryExpander(), HypotheticalPassageWriter()):
         program.set_lm(load_lm("embedded"))
         found = program(query="why does a pump leak")
-        assert (found.reason is None) == bool(found.texts)
+        assert found.reason is None or (found.reason, found.texts) == ("unreadable_reply", [])
+        assert all(text.strip() and text.strip().casefold() != "why does a pump leak" for text in found.texts)
+        assert len(set(found.texts)) == len(found.texts)
 
 
 def test_a_small_model_guesses_the_query_best_behind_the_passage_that_answers_it() -> None:
