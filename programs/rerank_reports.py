@@ -12,7 +12,8 @@ listwise    ``sum over i < p of W(d - i (w - s))`` for windows of ``w`` that mov
 ==========  ==========================================================================================================
 
 A pass over windows settles the first ``w - s`` places, so the next one leaves them out. A pass of comparisons is one
-over windows of 2 that move up by 1, with two calls a window.
+over windows of 2 that move up by 1, with two calls a window. Prompt tokens are the sum over the prompts that
+:func:`~inpars_plus.programs.rerank_prompts.planned_asks` lists.
 """
 
 from __future__ import annotations
