@@ -31,11 +31,16 @@ class PlannedAsk:
 
     Attributes:
         positions: of the passages that it shows, in the order shown.
-        prompt: all turns, one below the other, without what the model's chat template puts around them.
+        turns: each with its ``role`` and ``content``, before any chat template of the model.
     """
 
     positions: tuple[int, ...]
-    prompt: str
+    turns: tuple[dict[str, str], ...]
+
+    @property
+    def prompt(self) -> str:
+        """All turns, one below the other."""
+        return "\n".join(turn["content"] for turn in self.turns)
 
 
 def planned_asks(
@@ -79,7 +84,7 @@ def planned_asks(
         turns = LenientJsonAdapter().format(
             used, predictor.demos, {"query": asked, **_fields(used, [texts[position] for position in positions])}
         )
-        found.append(PlannedAsk(positions, "\n".join(turn["content"] for turn in turns)))
+        found.append(PlannedAsk(positions, tuple(turns)))
     return found
 
 
