@@ -10,10 +10,9 @@ from typing import Any, Literal
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.signatures.judge_relevance import HIGHEST_GRADE
 
 __all__ = ["RankingMetric", "grade_agreement", "ndcg", "pair_agreement"]
-
-_HIGHEST_GRADE = 3
 
 
 def ndcg(order: Sequence[int], grades: Sequence[int], k: int = 10) -> float:
@@ -43,7 +42,7 @@ def grade_agreement(found: Sequence[float | None], grades: Sequence[int]) -> flo
     if not grades:
         return 0.0
     pairs = zip(found, grades, strict=True)
-    near = [0.0 if one is None else 1.0 - min(abs(one - given) / _HIGHEST_GRADE, 1.0) for one, given in pairs]
+    near = [0.0 if one is None else 1.0 - min(abs(one - given) / HIGHEST_GRADE, 1.0) for one, given in pairs]
     return math.fsum(near) / len(near)
 
 
@@ -71,6 +70,9 @@ class RankingMetric:
     while bootstrapping, whether it reaches the threshold; with the name of a predictor, a ``dspy.Prediction`` with
     ``score`` and ``feedback``.
 
+    Where not all passages were ranked, because of a budget, ``scores`` are those of the first ones. The others have no
+    grade, and in pairs they stand below those that were ranked, in the order given.
+
     Args:
         kind: ``ndcg`` of the order; ``grades`` or ``pairs`` for the agreement of the scores, see
             :func:`grade_agreement` and :func:`pair_agreement`.
@@ -95,18 +97,31 @@ class RankingMetric:
         return score >= self.threshold if trace is not None else score
 
     def score(self, gold: Any, pred: Any) -> float:
-        """The number alone."""
+        """The number alone.
+
+        Raises:
+            ConfigurationError: grades are to be compared, and the program gives none.
+        """
         if pred is None:
             return 0.0
         grades = list(gold.grades)
         if self.kind == "ndcg":
             return ndcg(pred.order, grades)
-        places = {position: -rank for rank, position in enumerate(pred.order)}
-        by_rank: list[float | None] = [float(places[position]) for position in range(len(grades))]
-        scores = by_rank if pred.scores is None else list(pred.scores)
         if self.kind == "grades":
-            return grade_agreement(scores, grades)
-        return pair_agreement([-math.inf if one is None else one for one in scores], grades)
+            if pred.scores is None:
+                raise ConfigurationError(
+                    "a ranking without grades cannot be measured by its grades",
+                    place="ranking metric 'grades'",
+                    remedy="Measure a program that compares or orders by pairs or ndcg, and allow at least 1 call",
+                )
+            unranked = len(grades) - len(pred.scores)
+            return grade_agreement([*pred.scores, *[None] * unranked], grades)
+        if pred.scores is None:
+            places = {position: -rank for rank, position in enumerate(pred.order)}
+            return pair_agreement([places[position] for position in range(len(grades))], grades)
+        lowest = min((one for one in pred.scores if one is not None), default=0.0) - 1
+        ranked = [lowest if one is None else one for one in pred.scores]
+        return pair_agreement([*ranked, *(lowest - at for at in range(1, len(grades) - len(ranked) + 1))], grades)
 
     def _feedback(self, gold: Any, pred: Any, score: float) -> str:
         if pred is None:

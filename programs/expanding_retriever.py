@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
 from inpars_plus.programs.together import together
-from inpars_plus.retrieval.protocol import Ranking, Retriever
+from inpars_plus.retrieval.fusion import DEPTH
+from inpars_plus.retrieval.hybrid import RRF_K
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
 
 __all__ = ["ExpandingRetriever", "ExpansionReport"]
-
-_DEPTH = 100
-_RRF_K = 60
 
 
 class ExpansionReport(BaseModel):
@@ -45,15 +44,17 @@ class ExpansionReport(BaseModel):
 class ExpandingRetriever:
     """Searches for a query and for what a program makes of it, and fuses the rankings.
 
-    Rankings are fused by reciprocal ranks over their top 100: ``weight / (60 + rank)``, summed (Cormack et al. 2009,
-    "Reciprocal Rank Fusion"); documents with the same sum stand in the order in which they were found. The query has
-    as much weight as all that was added to it together, so that a bad expansion cannot outvote it. A query to which
-    nothing was added is searched as it is, with the retriever's own scores.
+    Rankings are fused by reciprocal ranks over their top 100, or top k where that is more: ``weight / (60 + rank)``,
+    summed (Cormack et al. 2009, "Reciprocal Rank Fusion"); documents with the same sum stand in the order in which they
+    were found. The query has as much weight as all that was added to it together, so that a bad expansion cannot
+    outvote it. A query to which nothing was added is searched as it is. Where a single text is searched for, its
+    ranking has the retriever's own scores.
 
     Args:
         program: gives the further texts; asks its own model, or that of ``dspy.context`` around the search.
         retriever: searches.
-        keep_query: whether the query itself is searched for too; without it, HyDE is as it was published.
+        keep_query: whether the query itself is searched for too. Without it, only what was added is: one passage where
+            HyDE as published (Gao et al. 2022) searches with the mean vector of several passages and the query.
         threads: calls at once.
 
     Attributes:
@@ -85,12 +86,13 @@ class ExpandingRetriever:
 
         Args:
             queries: query texts; a blank one is not asked about and is searched as it is.
-            k: how many documents to return at most.
+            k: how many documents to return at most, 1 or more.
 
         Raises:
-            ConfigurationError: there is no language model.
+            ConfigurationError: there is no language model, or ``k`` is below 1.
             ModelError: the model is dead or its spending cap is reached.
         """
+        check_k(k)
         asked = [at for at, query in enumerate(queries) if query.strip()]
         found = together(lambda at: self.program(query=queries[at]), asked, threads=self.threads)
         added: dict[int, list[str]] = {at: one.texts for at, one in zip(asked, found, strict=True)}
@@ -102,18 +104,21 @@ class ExpandingRetriever:
                 unchanged=sum(not texts for texts in added.values()) - unreadable,
                 texts=sum(map(len, added.values())),
             )
-        kept = [[query, *added.get(at, [])] for at, query in enumerate(queries)]
-        rankings = iter(self.retriever.search([text for texts in kept for text in texts], max(k, _DEPTH)))
-        return [self._fused([next(rankings) for _ in texts], k) for texts in kept]
+        searched = [self._searched(query, added.get(at, [])) for at, query in enumerate(queries)]
+        rankings = iter(self.retriever.search([text for texts in searched for text in texts], max(k, DEPTH)))
+        return [self._fused([next(rankings) for _ in texts], k) for texts in searched]
+
+    def _searched(self, query: str, added: Sequence[str]) -> list[str]:
+        return [query, *added] if self.keep_query or not added else [*added]
 
     def _fused(self, rankings: Sequence[Ranking], k: int) -> Ranking:
-        own, *others = rankings
-        if not others:
-            return Ranking(own.ids[:k], own.scores[:k])
-        weighted = [(one, 1 / len(others)) for one in others]
+        if len(rankings) == 1:
+            return Ranking(rankings[0].ids[:k], rankings[0].scores[:k])
+        added = len(rankings) - self.keep_query
+        weights = [1.0] * self.keep_query + [1 / added] * added
         sums: defaultdict[str, float] = defaultdict(float)
-        for ranking, weight in [(own, 1.0), *weighted] if self.keep_query else weighted:
-            for rank, name in enumerate(ranking.ids[:_DEPTH], start=1):
-                sums[name] += weight / (_RRF_K + rank)
+        for ranking, weight in zip(rankings, weights, strict=True):
+            for rank, name in enumerate(ranking.ids, start=1):
+                sums[name] += weight / (RRF_K + rank)
         best = sorted(sums, key=lambda name: -sums[name])[:k]
         return Ranking(tuple(best), tuple(sums[name] for name in best))

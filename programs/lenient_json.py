@@ -8,6 +8,7 @@ came, which knows what it may be lenient about.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import dspy
@@ -15,6 +16,8 @@ from dspy.utils.exceptions import AdapterParseError
 from pydantic import TypeAdapter, ValidationError
 
 __all__ = ["LenientJsonAdapter"]
+
+_MARKER = re.compile(r"\[\[ ## \w+ ## \]\]")
 
 
 class LenientJsonAdapter(dspy.JSONAdapter):
@@ -26,12 +29,14 @@ class LenientJsonAdapter(dspy.JSONAdapter):
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         """Read a reply: the first JSON object in it, or else its whole text, given to the output field's type.
 
+        DSPy's field markers, which models know from other prompts, are no part of the text.
+
         Raises:
             AdapterParseError: the type refuses it.
         """
         ((name, field),) = signature.output_fields.items()
         found = _first_object(completion)
-        value: Any = completion.strip() if found is None else found.get(name, found)
+        value: Any = _MARKER.sub("", completion).strip() if found is None else found.get(name, found)
         try:
             return {name: TypeAdapter(field.annotation).validate_python(value)}
         except (ValidationError, RecursionError) as problem:

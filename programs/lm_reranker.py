@@ -12,7 +12,7 @@ from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
 from inpars_plus.programs.rerank_reports import RerankReport
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.programs.together import together
-from inpars_plus.retrieval.protocol import Ranking, Retriever
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
 
 __all__ = ["LmReranker"]
 
@@ -71,13 +71,14 @@ class LmReranker:
 
         Args:
             queries: query texts; an empty one gets an empty ranking.
-            k: how many documents to return at most. The first ``depth`` are re-ranked, whatever k is.
+            k: how many documents to return at most, 1 or more. The first ``depth`` are re-ranked, whatever k is.
 
         Raises:
-            ConfigurationError: there is no language model.
+            ConfigurationError: there is no language model, or ``k`` is below 1.
             CorpusError: a document that was found is not among the documents.
             ModelError: the model is dead or its spending cap is reached.
         """
+        check_k(k)
         found = self.rerank(queries, self.retriever.search(queries, max(k, self.depth)))
         return [Ranking(ranking.ids[:k], ranking.scores[:k]) for ranking in found]
 

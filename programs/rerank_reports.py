@@ -12,7 +12,8 @@ listwise    ``sum over i < p of W(d - i (w - s))`` for windows of ``w`` that mov
 ==========  ==========================================================================================================
 
 A pass over windows settles the first ``w - s`` places, so the next one leaves them out. A pass of comparisons is one
-over windows of 2 that move up by 1, with two calls a window.
+over windows of 2 that move up by 1, with two calls a window. Prompt tokens are the sum over the prompts that
+:func:`~inpars_plus.programs.rerank_prompts.planned_asks` lists.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def depth_within(calls_of: Callable[[int], int], depth: int, calls: int | None) 
         depth: how many there are.
         calls: allowed for a query, 0 or more; ``None`` for any number.
     """
-    if calls is None:
+    if calls is None or calls_of(depth) <= calls:
         return depth
     fit = max(number for number in range(depth + 1) if calls_of(number) <= calls)
     return fit if calls_of(fit) else 0

@@ -36,7 +36,7 @@ from inpars_plus.retrieval.embeddings import TextEncoder
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.fusion import DEPTH, merged, scaled, with_values
 from inpars_plus.retrieval.indexed import Hits
-from inpars_plus.retrieval.protocol import Ranking
+from inpars_plus.retrieval.protocol import Ranking, check_k
 from inpars_plus.retrieval.query_vectors import query_vectors
 from inpars_plus.retrieval.tokens import Tokenizer
 
@@ -195,8 +195,7 @@ class DiskIndex:
         """
         if isinstance(queries, str):
             raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
-        if k < 1:
-            raise ConfigurationError(f"a search finds at least 1 document, not {k}", place="k")
+        check_k(k)
         asked = [query for query in queries if query.strip()]
         rankings = iter(self._found(asked, min(k, self._size)) if asked else [])
         return [next(rankings) if query.strip() else Ranking((), ()) for query in queries]

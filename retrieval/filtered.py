@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from inpars_plus.corpora.constraints import Constraint, ConstraintReader, constraints_of
 from inpars_plus.corpora.documents import Document
-from inpars_plus.retrieval.protocol import Ranking, Retriever
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
 
 __all__ = ["MetadataFilter"]
 
@@ -48,6 +48,7 @@ class MetadataFilter:
 
     def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
         """See :class:`~inpars_plus.retrieval.protocol.Retriever`."""
+        check_k(k)
         plain = self._retriever.search(queries, k)
         found = list(plain)
         allowed = [self._allowed(query) for query in queries]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.retrieval.protocol import Ranking
+from inpars_plus.retrieval.protocol import Ranking, check_k
 
 __all__ = ["Hits", "IndexedRetriever", "best_positions"]
 
@@ -84,8 +84,7 @@ class IndexedRetriever(ABC):
         """
         if isinstance(queries, str):
             raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
-        if k < 1:
-            raise ConfigurationError(f"a search finds at least 1 document, not {k}", place="k")
+        check_k(k)
         width = min(k, len(self.ids))
         asked = [row for row, query in enumerate(queries) if query.strip()]
         hits = Hits.empty(len(queries), width)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Ranking", "Retriever"]
+from inpars_plus.foundation.errors import ConfigurationError
+
+__all__ = ["Ranking", "Retriever", "check_k"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,19 @@ class Retriever(Protocol):
 
         Args:
             queries: query texts; an empty one gets an empty ranking.
-            k: how many documents to return at most; may exceed the size of the corpus.
+            k: how many documents to return at most, 1 or more; may exceed the size of the corpus.
 
         Returns:
             One ranking a query, in the order of the queries.
         """
         ...
+
+
+def check_k(k: int) -> None:
+    """Refuse a search for nothing, which slices would answer with a wrong ranking where ``k`` is negative.
+
+    Raises:
+        ConfigurationError: ``k`` is below 1.
+    """
+    if k < 1:
+        raise ConfigurationError(f"a search finds at least 1 document, not {k}", place="k")

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import dspy
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from inpars_plus.signatures.leniency import unwrapped
+
 __all__ = ["ComparePassages", "PassagePreference"]
 
 _WORDS = {
@@ -30,8 +32,7 @@ class PassagePreference(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_bare_word(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) == 1:
-            (value,) = value.values()
+        value = unwrapped(value, "better")
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):

@@ -16,7 +16,8 @@ _Line = Annotated[str, Field(min_length=1, max_length=200)]
 class QueryExpansion(BaseModel):
     """What else to search for.
 
-    Lenient in reading: a single text stands for a list of one, and blank ones are left out.
+    Lenient in reading: a single text stands for a list of one, a number in a list for a text, and blank ones are left
+    out. An object with neither list is refused: it may be part of a reply that was cut off.
     """
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
@@ -35,18 +36,27 @@ class QueryExpansion(BaseModel):
     def _cleaned(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        known = {name: value[name] for name in ("terms", "rephrasings") if value.get(name) is not None}
-        listed = {name: [one] if isinstance(one, str) else one for name, one in known.items()}
-        return {
-            name: [one for one in found if not isinstance(one, str) or one.strip()][:_MOST]
-            if isinstance(found, list)
-            else found
-            for name, found in listed.items()
-        }
+        names = [name for name in cls.model_fields if name in value]
+        if not names:
+            raise ValueError("there are neither terms nor rephrasings")
+        return {name: _lines(value[name]) for name in names if value[name] is not None}
+
+
+def _lines(said: Any) -> Any:
+    if isinstance(said, str):
+        said = [said]
+    if not isinstance(said, list):
+        return said
+    lines = [str(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in said]
+    return [one for one in lines if one is not None and (not isinstance(one, str) or one.strip())][:_MOST]
 
 
 class HypotheticalPassage(BaseModel):
-    """A passage that could answer a query. A bare text is taken as the passage."""
+    """A passage that could answer a query.
+
+    A bare text is taken as the passage, unless it begins as JSON or code does: that is an object whose end was cut off,
+    and its braces and keys are nothing to search for.
+    """
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
@@ -55,7 +65,11 @@ class HypotheticalPassage(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_bare_text(cls, value: Any) -> Any:
-        return {"text": value} if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith(("{", "[", "```")):
+            raise ValueError("this is broken JSON, no passage")
+        return {"text": value}
 
 
 class ExpandQuery(dspy.Signature):

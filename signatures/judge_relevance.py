@@ -8,19 +8,22 @@ from typing import Any, Literal
 import dspy
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from inpars_plus.signatures.leniency import unwrapped
+
 __all__ = ["HIGHEST_GRADE", "JudgeRelevance", "RelevanceGrade"]
 
 HIGHEST_GRADE = 3
 """The grades are those of TREC's deep learning tracks: 0 to 3."""
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w]|\.\d)")
+_SAID = re.compile(r"(?:(?:grade|judgment|relevance|score) *[:=]? *)?(-?\d{1,9})(?: */ *3)?", re.IGNORECASE)
+_AROUND = " \t\r\n\"'`*[]()"
 
 
 class RelevanceGrade(BaseModel):
     """How relevant a passage is.
 
-    Lenient in reading: a bare number is taken as the grade, and a text with exactly one number in it as that number.
-    A number outside 0 to 3 is refused.
+    Lenient in reading: a bare number is taken as the grade, and so are ``2/3`` and ``Grade: 2``. In a longer text a
+    number may count anything, so it is refused, as is a number outside 0 to 3.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,11 +35,10 @@ class RelevanceGrade(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_bare_number(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) == 1:
-            (value,) = value.values()
+        value = unwrapped(value, "grade")
         if isinstance(value, str):
-            numbers = _NUMBER.findall(value)
-            value = int(numbers[0]) if len(numbers) == 1 else value
+            said = _SAID.fullmatch(value.lstrip(_AROUND).rstrip(f"{_AROUND}."))
+            value = int(said[1]) if said else value
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         return {"grade": value} if isinstance(value, int) and not isinstance(value, bool) else value

@@ -11,6 +11,8 @@ from typing import Any
 import dspy
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
+from inpars_plus.signatures.leniency import unwrapped
+
 __all__ = [
     "PassageOrder",
     "RankPassages",
@@ -46,8 +48,7 @@ class PassageOrder(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_what_was_said(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) == 1:
-            (value,) = value.values()
+        value = unwrapped(value, "order")
         return {"order": _numbers(value)} if isinstance(value, str | list | tuple) else value
 
 

@@ -10,12 +10,14 @@ import dspy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from inpars_plus.corpora.documents import Judgment
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.metrics.measures import evaluate_rankings
 from inpars_plus.metrics.ranking_metric import RankingMetric, grade_agreement, ndcg, pair_agreement
 from inpars_plus.retrieval.protocol import Ranking
+from inpars_plus.signatures.judge_relevance import HIGHEST_GRADE, RelevanceGrade
 
 
 def _pred(order: list[int], scores: list[float | None] | None = None) -> Any:
@@ -77,6 +79,25 @@ def test_without_scores_pairs_are_judged_by_the_order() -> None:
     assert metric(_gold(0, 3, 0), _pred([1, 0, 2])) == 1
     assert metric(_gold(0, 3), _pred([0, 1], [None, 1.0])) == 1
     assert RankingMetric("grades")(_gold(3), _pred([0], [2.0])) == pytest.approx(2 / 3)
+
+
+def test_passages_that_a_budget_left_out_have_no_grade_and_stand_below_in_their_order() -> None:
+    assert RankingMetric("grades")(_gold(3, 0, 3, 0), _pred([0, 1, 2, 3], [3.0, 0.0])) == 0.5
+    pairs = RankingMetric("pairs")
+    assert pairs(_gold(2, 3, 1, 0), _pred([1, 0, 2, 3], [0.0, 1.0])) == 1
+    assert pairs(_gold(2, 3, 0, 1), _pred([1, 0, 2, 3], [0.0, 1.0])) == pytest.approx(5 / 6)
+    assert pairs(_gold(3, 2, 1), _pred([0, 1, 2], [1.0, None])) == 1
+
+
+def test_a_program_without_grades_cannot_be_measured_by_them() -> None:
+    with pytest.raises(ConfigurationError, match=r"without grades cannot be measured by its grades"):
+        RankingMetric("grades")(_gold(0, 3), _pred([1, 0]))
+
+
+def test_the_measures_and_the_judges_have_the_same_grades() -> None:
+    assert grade_agreement([0], [HIGHEST_GRADE]) == 0
+    with pytest.raises(ValidationError):
+        RelevanceGrade(grade=HIGHEST_GRADE + 1)
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 0}, {"threshold": 1.1}, {"kind": "mrr"}])

@@ -59,15 +59,56 @@ def test_a_passage_is_searched_for_beside_the_query_or_instead_of_it(chat_lm: Ma
     lm, _ = chat_lm([PASSAGE, PASSAGE])
     with dspy.context(lm=lm):
         (beside,) = ExpandingRetriever(HypotheticalPassageWriter(), Recorder()).search(["leaking water"], 9)
-        (instead,) = ExpandingRetriever(HypotheticalPassageWriter(), Recorder(), keep_query=False).search(
+        asked = Recorder()
+        (instead,) = ExpandingRetriever(HypotheticalPassageWriter(), asked, keep_query=False).search(
             ["leaking water"], 9
         )
+    assert asked.asked == ["A pump leaks when its seal is worn."]
+    assert instead.scores[0] == 9.0
     assert beside.ids[:3] == ("leaking", "a", "water")
     assert instead.ids == ("a", "pump", "leaks", "when", "its", "seal", "is", "worn.")
 
 
+def test_several_additions_instead_of_the_query_count_alike(chat_lm: Make) -> None:
+    lm, _ = chat_lm([EXPANSION])
+    recorder = Recorder()
+    with dspy.context(lm=lm):
+        (found,) = ExpandingRetriever(QueryExpander(), recorder, keep_query=False).search(["pump leaks"], 3)
+    assert recorder.asked == ["pump leaks gasket seal leak", "why is water below the pump"]
+    assert found.ids == ("pump", "why", "leaks")
+    assert found.scores == pytest.approx([0.5 / 61 + 0.5 / 66, 0.5 / 61, 0.5 / 62])
+
+
+def test_a_ranking_is_as_long_as_asked_for(chat_lm: Make) -> None:
+    class Shelf:
+        def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+            return [Ranking(tuple(f"d{at}" for at in range(k)), (1.0,) * k) for _ in queries]
+
+    lm, _ = chat_lm([PASSAGE, PASSAGE])
+    search = ExpandingRetriever(HypotheticalPassageWriter(), Shelf())
+    with dspy.context(lm=lm):
+        assert [len(search.search(["q"], k)[0]) for k in (7, 250)] == [7, 250]
+
+
+def test_a_search_for_nothing_is_refused_before_the_model_is_asked(chat_lm: Make) -> None:
+    lm, engine = chat_lm([PASSAGE])
+    for k in (0, -1):
+        with dspy.context(lm=lm), pytest.raises(ConfigurationError, match=f"k: .* at least 1 document, not {k}"):
+            ExpandingRetriever(HypotheticalPassageWriter(), Recorder()).search(["q"], k)
+    assert engine.prompts == []
+
+
 @pytest.mark.parametrize("program", [QueryExpander, HypotheticalPassageWriter])
-@pytest.mark.parametrize("reply", ["", '{"expansion": {"terms": 7}, "passage": 7}', '{"expansion": [1], "x": 1}'])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        '{"expansion": {"terms": 7}, "passage": 7}',
+        '{"expansion": [1], "x": 1}',
+        '{"expansion": {"x": {"y": 1}, "terms": ["gas',
+        '{"passage": {"text": "A pump leaks when its',
+    ],
+)
 @pytest.mark.parametrize("keep_query", [True, False])
 def test_a_malformed_reply_leaves_the_query_as_it_is(
     program: Callable[[], Any], reply: str, keep_query: bool, chat_lm: Make

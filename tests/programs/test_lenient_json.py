@@ -6,7 +6,7 @@ import pytest
 from dspy.utils.exceptions import AdapterParseError
 
 from inpars_plus.programs.lenient_json import LenientJsonAdapter
-from inpars_plus.signatures import JudgeRelevance, RankPassages
+from inpars_plus.signatures import JudgeRelevance, RankPassages, WriteHypotheticalPassage
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,12 @@ from inpars_plus.signatures import JudgeRelevance, RankPassages
 )
 def test_an_order_is_read_out_of_what_stands_around_it(reply: str) -> None:
     assert LenientJsonAdapter().parse(RankPassages, reply)["ranking"].order == [2, 1, 3]
+
+
+def test_field_markers_are_no_part_of_a_bare_text() -> None:
+    reply = "[[ ## passage ## ]]\nZinc helps.\n\n[[ ## completed ## ]]"
+    assert LenientJsonAdapter().parse(WriteHypotheticalPassage, reply)["passage"].text == "Zinc helps."
+    assert LenientJsonAdapter().parse(JudgeRelevance, "[[ ## judgment ## ]]\n2")["judgment"].grade == 2
 
 
 @pytest.mark.parametrize("reply", ["", "none", '{"judgment": {"grade": 7}}', '{"a": 1, "b": 2}', '{"judgment":' * 2000])

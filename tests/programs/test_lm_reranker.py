@@ -57,12 +57,16 @@ def test_the_first_documents_are_sorted_and_the_others_stay_below(
 def test_a_short_result_is_the_beginning_of_a_long_one(chat_lm: Make, judge: Judge) -> None:
     lm, engine = chat_lm(judge)
     with dspy.context(lm=lm):
-        assert [_reranker().search(["q"], k)[0].ids for k in (0, 2, 6)] == [
-            (),
-            FIVE_SORTED[:2],
-            (*FIVE_SORTED, "d5"),
-        ]
-    assert len(engine.prompts) == 15
+        assert [_reranker().search(["q"], k)[0].ids for k in (2, 6)] == [FIVE_SORTED[:2], (*FIVE_SORTED, "d5")]
+    assert len(engine.prompts) == 10
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_search_for_nothing_is_refused_before_the_model_is_asked(k: int, chat_lm: Make, judge: Judge) -> None:
+    lm, engine = chat_lm(judge)
+    with dspy.context(lm=lm), pytest.raises(ConfigurationError, match=f"at least 1 document, not {k}"):
+        _reranker().search(["q"], k)
+    assert engine.prompts == []
 
 
 def test_blank_queries_have_empty_rankings_and_cost_nothing(chat_lm: Make, judge: Judge) -> None:

@@ -79,6 +79,12 @@ def test_a_budget_is_a_depth() -> None:
     assert depth_within(pointwise_calls, 0, 0) == 0
 
 
+def test_a_single_passage_needs_no_call_and_so_is_within_every_budget() -> None:
+    for calls in (0, 1, 100):
+        assert depth_within(pairwise_calls, 1, calls) == 1
+    assert depth_within(pointwise_calls, 1, 0) == 0
+
+
 def test_reports_add_up() -> None:
     total = RerankReport(queries=1, calls=3, missing=2) + RerankReport(queries=1, calls=4, cut=1)
     assert total == RerankReport(queries=2, calls=7, missing=2, cut=1)

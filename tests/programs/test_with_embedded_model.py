@@ -27,6 +27,7 @@ from inpars_plus.programs import (
     load_program,
     save_program,
 )
+from inpars_plus.programs.rerank_prompts import planned_asks
 from inpars_plus.programs.reranking import Reranker
 
 pytestmark = pytest.mark.model
@@ -100,6 +101,19 @@ def test_a_small_model_that_decodes_along_a_schema_is_always_read(program: Reran
     assert found.report.unreadable == found.report.out_of_range == 0
 
 
+def test_the_prompt_tokens_of_a_re_ranking_are_known_before_it_is_paid_for() -> None:
+    program = PairwiseReranker()
+    lm = load_lm("embedded")
+    program.set_lm(lm)
+    pipeline = lm.engine.pipeline
+    planned = [
+        len(pipeline.encode(pipeline.render(list(ask.turns)))) for ask in planned_asks(program, "leaks", PASSAGES[:2])
+    ]
+    program(query="leaks", passages=PASSAGES[:2])
+    assert len(planned) == lm.engine.usage.calls == 2
+    assert sum(planned) == lm.engine.usage.prompt_tokens
+
+
 def test_a_prompt_longer_than_the_model_s_context_keeps_the_order_and_is_counted() -> None:
     program = ListwiseReranker(max_characters=40_000)
     program.set_lm(load_lm("embedded"))
@@ -112,7 +126,12 @@ def test_a_query_can_be_expanded_by_a_small_model() -> None:
     for program in (QueryExpander(), HypotheticalPassageWriter()):
         program.set_lm(load_lm("embedded"))
         found = program(query="why does a pump leak")
-        assert (found.reason is None) == bool(found.texts)
+        assert found.reason is None or (found.reason, found.texts) == ("unreadable_reply", [])
+        assert all(text.strip() for text in found.texts)
+        if isinstance(program, QueryExpander):
+            assert len({"why does a pump leak", *(text.casefold() for text in found.texts)}) == len(found.texts) + 1
+        else:
+            assert len(found.texts) == (found.reason is None)
 
 
 def test_a_small_model_guesses_the_query_best_behind_the_passage_that_answers_it() -> None:

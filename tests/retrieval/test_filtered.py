@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval.bm25 import Bm25Retriever
 from inpars_plus.retrieval.dense import DenseRetriever
 from inpars_plus.retrieval.filtered import MetadataFilter
@@ -91,3 +92,10 @@ def test_order_and_scores_are_those_of_the_retriever() -> None:
     found = filtered.search([query], 5)[0]
     met = [(name, score) for name, score in zip(everything.ids, everything.scores, strict=True) if int(name[1:]) % 40]
     assert list(zip(found.ids, found.scores, strict=True)) == met[:5]
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_search_for_nothing_is_refused(k: int) -> None:
+    _, filtered = _filter()
+    with pytest.raises(ConfigurationError, match=f"at least 1 document, not {k}"):
+        filtered.search(["Harbour Post article about the ferry strike"], k)

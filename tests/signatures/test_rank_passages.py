@@ -19,6 +19,7 @@ from inpars_plus.signatures.rank_passages import PassageOrder, numbered, order_o
         ({"order": [2, 1]}, [2, 1]),
         ({"order": "[2] > [1] > [3]"}, [2, 1, 3]),
         ("[2] > [1] > [3]", [2, 1, 3]),
+        ({"order": "[2] > [1]", "n": 1}, [2, 1]),
         ("2 > 1", [2, 1]),
         ("[2, 1, 3]", [2, 1, 3]),
         ("Of these 3 passages, the order is [3] > [1] > [2].", [3, 1, 2]),
