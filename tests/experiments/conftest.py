@@ -184,6 +184,16 @@ def titled_corpus(titled: list[Document], tmp_path: Path) -> Path:
     return tmp_path / "corpus"
 
 
+@pytest.fixture
+def judged_corpus(titled: list[Document], titled_corpus: Path) -> Path:
+    """The same with judged queries for the first 40 of them."""
+    asked = titled[:40]
+    queries = [Query(id=f"p-{one.id}", text=f"{one.id.replace('-', ' that ')} at night") for one in asked]
+    judgments = [Judgment(query_id=f"p-{one.id}", document_id=one.id) for one in asked]
+    write_beir(titled_corpus, queries=queries, judgments=judgments, split="test")
+    return titled_corpus
+
+
 def write_generated(documents: Sequence[Document], at: Path, text: str = "how to mend a {}") -> Path:
     """A query for each document, as ``generate-queries`` writes them; ``{}`` stands for what the document is about."""
     queries = [Query(id=f"q-{one.id}", text=text.format(one.id.replace("-", " that "))) for one in documents]

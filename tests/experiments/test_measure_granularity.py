@@ -7,32 +7,23 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.corpora import Document
 from inpars_plus.experiments.measure_granularity import main, measure_granularity, mixed
 from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 
 
-@pytest.fixture
-def collection(titled: list[Document], titled_corpus: Path) -> Path:
-    asked = titled[:40]
-    queries = [Query(id=f"p-{one.id}", text=f"{one.id.replace('-', ' that ')} at night") for one in asked]
-    judgments = [Judgment(query_id=f"p-{one.id}", document_id=one.id) for one in asked]
-    write_beir(titled_corpus, queries=queries, judgments=judgments, split="test")
-    return titled_corpus
-
-
 @pytest.mark.model
 @pytest.mark.slow
 def test_each_kind_and_mixture_learns_from_as_many_queries(
-    titled: list[Document], collection: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+    titled: list[Document], judged_corpus: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = {
         "document": small.write_generated(titled, tmp_path / "documents", "what about a machine"),
         "sentence": small.write_generated(titled, tmp_path / "sentences"),
     }
     parts = {"size": 40, "seeds": (0,), "steps": 2}
-    found = measure_granularity({"mend": collection}, queries, tmp_path / "out", **parts).results  # type: ignore[arg-type]
+    found = measure_granularity({"mend": judged_corpus}, queries, tmp_path / "out", **parts).results  # type: ignore[arg-type]
     assert list(found["rows"]) == ["document", "sentence", "document + sentence"]
     first = found["rows"]["document"]
     assert first["less_first"]["score"] == 0
@@ -42,13 +33,13 @@ def test_each_kind_and_mixture_learns_from_as_many_queries(
         assert row["less_untrained"]["score"] == pytest.approx(row["nDCG@10"] - found["untrained"]["nDCG@10"], abs=1e-9)
 
     monkeypatch.setattr("inpars_plus.experiments.judged_bench.train_ranker", lambda *_: 1 / 0)
-    again = measure_granularity({"mend": collection}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
+    again = measure_granularity({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
     assert again.results == found
 
     with pytest.raises(InputError, match=r"queries of the kind 'document' to learn from, not 4,000"):
-        measure_granularity({"mend": collection}, queries, tmp_path / "out", size=4_000)
+        measure_granularity({"mend": judged_corpus}, queries, tmp_path / "out", size=4_000)
     with pytest.raises(ConfigurationError, match="not trained on 5 queries"):
-        measure_granularity({"mend": collection}, queries, tmp_path / "out", size=5)
+        measure_granularity({"mend": judged_corpus}, queries, tmp_path / "out", size=5)
 
 
 def _queries(kind: str, count: int) -> list[TrainingQuery]:

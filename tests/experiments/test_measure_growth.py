@@ -7,24 +7,15 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.corpora import Document
 from inpars_plus.experiments.measure_growth import equal_share, main, measure_growth
 from inpars_plus.foundation.errors import ConfigurationError
-
-
-@pytest.fixture
-def collection(titled: list[Document], titled_corpus: Path) -> Path:
-    asked = titled[:40]
-    queries = [Query(id=f"p-{one.id}", text=f"{one.id.replace('-', ' that ')} at night") for one in asked]
-    judgments = [Judgment(query_id=f"p-{one.id}", document_id=one.id) for one in asked]
-    write_beir(titled_corpus, queries=queries, judgments=judgments, split="test")
-    return titled_corpus
 
 
 @pytest.mark.model
 @pytest.mark.slow
 def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_them_done(
-    titled: list[Document], collection: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+    titled: list[Document], judged_corpus: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = {
         "mend": {
@@ -33,7 +24,7 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
         }
     }
     parts = {"sizes": (30, 60, 500), "seeds": (0,), "steps": 2}
-    summary = measure_growth({"mend": collection}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
+    summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
     found = summary.results["collections"]["mend"]
     for rows in found["generators"].values():
         assert [row["queries"] for row in rows] == [30, 60]  # there are not 500
@@ -44,7 +35,7 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
     assert "as many queries of tuned" in report or "No number of queries of tuned" in report
 
     monkeypatch.setattr("inpars_plus.experiments.judged_bench.train_ranker", lambda *_: 1 / 0)
-    again = measure_growth({"mend": collection}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
+    again = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
     assert again.results == summary.results
 
 
