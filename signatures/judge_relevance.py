@@ -15,15 +15,19 @@ __all__ = ["HIGHEST_GRADE", "JudgeRelevance", "RelevanceGrade"]
 HIGHEST_GRADE = 3
 """The grades are those of TREC's deep learning tracks: 0 to 3."""
 
-_SAID = re.compile(r"(?:(?:grade|judgment|relevance|score) *[:=]? *)?(-?\d{1,9})(?: */ *3)?", re.IGNORECASE)
+_SAID = re.compile(
+    r"(?:(?:grade|judgment|relevance|score) *[:=]? *)?(-?\d{1,9})(?: */ *3)?(?:\s*[-–—:;,.\n(](?!\d).*)?",
+    re.IGNORECASE | re.DOTALL,
+)
 _AROUND = " \t\r\n\"'`*[]()"
 
 
 class RelevanceGrade(BaseModel):
     """How relevant a passage is.
 
-    Lenient in reading: a bare number is taken as the grade, and so are ``2/3`` and ``Grade: 2``. In a longer text a
-    number may count anything, so it is refused, as is a number outside 0 to 3.
+    Lenient in reading: a bare number is taken as the grade, and so are ``2/3``, ``Grade: 2`` and a number with its
+    reason behind a mark (``2 - it says when``). Elsewhere in a text a number may count anything, so that is refused, as
+    is a number outside 0 to 3.
     """
 
     model_config = ConfigDict(frozen=True)

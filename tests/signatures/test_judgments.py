@@ -21,6 +21,8 @@ from inpars_plus.signatures import HypotheticalPassage, PassagePreference, Query
         ("grade: 2", 2),
         ("**Grade: 3.**", 3),
         ("2/3", 2),
+        ("3 - it answers the query", 3),
+        ("Grade: 1. On the subject only.", 1),
         ({"relevance": "2"}, 2),
         ({"grade": "3", "reason": "x"}, 3),
         ({"reason": "of 5 parts 2 fit", "grade": 1.0}, 1),
