@@ -18,7 +18,7 @@ from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, quality_table
 from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
-from inpars_plus.foundation import Run, Summary, digest_file, say, write_summary, write_text
+from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file, say, write_summary, write_text
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import KeyTerms
 from inpars_plus.programs.granularities import Granularity
@@ -70,7 +70,8 @@ class CompileSettings(BenchSettings):
         "how prompts are searched"
     )
     warm_start: tuple[Path, ...] = option(
-        "compiled programs to start from instead of the pool, for a third of --budget; a file or directory, repeatable",
+        "compiled programs to start from, for a third of --budget; a file or directory, repeatable; the nearest one's "
+        "instruction stays, so that --optimizer has nothing to do and --prompt-lm is refused",
         metavar="PATH",
         default=(),
     )
@@ -100,8 +101,15 @@ def compile_programs(
         The summary that was written; ``None`` after a dry run.
 
     Raises:
+        ConfigurationError: the settings do not go together.
         InParsError: see its kinds. What is finished is kept; the same settings go on from there.
     """
+    if settings.warm_start and settings.prompt_lm is not None:
+        raise ConfigurationError(
+            "a warm start keeps the instruction of the nearest program, and there is none for a model to write",
+            place="--prompt-lm",
+            remedy="Leave it out, or leave out --warm-start",
+        )
     if settings.dry_run:
         with contextlib.closing(Workbench(settings, directory=None, make_lm=make_lm, scorer=scorer)) as bench:
             print(preview(settings, bench, bench.corpus, _documents(settings, bench.corpus)))

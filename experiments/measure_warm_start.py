@@ -35,6 +35,8 @@ __all__ = ["TEXT", "MeasureWarmStartSettings", "main", "measure_warm_start", "ru
 
 _RESAMPLES = 2_000
 _OWN = {"seeds", "out", "seed"}
+_UNREAD = {"cross_types": False, "analyst": False}
+"""What ``compile-programs`` would make and nobody reads here."""
 
 TEXT = JobText(
     name="measure-warm-start",
@@ -138,7 +140,7 @@ def _compiled(
     **values: Any,
 ) -> Summary:
     shared = {name: getattr(settings, name) for name in type(settings).model_fields if name not in _OWN | values.keys()}
-    made = make_settings(CompileSettings, "compile-programs", **shared, **values, out=out, seed=seed, cross_types=False)
+    made = make_settings(CompileSettings, "compile-programs", **shared, **values, out=out, seed=seed, **_UNREAD)
     summary = compile_programs(made, make_lm=make_lm, scorer=scorer)
     assert summary is not None, "this is no dry run"
     return summary

@@ -12,7 +12,9 @@ a standard error of .09 to .06, and every other useless revision would look bett
 * over all of them, the mean difference must be above 0 and a one-sided sign-flip test of the paired differences
   (Fisher, 1935) must give p <= .05 / tries (Bonferroni). The same documents are used for all tries, and this bound
   holds for any dependence between the tests: the chance that a search accepts any revision that is no better is at most
-  .05, and for one that does harm far less. The first look can only reject, so it does not weaken the bound.
+  .05, and for one that does harm far less. The first look can only reject, so it does not weaken the bound;
+* no such test gives less than 2^-n with n documents, so no more is tried than this can accept: nothing with 4
+  documents, one revision with 5, three with 6.
 
 With 64 documents and four tries, simulated scores of that scatter were accepted for a gain of .22 in 9 of 10 cases, for
 one of .13 in 4, for one of .05 in less than 1, without a gain in 1 to 2 of 100, and for a loss of .09 in none of 300.
@@ -44,6 +46,7 @@ __all__ = [
     "AdaptationSchedule",
     "Try",
     "adapt_instruction",
+    "most_tries",
 ]
 
 SIGNIFICANCE = 0.05
@@ -64,7 +67,7 @@ class AdaptationSchedule:
         validation: documents of a whole comparison.
         first_look: those of them after which a revision that is not ahead is rejected.
         diagnosis: train documents of a report; 0 where nobody reads it.
-        tries: revisions at most; the bound for accepting one is divided by it.
+        tries: revisions at most; the bound for accepting one is divided by it. 0 where none could be accepted.
     """
 
     validation: int
@@ -74,13 +77,20 @@ class AdaptationSchedule:
 
     @classmethod
     def within(cls, calls: int, *, train: int, validation: int, reads: bool) -> AdaptationSchedule:
-        """The schedule for so many calls, where every other revision is rejected at the first look."""
-        documents = max(_LEAST_DOCUMENTS, min(_MOST_DOCUMENTS, validation, calls // 3))
+        """The schedule for so many calls, where every other revision is rejected at the first look.
+
+        Args:
+            calls: of the program, and of a model that reads reports.
+            train: documents that reports can be measured on.
+            validation: documents that revisions can be compared on.
+            reads: whether anybody reads reports.
+        """
+        documents = min(validation, max(_LEAST_DOCUMENTS, min(_MOST_DOCUMENTS, calls // 3)))
         first = max(2, documents // 3)
-        diagnosis = max(_LEAST_DOCUMENTS, min(train, documents // 3)) if reads else 0
+        diagnosis = min(train, max(_LEAST_DOCUMENTS, documents // 3)) if reads else 0
         cost = diagnosis + _MODEL_CALLS * reads + (first + documents) / 2
         tries = max(1, min(_MOST_TRIES, int((calls - documents) / cost)))
-        return cls(documents, first, diagnosis, tries)
+        return cls(documents, first, diagnosis, min(tries, most_tries(documents)))
 
     @property
     def dearest_try(self) -> int:
@@ -90,7 +100,15 @@ class AdaptationSchedule:
     @property
     def level(self) -> float:
         """The p of a single test, at most."""
-        return SIGNIFICANCE / self.tries
+        return SIGNIFICANCE / max(1, self.tries)
+
+
+def most_tries(documents: int) -> int:
+    """How many revisions a comparison on so many documents can tell from chance; with more none could be accepted.
+
+    The smallest one-sided p of a sign-flip test of n differences is 2^-n, where all of them are above 0.
+    """
+    return int(SIGNIFICANCE * 2**documents)
 
 
 @dataclass(frozen=True)
@@ -145,10 +163,13 @@ def adapt_instruction(
         schedule: how many documents and tries.
         train: what reports are measured on, a fresh stretch a try, from the beginning again at the end.
         validation: what revisions are compared on.
-        calls: program calls at most; a model's own calls count too.
+        calls: program calls at most; a model's own calls count too. Nothing is called where no revision could be
+            compared.
         seed: of the sign flips.
     """
     compared = validation[: schedule.validation]
+    if not schedule.tries or len(compared) + schedule.dearest_try > calls:
+        return Adaptation(start, ())
     bench.score([start], compared)
     known = bench.log.scores[start.key]
     best = [known[example.source.id] for example in compared]
@@ -156,7 +177,7 @@ def adapt_instruction(
     spent = len(compared)
     while len(tries) < schedule.tries and spent + schedule.dearest_try <= calls:
         at = len(tries) * schedule.diagnosis
-        documents = [train[(at + step) % len(train)] for step in range(schedule.diagnosis)]
+        documents = [train[(at + step) % len(train)] for step in range(min(schedule.diagnosis, len(train)))]
         setting = current
         proposal = proposer.propose(current.instruction, lambda: _measured(bench, setting, documents))  # noqa: B023
         if proposal is None:
@@ -270,24 +291,34 @@ class AdaptationPolicy:
         # Where the student was chosen its scores are too good to be true; other documents come first.
         chosen_on = task.bench.log.scores.get(start.key, {})
         validation = sorted(task.validation, key=lambda example: example.source.id in chosen_on)
-        unseen = [example for example in task.train if example.source.id not in task.shown]
         found = adapt_instruction(
             task.bench,
             start,
             proposer,
             _schedule(task),
-            train=unseen or task.train,
+            train=_reported(task),
             validation=validation,
             calls=task.calls,
             seed=task.seed,
         )
-        if task.prompt_lm is not None:
-            task.watch.raise_if_no_prompt_came(str(task.prompt_lm.model))
-        say(f"{sum(one.accepted for one in found.tries)} of {len(found.tries)} revisions were accepted")
+        if isinstance(proposer, ModelProposer):
+            proposer.raise_if_dead()
+        if found.tries:
+            say(f"{sum(one.accepted for one in found.tries)} of {len(found.tries)} revisions were accepted")
+        else:
+            task.note(
+                f"No revision was tried: {len(validation)} validation documents and {task.calls} calls are too few to "
+                "show that one helps"
+            )
         return [found.chosen] if found.chosen.key != start.key else []
 
 
 def _schedule(task: SearchTask) -> AdaptationSchedule:
     return AdaptationSchedule.within(
-        task.calls, train=len(task.train), validation=len(task.validation), reads=task.prompt_lm is not None
+        task.calls, train=len(_reported(task)), validation=len(task.validation), reads=task.prompt_lm is not None
     )
+
+
+def _reported(task: SearchTask) -> Sequence[dspy.Example]:
+    """What reports are measured on: train documents that the prompt does not show, where there are any."""
+    return [example for example in task.train if example.source.id not in task.shown] or task.train

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +38,7 @@ class SearchTask:
         shown: ids of the train documents that the student's demonstrations are from.
         threads: calls at once.
         seed: all randomness comes from it.
+        note: takes a sentence that a person should read.
     """
 
     student: WatchedProgram
@@ -56,6 +57,7 @@ class SearchTask:
     shown: frozenset[str]
     threads: int
     seed: int
+    note: Callable[[str], None]
 
 
 class Policy(Protocol):

@@ -218,6 +218,7 @@ class Stages:
             shown=frozenset(bench.log.names.get(demo.document, "") for demo in start.demonstrations),
             threads=bench.threads,
             seed=self._seed,
+            note=self._note,
         )
 
     def _search(self, task: SearchTask) -> list[Candidate]:

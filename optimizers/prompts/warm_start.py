@@ -11,8 +11,9 @@ documents, becomes the self-written labels of the new type.
 3. **harvest**: the nearest one on other train documents;
 4. **demonstrations**: those of the nearest program, labels of the new type, and some of both, by successive halving;
    instruction and prompt form stay;
-5. **final**: the best few and the nearest program as it is. With so few calls every score counts: the choice is by the
-   mean over all documents that a setting was scored on, pulled towards the mean of all where these were few.
+5. **final**: the best few and the nearest program as it is. With so few calls every comparable score counts: the choice
+   is by the mean over the validation documents that all of these were scored on, here or in step 4. Train documents do
+   not count, because only the given programs wrote for them.
 
 Pool, other prompt forms and the optimizer proper are left out, so the whole takes a third of the budget.
 """
@@ -113,8 +114,9 @@ class WarmStages(Stages):
         finalists = list({one.key: one for one in (nearest, *ranked)}.values())[: self._plan.final.prompts]
         documents = validation[-self._plan.final.documents :]
         final = dict(zip([one.key for one in finalists], bench.score(finalists, documents), strict=True))
-        mean = self._shrunken_means()
-        chosen = max(finalists, key=lambda one: mean[one.key])
+        scored = [log.scores[one.key].keys() for one in finalists]
+        shared = [str(one.source.id) for one in validation if all(one.source.id in known for known in scored)]
+        chosen = max(finalists, key=lambda one: log.mean(one, shared) or 0.0)
         if chosen.key == nearest.key:
             self._note("No other demonstrations were better than those of the nearest program")
         return Result(

@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dspy.lm15 import TransportError
 
+from inpars_plus.corpora import open_corpus
+from inpars_plus.experiments import adaptation_bench
+from inpars_plus.experiments.adaptation_bench import HARMFUL, scripted_proposer
 from inpars_plus.experiments.measure_adaptation import (
-    HARMFUL,
     MeasureAdaptationSettings,
     measure_adaptation,
-    scripted_proposer,
     tell,
 )
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation import ConfigurationError
+from inpars_plus.foundation.errors import DeadModelError
+from inpars_plus.lms import scripted_lm
 from inpars_plus.optimizers.prompts import pool_for
+from inpars_plus.optimizers.prompts.adaptation import Adaptation
+from inpars_plus.programs import load_program
 
 STARTS = ("why", "when", "how often", "under what load")
 HELPFUL = pool_for("manual").texts[1]
@@ -126,6 +132,99 @@ def test_it_can_begin_with_a_compiled_program_and_with_one_only(
     several = settings_for(wide, tmp_path / "run", tries=1, program=folder)
     with pytest.raises(ConfigurationError, match=r"begins with one program, and here are 2"):
         measure_adaptation(several, **small.World(replies=obedient).parts)
+
+
+@pytest.mark.parametrize("lm", ["other", "writer"])
+def test_a_proposer_that_never_answers_is_no_result_also_under_the_generators_name(
+    wide: Path, tmp_path: Path, small: Any, lm: str
+) -> None:
+    def refusing(prompt: str) -> str:
+        if "Respond with a JSON" in prompt:
+            raise TransportError("connection refused")
+        return obedient(prompt)
+
+    settings = settings_for(wide, tmp_path / "run", tries=1, lm=lm, proposer=["writer"])
+    with pytest.raises(DeadModelError, match=r"'writer'.* calls for a new instruction .*connection refused"):
+        measure_adaptation(settings, **small.World(replies=refusing).parts)
+    summary = measure_adaptation(settings, **small.World(replies=obedient).parts)
+    assert summary.results["manual"]["writer"]["runs"][0]["chosen"] == HELPFUL
+
+
+def test_where_no_revision_could_be_accepted_the_tries_are_refused_before_anything_is_called(
+    wide: Path, tmp_path: Path, small: Any
+) -> None:
+    world = small.World(replies=obedient)
+    settings = settings_for(wide, tmp_path / "run", tries=4, validation_documents=6)
+    with pytest.raises(ConfigurationError, match=r"with 6 validation documents .* none of 4 .* at most 3 tries"):
+        measure_adaptation(settings, **world.parts)
+    assert world.calls == 0
+
+
+def test_a_harmful_revision_is_counted_once_and_the_script_is_not_begun_again(
+    wide: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = settings_for(wide, tmp_path / "run", tries=9)
+    with pytest.raises(ConfigurationError, match=r"has 8 revisions, and here are 9 tries"):
+        measure_adaptation(settings, **small.World(replies=obedient).parts)
+
+    def repeating(prompt: str) -> str:
+        if "`revision`" in prompt.rpartition("Respond with")[2]:
+            return json.dumps({"reasoning": "x", "revision": {"text": HARMFUL[0]}})
+        return obedient(prompt)
+
+    settings = settings_for(wide, tmp_path / "run", tries=3, proposer=["writer"])
+    summary = measure_adaptation(settings, **small.World(replies=repeating).parts)
+    row = summary.results["manual"]["writer"]
+    assert len(row["runs"][0]["tries"]) == 3
+    assert row["harmful"] == {"offered": 1, "accepted": 0}
+    assert "0 of 1" in tell(settings, summary)
+
+
+def test_another_checkpoint_or_script_of_the_same_name_is_another_adaptation(
+    wide: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(wide, tmp_path / "run", tries=1, proposer=["writer", "scripted"])
+
+    def chosen(checkpoint: str, text: str) -> tuple[str, str]:
+        def writing(prompt: str) -> str:
+            asked = "`revision`" in prompt.rpartition("Respond with")[2]
+            return json.dumps({"reasoning": "x", "revision": {"text": text}}) if asked else obedient(prompt)
+
+        def make_lm(name: str, store: Any) -> Any:
+            name = f"{name}@{checkpoint}" if name == "writer" else name
+            return scripted_lm(writing, store=store, name=name, num_retries=0)
+
+        rows = measure_adaptation(settings, make_lm=make_lm, scorer=small.FlatScorer()).results["manual"]
+        return tuple(rows[name]["runs"][0]["tries"][0]["instruction"] for name in ("writer", "scripted"))
+
+    assert chosen("1", "Ask about the machine first.") == ("Ask about the machine first.", HARMFUL[0])
+    monkeypatch.setattr(adaptation_bench, "HARMFUL", ("Sing about the machine.",))
+    assert chosen("2", "Ask about the seal first.") == ("Ask about the seal first.", "Sing about the machine.")
+
+
+def test_documents_that_a_compiled_program_shows_are_left_out(
+    wide: Path, compiled: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demonstrations = load_program(compiled / "compiled" / "manual.json").generate.demos
+    shown = {
+        one.id
+        for one in open_corpus([str(wide)]).documents()
+        if any(" ".join(one.text.split()[:20]) in demo["document"] for demo in demonstrations)
+    }
+    assert shown
+    used: set[str] = set()
+
+    def adapting(bench: Any, start: Any, *rest: Any, train: Any, validation: Any, **_: Any) -> Adaptation:
+        used.update(example.source.id for example in (*train, *validation))
+        return Adaptation(start, ())
+
+    monkeypatch.setattr(adaptation_bench, "adapt_instruction", adapting)
+    everything = {"train_documents": 400, "validation_documents": 400, "test_documents": 4, "tries": 1}
+    for program, expected in ((None, set()), (compiled, shown)):
+        used.clear()
+        settings = settings_for(wide, tmp_path / f"run-{program is None}", program=program, **everything)
+        measure_adaptation(settings, **small.World(replies=obedient).parts)
+        assert (shown - used == expected) if program is None else used.isdisjoint(shown)
 
 
 def test_half_of_the_scripted_revisions_are_harmful() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from inpars_plus.experiments import measure_warm_start as job
+from inpars_plus.experiments.compile_programs import CompileSettings
 from inpars_plus.experiments.measure_warm_start import MeasureWarmStartSettings, measure_warm_start, tell
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation import ConfigurationError
@@ -53,6 +55,19 @@ def test_each_type_is_compiled_cold_and_warm_and_the_table_says_what_it_gave(tmp
     world = small.World()
     assert measure_warm_start(settings, **world.parts).results == results
     assert world.calls == 0
+
+
+def test_nothing_is_made_that_nobody_reads(tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Seen(Exception):  # noqa: N818 - ends the job where its first compile would begin
+        pass
+
+    def compiling(settings: CompileSettings, **_: Any) -> None:
+        raise Seen(settings.analyst, settings.cross_types)
+
+    monkeypatch.setattr(job, "compile_programs", compiling)
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 20, "manual", "faq")
+    with pytest.raises(Seen, match=r"\(False, False\)"):
+        measure_warm_start(settings_for(corpus, tmp_path / "run"), **small.World().parts)
 
 
 def test_one_type_is_refused(corpus: Path, tmp_path: Path, small: Any) -> None:

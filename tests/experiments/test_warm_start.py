@@ -114,6 +114,14 @@ def test_what_is_refused_is_refused_before_anything_is_called(tmp_path: Path, sm
     assert world.calls == 0
 
 
+def test_a_model_that_would_have_no_instruction_to_write_is_refused(compiled: Path, tmp_path: Path, small: Any) -> None:
+    settings = small.compile_settings(
+        tmp_path / "none.jsonl", tmp_path / "run", warm_start=[str(compiled)], prompt_lm="writer"
+    )
+    with pytest.raises(ConfigurationError, match=r"--prompt-lm: a warm start keeps the instruction"):
+        compile_programs(settings, **small.World().parts)
+
+
 def test_the_report_of_an_adaptation_shows_each_revision_with_its_verdict(tmp_path: Path, small: Any) -> None:
     corpus, out = small.write_corpus(tmp_path / "c.jsonl", 120), tmp_path / "run"
     compile_programs(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import dspy
 import numpy as np
 import pytest
 from dspy.lm15 import TransportError
@@ -19,6 +20,7 @@ from inpars_plus.optimizers.prompts import compile_program
 from inpars_plus.optimizers.prompts.adaptation import (
     SIGNIFICANCE,
     Adaptation,
+    AdaptationPolicy,
     AdaptationSchedule,
     adapt_instruction,
 )
@@ -77,7 +79,8 @@ def bench_of(toy: Any, reply: Callable[[str], str] = obedient) -> Bench:
 def adapted(toy: Any, proposer: InstructionProposer, bench: Bench | None = None, **numbers: Any) -> Adaptation:
     bench = bench or bench_of(toy)
     tries = numbers.pop("tries", 8)
-    schedule = AdaptationSchedule(validation=48, first_look=16, diagnosis=8 * proposer.reads, tries=tries)
+    diagnosis = 8 if isinstance(proposer, ModelProposer) else 0
+    schedule = AdaptationSchedule(validation=48, first_look=16, diagnosis=diagnosis, tries=tries)
     start = Candidate.of(bench.student)
     sets = {"train": toy.train, "validation": toy.validation, "calls": 10_000, "seed": 0}
     return adapt_instruction(bench, start, proposer, schedule, **{**sets, **numbers})
@@ -213,26 +216,62 @@ def test_useless_revisions_seldom_get_in_and_a_real_gain_mostly_does() -> None:
     assert accepted_of(0.25, 40) >= 34
 
 
-@pytest.mark.parametrize("calls", [1, 100, 200, 300])
-def test_no_more_is_called_than_allowed(toy: Any, calls: int) -> None:
+@pytest.mark.parametrize("calls", [1, 95, 96, 200, 300])
+def test_no_more_is_called_than_allowed_and_nothing_where_no_revision_could_be_compared(toy: Any, calls: int) -> None:
     bench = bench_of(toy)
     found = adapted(toy, PoolTexts([*HARMFUL, *GOOD]), bench, calls=calls)
-    assert bench.watch.calls <= max(48, calls)
+    assert bench.watch.calls <= calls
+    assert (bench.watch.calls > 0) == bool(found.tries) == (calls >= 48 + 48)
     # It ends when another whole comparison would not fit, or when there is nothing left to try.
-    assert len(found.tries) == 6 or bench.watch.calls + 48 > calls
+    assert not found.tries or len(found.tries) == 6 or bench.watch.calls + 48 > calls
 
 
-@pytest.mark.parametrize("calls", [10, 21, 50, 143, 323, 2_000])
+@pytest.mark.parametrize("calls", [15, 21, 50, 143, 323, 2_000])
 @pytest.mark.parametrize("reads", [True, False])
 def test_a_schedule_fits_and_the_level_is_shared_by_its_tries(calls: int, reads: bool) -> None:
     schedule = AdaptationSchedule.within(calls, train=200, validation=120, reads=reads)
     assert schedule.first_look < schedule.validation <= 64
+    assert schedule.level >= 2.0**-schedule.validation
     assert 1 <= schedule.tries <= 8
     assert schedule.level * schedule.tries == pytest.approx(SIGNIFICANCE)
     assert (schedule.diagnosis > 0) == reads
     if calls >= 143:
         assert schedule.validation >= 47
         assert schedule.tries >= 2
+
+
+@pytest.mark.parametrize(("documents", "tries"), [(4, 0), (5, 1), (6, 3), (7, 6), (64, 8)])
+def test_no_more_is_tried_than_so_many_documents_can_accept(documents: int, tries: int) -> None:
+    assert AdaptationSchedule.within(10_000, train=200, validation=documents, reads=True).tries == tries
+
+
+def test_where_no_revision_could_be_accepted_nothing_is_spent_and_a_note_says_so(toy: Any) -> None:
+    lm, read = proposer_of(GOOD)
+    few = {**toy.arguments, "valset": toy.validation[:4]}
+    compiled = compile_program(**few, optimizer="adapt", prompt_lm=lm, budget=600)
+    assert read == []
+    assert "optimizer" not in {trial.stage for trial in compiled.trials}
+    assert any("No revision was tried: 4 validation documents" in note for note in compiled.notes)
+
+
+def test_a_report_counts_no_document_twice(toy: Any) -> None:
+    lm, _ = proposer_of([HARMFUL[0]])
+    bench = bench_of(toy)
+    adapted(toy, ModelProposer(lm), bench, tries=1, train=toy.train[:3])
+    (trial,) = [one for one in bench.log.trials if one.accepted is None and one.documents != 48]
+    assert trial.documents == 3
+    assert bench.watch.calls - bench.watch.prompt_calls == 48 + 16 + 3
+    assert AdaptationSchedule.within(10_000, train=3, validation=64, reads=True).diagnosis == 3
+
+
+def test_a_document_that_the_prompt_shows_is_in_no_report_and_not_counted_for_one(toy: Any) -> None:
+    settings, documents = AdaptationPolicy().settings, toy.train[:6]
+    task: Any = SimpleNamespace(
+        calls=400, train=documents, validation=toy.validation, shown={"a0", "a1"}, prompt_lm=proposer_of([])[0]
+    )
+    assert settings(task)["diagnosis_documents"] == 4
+    task.shown = {example.source.id for example in documents}
+    assert settings(task)["diagnosis_documents"] == 6
 
 
 def test_a_proposer_whose_calls_sometimes_fail_costs_a_try(toy: Any) -> None:
@@ -247,8 +286,27 @@ def test_a_proposer_whose_calls_sometimes_fail_costs_a_try(toy: Any) -> None:
         return json.dumps({"reasoning": "x", "revision": {"text": GOOD[1]}})
 
     lm = scripted_lm(reply, chat=True, name="chat/proposer", num_retries=0)
-    found = adapted(toy, ModelProposer(lm), tries=2)
+    proposer = ModelProposer(lm)
+    found = adapted(toy, proposer, tries=2)
     assert [(one.instruction, one.accepted) for one in found.tries] == [(None, False), (GOOD[1], True)]
+    assert re.fullmatch(r"no revision came: failed_call \(.*connection reset.*\)", found.tries[0].reason)
+    proposer.raise_if_dead()
+
+
+@pytest.mark.parametrize("name", ["chat/proposer", "embedded@obedient"])
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_proposer_that_never_answered_is_told_from_one_without_ideas_also_by_the_generators_name(
+    toy: Any, name: str, foreign: bool
+) -> None:
+    failures = {number: TransportError("connection refused") for number in range(9)}
+    lm: Any = scripted_lm([], failures=failures, chat=True, name=name, num_retries=0)
+    if foreign:
+        lm = dspy.LM(name, engine=lm.engine, cache=False, num_retries=0)
+    proposer = ModelProposer(lm)
+    found = adapted(toy, proposer, tries=2)
+    assert ["connection refused" in one.reason for one in found.tries] == [True, True]
+    with pytest.raises(DeadModelError, match=rf"{name}.*all 2 calls .*connection refused"):
+        proposer.raise_if_dead()
 
 
 def test_the_policy_takes_its_revisions_from_the_prompt_model(toy: Any) -> None:
@@ -266,4 +324,11 @@ def test_the_policy_takes_its_revisions_from_the_prompt_model(toy: Any) -> None:
 def test_a_prompt_model_that_is_gone_ends_the_compile(toy: Any) -> None:
     lm = scripted_lm([], failures={0: DeadModelError("the proposer is gone")}, chat=True, name="chat/proposer")
     with pytest.raises(DeadModelError, match=r"the proposer is gone"):
+        compile_program(**toy.arguments, optimizer="adapt", prompt_lm=lm, budget=600)
+
+
+def test_a_prompt_model_that_never_answers_ends_the_compile(toy: Any) -> None:
+    failures = {number: TransportError("connection refused") for number in range(99)}
+    lm = scripted_lm([], failures=failures, chat=True, name=str(toy.lm.model), num_retries=0)
+    with pytest.raises(DeadModelError, match=r"calls for a new instruction \(.*connection refused"):
         compile_program(**toy.arguments, optimizer="adapt", prompt_lm=lm, budget=600)

@@ -86,6 +86,20 @@ def test_where_nothing_better_is_written_the_nearest_program_stays_and_a_note_sa
     assert any("nearest program" in note for note in compiled.notes)
 
 
+def test_queries_for_train_documents_that_only_the_nearest_program_wrote_do_not_keep_it(
+    toy_with: Any, near: Any
+) -> None:
+    def reply(number: int, prompt: str) -> str:
+        """Right for every train document; for others in every other case, and never without labels of the type."""
+        shown, _, last = prompt.rpartition("Document:")
+        machine, name = re.search(r"The (\w+) of unit (\w+)", last).groups()  # type: ignore[union-attr]
+        right = name.startswith("a") or ("seal" in shown and int(name[1:]) % 2)
+        return f" why does the {machine} of {name} lose its seal" if right else " why do machines break"
+
+    compiled = compile_program(**toy_with(fault=reply).arguments, budget=BUDGET, start=[near])
+    assert compiled.validation["after"] > compiled.validation["nearest"] + 0.1
+
+
 def test_a_program_without_demonstrations_is_a_start_too(toy: Any) -> None:
     compiled = compile_program(**toy.arguments, budget=BUDGET, start=[program_with(FORUM)])
     assert score(toy, compiled.program) > score(toy, compiled.nearest_program) + 0.1
