@@ -134,7 +134,7 @@ class Engine(ABC):
         self._usage = LmUsage()
         self._reused = 0
         self._reused_earlier = 0
-        self._own: set[str] = set()
+        self._paid_keys: set[str] = set()
         self._busy = 0
         self._busy_since = 0.0
         self._busy_seconds = 0.0
@@ -185,12 +185,12 @@ class Engine(ABC):
             if stored is not None:
                 with self._lock:
                     self._reused += 1
-                    self._reused_earlier += key not in self._own
+                    self._reused_earlier += key not in self._paid_keys
                 return stored
             reply = self._paid(request, draw)
             self._store.put(key, self.name, reply)
             with self._lock:
-                self._own.add(key)
+                self._paid_keys.add(key)
             return reply
 
     def _paid(self, request: Request, draw: Draw) -> Reply:
