@@ -23,12 +23,22 @@ from inpars_plus.programs import (
     load_program,
     save_program,
 )
+from inpars_plus.programs.form import FORM_FEATURES
+from inpars_plus.retrieval.embeddings import TextEncoder
 from inpars_plus.retrieval.encoders import load_encoder
 
-__all__ = ["ANALYST", "fit_analyst", "load_adaptive"]
+__all__ = ["ANALYST", "METHOD", "fit_analyst", "how_fitted", "load_adaptive"]
 
 ANALYST = "compiled/_analyst.json"
 """Its file in a run; no type's program has a name that begins so."""
+
+METHOD = 2
+"""How analysts are fitted; finished steps of another number are not taken for this one's."""
+
+
+def how_fitted(encoder: TextEncoder) -> dict[str, JSON]:
+    """What decides an analyst beside documents and seed, for the inputs of a step that fits one."""
+    return {"encoder": encoder.digest, "form": list(FORM_FEATURES), "kept": KEPT, "method": METHOD}
 
 
 def fit_analyst(documents: Sequence[Document], *, steps: Steps, seed: int) -> dict[str, Any]:
@@ -43,9 +53,10 @@ def fit_analyst(documents: Sequence[Document], *, steps: Steps, seed: int) -> di
         How many documents of each type it was fitted on, and the shares that were given their type (``right``) and no
         type (``unknown``) by weights that had not seen them.
     """
+    encoder = CachedEncoder(load_encoder())
 
     def work() -> dict[str, Any]:
-        fitted = fit_type_router(documents, CachedEncoder(load_encoder()), seed=seed)
+        fitted = fit_type_router(documents, encoder, seed=seed)
         card = ProgramCard(
             document_type="any",
             lm="none",
@@ -57,7 +68,7 @@ def fit_analyst(documents: Sequence[Document], *, steps: Steps, seed: int) -> di
         save_program(fitted.router, steps.directory / ANALYST, card)
         return {"documents": fitted.documents, "right": fitted.right, "unknown": fitted.unknown}
 
-    inputs: dict[str, JSON] = {"documents": documents_digest(documents), "seed": seed}
+    inputs: dict[str, JSON] = {"documents": documents_digest(documents), "seed": seed, **how_fitted(encoder)}
     result: dict[str, Any] = steps.do("fit analyst", inputs, work, files=[ANALYST])
     say(f"The analyst gives {result['right']:.1%} of documents that it was not fitted on their own type")
     return result

@@ -139,15 +139,14 @@ class _Job:
         ]
         for job in jobs:
             job.check()
+        files = [job.file for job in jobs]
+        # First, because it needs documents alone: what is wrong with it shows before compiles are paid for.
+        if self._fit_analyst(jobs):
+            files.append(ANALYST)
         results = {job.doc_type: self._one_type(job) for job in jobs}
         if self.settings.cross_types and len(jobs) > 1:
             for job in jobs:
                 results[job.doc_type]["test"]["other_programs"] = self._other_programs(job, jobs)
-        files = [job.file for job in jobs]
-        if self.settings.analyst and len(jobs) > 1:
-            known = [one for job in jobs for one in (*job.documents.train, *job.documents.validation)]
-            fit_analyst(known, steps=self.steps, seed=self.settings.seed)
-            files.append(ANALYST)
         summary = Summary(
             settings=self.bench.redacted(),
             seed=self.settings.seed,
@@ -163,6 +162,18 @@ class _Job:
         write_summary(self.settings.out, summary)
         write_text(self.settings.out / "report.html", compile_report(summary, jobs))
         return summary
+
+    def _fit_analyst(self, jobs: Sequence[TypeCompile]) -> bool:
+        """Whether there is one in the end; an analyst of other settings would be used without a word."""
+        if self.settings.analyst and len(jobs) > 1:
+            known = [one for job in jobs for one in (*job.documents.train, *job.documents.validation)]
+            fit_analyst(known, steps=self.steps, seed=self.settings.seed)
+            return True
+        old = self.settings.out / ANALYST
+        if old.exists():
+            old.unlink()
+            say(f"{old} is removed: this run fits no analyst, and that of the run before may know other types")
+        return False
 
     def _key_terms(self, corpus: Corpus) -> KeyTerms:
         inputs = {"corpus": corpus.digest()}

@@ -13,7 +13,7 @@ from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.type_names import headline, type_terms, unique_names
 from inpars_plus.experiments.vectors import CachedEncoder
 from inpars_plus.experiments.workbench import Steps, corpus_of
-from inpars_plus.foundation import JSON, Run, Summary, append_lines, digest_file, say, write_summary
+from inpars_plus.foundation import JSON, Run, Summary, append_lines, batched, digest_file, say, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.optimizers.routing import LEAST_TO_PROPOSE, ProposedTypes, fit_type_router, propose_types
 from inpars_plus.programs.form import form_features
@@ -127,7 +127,7 @@ class _Job:
         if len(set(types.values())) < 2:
             return {one.id: next(iter(types.values())) for one in rest}
         router = None
-        for chunk in _chunks(rest):
+        for chunk in batched(rest, _CHUNK):
             if router is None:
                 known = [one.model_copy(update={"doc_type": types[one.id]}) for one in drawn]
                 router = fit_type_router(known, self.encoder, seed=self.settings.seed).router
@@ -194,17 +194,6 @@ class _Job:
         }
 
 
-def _chunks(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    chunk: list[Document] = []
-    for document in documents:
-        chunk.append(document)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
 def tell(settings: DiscoverSettings, summary: Summary) -> str:
     """What was found, for a terminal."""
     results = summary.results
@@ -219,7 +208,8 @@ def tell(settings: DiscoverSettings, summary: Summary) -> str:
         index = number(stated["adjusted_rand_index"])
         parts.append(f"\nagreement with the {len(stated['types'])} types that the documents state: {index} "
                      "(adjusted Rand index)")  # fmt: skip
-    sections = sorted((settings.out / "corpus").glob("*.jsonl"))
+    # Not what lies in the folder: a run of other corpora before may have left files there.
+    sections = sorted(settings.out / name for name in summary.hashes if name.startswith("corpus/"))
     corpora = " ".join(f"--corpus {path.stem}={path}" for path in sections)
     parts.append(
         f"\ntypes:   {settings.out / 'types.jsonl'}\nsummary: {settings.out / 'summary.json'}\n\n"

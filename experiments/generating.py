@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import dspy
 
 from inpars_plus.corpora import Corpus, Document, Judgment, Ledger, LedgerEntry, Query, write_beir
 from inpars_plus.experiments.workbench import Workbench
-from inpars_plus.foundation import JSON, bar, digest
+from inpars_plus.foundation import JSON, bar, batched, digest
 from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.optimizers.prompts.evaluation import generate_all
 from inpars_plus.optimizers.prompts.watch import Watch
@@ -32,8 +31,6 @@ __all__ = ["CHUNK", "Outcome", "generate", "program_digests", "write_outcome", "
 
 CHUNK = 256
 """Documents between two writes of the ledger; queries of a chunk are judged in one batch."""
-
-T = TypeVar("T")
 
 
 class Outcome:
@@ -128,7 +125,7 @@ def generate(
     failed = 0
     watch = Watch(model=str(bench.lm.model))
     with bar("Generating", len(documents)) as progress:
-        for chunk in _chunks(documents, CHUNK):
+        for chunk in batched(documents, CHUNK):
             writers = _stated(chunk, programs) if adaptive is None else _told(chunk, adaptive)
             tasks = [
                 (
@@ -270,9 +267,3 @@ def _entries(writer: _Writer, made: dspy.Prediction, verdicts: Sequence[Judged])
             program=writer.digest,
             attempt=attempt,
         )
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

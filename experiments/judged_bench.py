@@ -20,7 +20,7 @@ from inpars_plus.experiments.train_ranker import METHOD, TrainSettings, train_ra
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest
 from inpars_plus.metrics.evaluation import evaluate_systems
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
@@ -217,7 +217,7 @@ class JudgedBench:
         found = self.judge(
             f"{name}, {len(queries)} queries, seed {seed}",
             {
-                "queries": digest([[one.id, one.text, *one.document_ids] for one in queries]),
+                "queries": queries_digest(queries),
                 "seed": seed,
                 "steps": steps,
                 "training": [METHOD, default_settings("train-ranker")],

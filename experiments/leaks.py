@@ -9,7 +9,7 @@ from typing import Any
 from inpars_plus.corpora import Query, read_queries
 from inpars_plus.foundation import ConfigurationError, ProgramFileError, read_json
 from inpars_plus.metrics.words import words
-from inpars_plus.programs import list_programs
+from inpars_plus.programs import list_programs, programs_folder
 
 __all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries"]
 
@@ -64,7 +64,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
         if (path / "queries.jsonl").is_file():
             yield from _texts(path / "queries.jsonl")
             return
-        cards = list_programs(path / "compiled" if (path / "compiled").is_dir() else path)
+        cards = list_programs(programs_folder(path))
         if cards:
             for card in cards:
                 yield from _texts(Path(str(card.path)))

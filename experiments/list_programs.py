@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.foundation import ConfigurationError
-from inpars_plus.programs import list_programs
+from inpars_plus.programs import list_programs, programs_folder
 
 __all__ = ["main", "run"]
 
@@ -37,9 +37,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("directory", metavar="DIR", type=Path, help="where compile-programs wrote: its folder compiled")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     directory: Path = parser.parse_args(list(arguments)).directory
-    # A run directory is what people remember; its programs are one folder down.
-    inner = directory / "compiled"
-    cards = list_programs(inner if inner.is_dir() else directory)
+    cards = list_programs(programs_folder(directory))
     if not cards:
         print(f"There are no compiled programs in {directory}")
         return

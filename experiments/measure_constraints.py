@@ -23,7 +23,8 @@ from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.foundation import InputError, Summary, default_cache_directory, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.significance import paired_bootstrap, paired_randomization
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import SharedIndexes, hybrid_spec
@@ -85,10 +86,22 @@ def _mean(values: Sequence[float]) -> float:
 
 def _measured(corpus: str, directory: Path, out: Path, seed: int) -> Summary:
     started = time.monotonic()
-    documents = list(open_corpus(corpus).documents())
-    retriever = SharedIndexes(documents, cache_directory=default_cache_directory()).ranker(hybrid_spec(0.5))
-    results = measure_constraints(documents, read_training_queries(directory, documents), retriever, seed=seed)
-    summary = measured(started, settings={"corpus": corpus, "queries": str(directory)}, seed=seed, results=results)
+    opened = open_corpus(corpus)
+    documents, spec = list(opened.documents()), hybrid_spec(0.5)
+    queries = read_training_queries(directory, documents)
+    retriever = SharedIndexes(documents, cache_directory=default_cache_directory()).ranker(spec)
+    results = measure_constraints(documents, queries, retriever, seed=seed)
+    summary = measured(
+        started,
+        settings={"corpus": corpus, "queries": str(directory), "retriever": spec.name, "depth": _DEPTH},
+        seed=seed,
+        hashes={
+            "corpus": opened.digest(),
+            "encoder": load_encoder().digest,
+            "queries": queries_digest(queries),
+        },
+        results=results,
+    )
     write_summary(out, summary)
     return summary
 

@@ -26,7 +26,8 @@ from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, InputError, Run, Summary, say, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.significance import paired_bootstrap, paired_randomization
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
+from inpars_plus.retrieval.encoders import load_encoder
 
 __all__ = ["main", "measure_granularity", "mixed"]
 
@@ -71,7 +72,25 @@ def measure_granularity(
         size = most if size is None else size
         _check(size, known, queries)
         results = _compared(bench, known, size, seeds, steps)
-        summary = measured(started, settings={"size": size, "seeds": list(seeds)}, seed=seeds[0], results=results)
+        summary = measured(
+            started,
+            settings={
+                "collection": {name: str(directory)},
+                "queries": {kind: str(folder) for kind, folder in queries.items()},
+                "size": size,
+                "seeds": list(seeds),
+                "steps": steps,
+                "retriever": bench.chosen.name,
+            },
+            seed=seeds[0],
+            hashes={
+                "corpus": bench.corpus.digest(),
+                "judgments": bench.judged.digest,
+                "encoder": load_encoder().digest,
+                **{f"queries {kind}": queries_digest(found) for kind, found in known.items()},
+            },
+            results=results,
+        )
         write_summary(out, summary)
     return summary
 

@@ -24,6 +24,7 @@ from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
 from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
+from inpars_plus.lms import load_scorer
 from inpars_plus.metrics.evaluation import compare, evaluate_systems
 from inpars_plus.optimizers.prompts.reranking import compiling_calls
 from inpars_plus.programs.rerank_reports import depth_within
@@ -103,6 +104,8 @@ def measure_reranking(
     for form in settings.forms:
         if form in RERANKERS:
             program_of(form, settings)  # so that wrong settings show before anything is asked
+    if LIKELIHOOD in settings.forms and scorer is None:
+        scorer = _scorer(settings.lm)  # so that a model that scores nothing shows before other forms are paid for
     if settings.dry_run:
         with (
             tempfile.TemporaryDirectory() as nowhere,
@@ -114,6 +117,17 @@ def measure_reranking(
         summary = _measured(settings, bench)
         write_summary(settings.out, summary)
     return summary
+
+
+def _scorer(name: str) -> CountingScorer:
+    try:
+        return load_scorer(name)
+    except ConfigurationError as problem:
+        raise ConfigurationError(
+            f"likelihood is that of a local model in GGUF form: {problem.message}",
+            place="--forms likelihood",
+            remedy="Name embedded or gguf:PATH with --lm, or leave this form out",
+        ) from problem
 
 
 def _directory(settings: MeasureSettings) -> Path:
@@ -256,8 +270,9 @@ def _spent(row: Mapping[str, Any], queries: int) -> list[str]:
     tokens = (row["prompt_tokens"] + row["completion_tokens"]) / paid * calls / queries if paid else None
     return [
         f"{calls / queries:.1f}",
-        # Replayed replies took no time, so a run that was continued has no seconds to tell.
-        "–" if row["replayed_calls"] else f"{row['seconds'] / queries:.2f}",
+        # What an earlier command paid for took no time, so a run that was continued has no seconds to tell. Steps that
+        # did not record how much that was may have been continued if anything was replayed.
+        "–" if row.get("earlier_calls", row["replayed_calls"]) else f"{row['seconds'] / queries:.2f}",
         "–" if tokens is None else f"{tokens:,.0f}",
         str(report["unreadable"]),
         str(report.get("repaired", "")),

@@ -248,13 +248,18 @@ class RerankingBench:
             say(f"Ranking with {name}")
             lm, texts = self.bench.lm, [one.text for one in self.queries]
             retriever = self._retriever(form, program, found)
-            before, reused, started = self._usage(form), lm.engine.reused, time.monotonic()
+            before, started = self._usage(form), time.monotonic()
+            reused, earlier = lm.engine.reused, lm.engine.reused_earlier
             with dspy.context(lm=lm, disable_history=True):
                 rankings = retriever.search(texts, _SHOWN)
             seconds = time.monotonic() - started
             self._write(name, rankings)
-            report = retriever.report.model_dump()
-            return {"report": report, **_cost(self._usage(form), before, lm.engine.reused - reused, seconds)}
+            return {
+                "report": retriever.report.model_dump(),
+                **_cost(self._usage(form), before, seconds),
+                "replayed_calls": lm.engine.reused - reused,
+                "earlier_calls": lm.engine.reused_earlier - earlier,
+            }
 
         result: dict[str, Any] = self.steps.do(f"rank with {name}", inputs, work, files=[self._file(name)])
         return result
@@ -338,10 +343,9 @@ def _digest_of(lists: Sequence[JudgedList]) -> str:
     return digest([[one.query, list(one.passages), list(one.grades)] for one in lists])
 
 
-def _cost(after: LmUsage, before: LmUsage, replayed: int, seconds: float) -> dict[str, Any]:
+def _cost(after: LmUsage, before: LmUsage, seconds: float) -> dict[str, Any]:
     return {
         "paid_calls": after.calls - before.calls,
-        "replayed_calls": replayed,
         "prompt_tokens": after.prompt_tokens - before.prompt_tokens,
         "completion_tokens": after.completion_tokens - before.completion_tokens,
         "seconds": round(seconds, 2),

@@ -18,7 +18,7 @@ from typing import Any, cast
 import dspy
 
 from inpars_plus.corpora import Document, sample, split_documents
-from inpars_plus.experiments.analysts import ANALYST, fit_analyst
+from inpars_plus.experiments.analysts import ANALYST, fit_analyst, how_fitted
 from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.vectors import CachedEncoder
@@ -47,6 +47,7 @@ TRUE_TYPE = "true type"
 UNCOMPILED = "uncompiled"
 
 _UNKNOWN = "(unknown)"
+_ENOUGH = 50  # with a fifth of them drawn by hash, none is a test document once in 70,000 times
 
 
 def alone(doc_type: str) -> str:
@@ -63,6 +64,9 @@ class RoutingBench:
         steps: of the run.
         fit_documents: the analyst is fitted on so many of each type at most.
         test_documents: queries are written for so many test documents of each type at most.
+
+    Raises:
+        ConfigurationError: a type has no test document.
     """
 
     def __init__(
@@ -76,6 +80,14 @@ class RoutingBench:
             if not document.is_empty:
                 by_type[document.doc_type].append(document)
         splits = {name: split_documents(documents, corpus) for name, documents in by_type.items()}
+        untested = next((name for name in self.types if not splits[name].test), None)
+        if untested is not None:
+            raise ConfigurationError(
+                f"none of the {len(by_type[untested])} documents of type '{untested}' that are not empty is a test "
+                "document, and at least one must be",
+                place="--corpus",
+                remedy=f"Give more: one in five is a test document, so {_ENOUGH} of a type are sure to do",
+            )
         self.known = [
             one
             for name in self.types
@@ -135,6 +147,7 @@ class RoutingBench:
             "known": documents_digest(self.known),
             "unseen": documents_digest(self.unseen),
             "seed": self.settings.seed,
+            **how_fitted(self.encoder),
         }
 
         def work() -> dict[str, float]:

@@ -19,7 +19,6 @@ from inpars_plus.foundation import (
     Summary,
     bar,
     default_cache_directory,
-    digest,
     say,
     write_summary,
 )
@@ -29,6 +28,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
     TrainingQuery,
     held_out_queries,
+    queries_digest,
     read_training_queries,
 )
 from inpars_plus.retrieval.embeddings import embed
@@ -140,7 +140,7 @@ class _Job:
         say(f"{counts['held_out']:,} held-out and {counts['generated']:,} generated queries to learn from")
         inputs: dict[str, JSON] = {
             "corpus": self.corpus.digest(),
-            "generated": digest([[one.id, one.text, *one.document_ids] for one in self.generated]),
+            "generated": queries_digest(self.generated),
             "held_out": settings.held_out,
             "base": load_encoder(settings.base).digest,
             "seed": settings.seed,

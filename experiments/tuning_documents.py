@@ -10,7 +10,7 @@ import dspy
 from inpars_plus.experiments.selection import TypeDocuments, documents_by_type
 from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.foundation import ConfigurationError, say
-from inpars_plus.programs import list_programs, load_program
+from inpars_plus.programs import load_program, programs_of
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.tune_generator import TuneSettings
@@ -29,7 +29,7 @@ def program_and_documents(settings: TuneSettings, bench: Workbench, lm: dspy.LM)
         lm: what the program is loaded for.
 
     Raises:
-        ProgramFileError: there is no program at the path.
+        ProgramFileError: there is no program at the path, or there are two for one type.
         ConfigurationError: there are several and none was named, or too few documents.
     """
     program = load_program(_program_file(settings), lm=lm)
@@ -64,17 +64,14 @@ def _program_file(settings: TuneSettings) -> Path:
     path = settings.programs
     if not path.is_dir():
         return path
-    directory = path / "compiled" if (path / "compiled").is_dir() else path
-    generators = [card for card in list_programs(directory) if card.program == "QueryGenerator"]
-    cards = {card.document_type: card for card in generators}
+    cards = programs_of(path)
     if settings.doc_type is None and len(cards) == 1:
         return cast(Path, next(iter(cards.values())).path)
     if settings.doc_type in cards:
         return cast(Path, cards[settings.doc_type].path)
-    there = ", ".join(cards) or "none"
     asked = "no --doc-type was given" if settings.doc_type is None else f"none is for '{settings.doc_type}'"
     raise ConfigurationError(
-        f"{asked}, and the directory has programs for: {there}",
-        place=str(directory),
+        f"{asked}, and the directory has programs for: {', '.join(cards)}",
+        place=str(path),
         remedy="Name one with --doc-type, or give its file with --programs",
     )

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.foundation import ConfigurationError
-from inpars_plus.programs import list_programs, load_program
+from inpars_plus.programs import list_programs, load_program, programs_folder
+from inpars_plus.programs.registry import is_query_generator
 
 __all__ = ["warm_programs"]
-
-_PROGRAM = "QueryGenerator"
 
 
 def warm_programs(paths: Sequence[Path]) -> list[Any]:
@@ -38,16 +37,14 @@ def warm_programs(paths: Sequence[Path]) -> list[Any]:
 def _programs(path: Path) -> list[Any]:
     if not path.is_dir():
         program = load_program(path)
-        if program.card.program != _PROGRAM:
+        if not is_query_generator(program.card.program):
             raise ConfigurationError(
                 f"a warm start needs a program that writes queries, and this is a {program.card.program}",
                 place=str(path),
                 remedy="Name a file that compile-programs wrote into its folder compiled",
             )
         return [program]
-    # A run directory is what people remember; its programs are one folder down.
-    inner = path / "compiled"
-    cards = [card for card in list_programs(inner if inner.is_dir() else path) if card.program == _PROGRAM]
+    cards = [card for card in list_programs(programs_folder(path)) if is_query_generator(card.program)]
     if not cards:
         raise ConfigurationError(
             "there are no programs that write queries here",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inpars_plus.foundation.batching import Batcher
+from inpars_plus.foundation.batching import Batcher, batched
 from inpars_plus.foundation.errors import (
     ConfigurationError,
     CorpusError,
@@ -56,6 +56,7 @@ __all__ = [
     "Summary",
     "append_lines",
     "bar",
+    "batched",
     "contains_secret",
     "default_cache_directory",
     "digest",

@@ -1,4 +1,4 @@
-"""Many threads ask one by one, one function answers them together."""
+"""Batches: of a stream, and of what many threads ask one by one and one function answers together."""
 
 from __future__ import annotations
 
@@ -6,14 +6,30 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from typing import Generic, TypeVar
 
-__all__ = ["Batcher"]
+__all__ = ["Batcher", "batched"]
 
 X = TypeVar("X")
 Y = TypeVar("Y")
+
+
+def batched(items: Iterable[X], size: int) -> Iterator[list[X]]:
+    """So many items at a time, in order; the last batch may be shorter, and none is empty.
+
+    Args:
+        items: read as batches are taken, so a stream is never whole in memory.
+        size: at least 1.
+    """
+    # Python has this from 3.12 on.
+    if size < 1:
+        raise ValueError(f"A batch holds at least one item, not {size}")
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 class Batcher(Generic[X, Y]):

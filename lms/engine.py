@@ -133,6 +133,8 @@ class Engine(ABC):
         self._lock = threading.Lock()
         self._usage = LmUsage()
         self._reused = 0
+        self._reused_earlier = 0
+        self._paid_keys: set[str] = set()
         self._busy = 0
         self._busy_since = 0.0
         self._busy_seconds = 0.0
@@ -183,9 +185,12 @@ class Engine(ABC):
             if stored is not None:
                 with self._lock:
                     self._reused += 1
+                    self._reused_earlier += key not in self._paid_keys
                 return stored
             reply = self._paid(request, draw)
             self._store.put(key, self.name, reply)
+            with self._lock:
+                self._paid_keys.add(key)
             return reply
 
     def _paid(self, request: Request, draw: Draw) -> Reply:
@@ -267,6 +272,12 @@ class Engine(ABC):
         """Replies that came from the store instead of the model."""
         with self._lock:
             return self._reused
+
+    @property
+    def reused_earlier(self) -> int:
+        """Of these, replies that this engine did not pay for itself, such as those of an earlier process."""
+        with self._lock:
+            return self._reused_earlier
 
     @property
     def busy_seconds(self) -> float:

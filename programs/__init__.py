@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from inpars_plus.programs.rerank_reports import RerankReport
     from inpars_plus.programs.rerankers import ListwiseReranker, PairwiseReranker, PointwiseReranker
     from inpars_plus.programs.routes import ROUTE_REASONS, Analyst, Route
-    from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
+    from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, programs_folder, save_program
     from inpars_plus.programs.type_router import TypeRouter
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "list_programs",
     "load_program",
     "measured_performance",
+    "programs_folder",
     "programs_of",
     "save_program",
 ]
@@ -116,6 +117,7 @@ _HOMES = {
     "list_programs": "store",
     "load_program": "store",
     "measured_performance": "performance",
+    "programs_folder": "store",
     "programs_of": "adaptive_generator",
     "save_program": "store",
 }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import dspy
@@ -20,9 +19,9 @@ from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
 from inpars_plus.programs.fingerprints import predictors_of
 from inpars_plus.programs.key_terms import KeyTerms
 from inpars_plus.programs.query_generator import QueryGenerator
-from inpars_plus.programs.registry import REGISTRY, name_of, program_class
+from inpars_plus.programs.registry import REGISTRY, is_query_generator, name_of, program_class
 from inpars_plus.programs.routes import Analyst, Route
-from inpars_plus.programs.store import list_programs, load_program
+from inpars_plus.programs.store import list_programs, load_program, programs_folder
 
 if TYPE_CHECKING:
     import os
@@ -163,7 +162,7 @@ class AdaptiveQueryGenerator(dspy.Module):
             ProgramFileWarning: as for :func:`~inpars_plus.programs.store.load_program`; and for each file of a program
                 that this version does not know, which is passed over.
         """
-        there = list_programs(_programs_folder(directory))
+        there = list_programs(programs_folder(directory))
         cards = _by_type(there, directory)
         if base is not None and base not in cards:
             raise ConfigurationError(
@@ -248,7 +247,7 @@ def programs_of(directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
     Warns:
         ProgramFileWarning: for each file of a program that this version does not know, which is passed over.
     """
-    return _by_type(list_programs(_programs_folder(directory)), directory)
+    return _by_type(list_programs(programs_folder(directory)), directory)
 
 
 def _by_type(there: Sequence[ProgramCard], directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
@@ -261,7 +260,7 @@ def _by_type(there: Sequence[ProgramCard], directory: str | os.PathLike[str]) ->
                 stacklevel=3,
             )
             continue
-        if not issubclass(program_class(card.program), QueryGenerator):
+        if not is_query_generator(card.program):
             continue
         if card.document_type in found:
             raise ProgramFileError(
@@ -288,9 +287,3 @@ def _analyst_among(there: Sequence[ProgramCard], directory: str | os.PathLike[st
             remedy="Give one, or compile again: compile-programs --by-type fits one for several types",
         )
     return cast(Analyst, load_program(str(cards[0].path)))
-
-
-def _programs_folder(directory: str | os.PathLike[str]) -> Path:
-    # A run directory of compile-programs is what people remember; its programs are one folder down.
-    inner = Path(directory) / "compiled"
-    return inner if inner.is_dir() else Path(directory)

@@ -14,7 +14,7 @@ from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
 if TYPE_CHECKING:
     import dspy
 
-__all__ = ["REGISTRY", "name_of", "program_class"]
+__all__ = ["REGISTRY", "is_query_generator", "name_of", "program_class"]
 
 REGISTRY: dict[str, str] = {
     "AdaptiveQueryGenerator": "inpars_plus.programs.adaptive_generator:AdaptiveQueryGenerator",
@@ -52,6 +52,11 @@ def program_class(name: str) -> Any:
         )
     module, _, attribute = REGISTRY[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def is_query_generator(name: str) -> bool:
+    """Whether programs of this name write queries for documents, of whatever kind."""
+    return name in REGISTRY and issubclass(program_class(name), program_class("QueryGenerator"))
 
 
 def name_of(program: dspy.Module) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import dspy
 
-__all__ = ["FORMAT_VERSION", "list_programs", "load_program", "save_program"]
+__all__ = ["FORMAT_VERSION", "list_programs", "load_program", "programs_folder", "save_program"]
 
 FORMAT_VERSION = 1
 _FORMAT = "inpars-plus compiled program"
@@ -134,6 +134,17 @@ def load_program(path: str | os.PathLike[str], *, lm: dspy.LM | str | None = Non
     if lm is not None:
         _give_lm(program, lm, card)
     return program
+
+
+def programs_folder(directory: str | os.PathLike[str]) -> Path:
+    """Where the programs of a directory lie.
+
+    Args:
+        directory: of compiled programs, or a run directory, which is what people remember; its programs are one folder
+            down.
+    """
+    inner = Path(directory) / "compiled"
+    return inner if inner.is_dir() else Path(directory)
 
 
 def list_programs(directory: str | os.PathLike[str]) -> list[ProgramCard]:

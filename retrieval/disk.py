@@ -17,14 +17,14 @@ build that was killed goes on with the first chunk that is missing.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.batching import batched
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 from inpars_plus.foundation.files import digest, read_json, write_bytes, write_json
 from inpars_plus.foundation.progress import bar
@@ -102,7 +102,7 @@ def _chunks(
     tokenizer, paths, ids, seen = Tokenizer(), list[Path](), list[str](), set[str]()
     settings = digest(encoder.digest, Tokenizer.versions())
     with bar("Indexing documents", None) as progress:
-        for some in _batched(documents, size):
+        for some in batched(documents, size):
             for document in some:
                 if document.id in seen:
                     raise CorpusError("two documents have this id", place=f"document '{document.id}'")
@@ -127,12 +127,6 @@ def _encoded(texts: Sequence[str], encoder: TextEncoder) -> Any:
     found[order] = vectors
     found[[at for at, text in enumerate(texts) if not text.strip()]] = 0
     return found
-
-
-def _batched(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    iterator = iter(documents)
-    while some := list(islice(iterator, size)):
-        yield some
 
 
 def _load(path: Path) -> Any:

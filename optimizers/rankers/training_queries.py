@@ -16,10 +16,11 @@ from pathlib import Path
 
 from inpars_plus.corpora import Document, read_judgments, read_queries, sample
 from inpars_plus.foundation.errors import CorpusError
+from inpars_plus.foundation.files import digest
 from inpars_plus.metrics.words import words
 from inpars_plus.retrieval.passages import passages_of
 
-__all__ = ["HeldOut", "TrainingQuery", "held_out_queries", "read_training_queries"]
+__all__ = ["HeldOut", "TrainingQuery", "held_out_queries", "queries_digest", "read_training_queries"]
 
 _FEWEST_WORDS, _MOST_WORDS = 3, 25
 _LEFT = 5
@@ -45,6 +46,11 @@ class TrainingQuery:
     id: str
     text: str
     document_ids: tuple[str, ...]
+
+
+def queries_digest(queries: Iterable[TrainingQuery]) -> str:
+    """The content of some queries, in order."""
+    return digest([[one.id, one.text, *one.document_ids] for one in queries])
 
 
 @dataclass(frozen=True)

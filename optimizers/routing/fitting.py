@@ -35,6 +35,7 @@ _STRENGTH = (
 )
 _SMALLEST_SCALE = 1e-3
 _SMALLEST_DISTANCE = 1e-6
+_RIDGE = 1e-6
 _BEYOND = 2
 
 _Numbers = npt.NDArray[np.float64]
@@ -139,7 +140,8 @@ def _weights(
     intercepts = model.intercept_ if types > 2 else np.array([-model.intercept_[0] / 2, model.intercept_[0] / 2])
     means = np.stack([points[labels == one].mean(axis=0) for one in range(types)])
     covariance = LedoitWolf(assume_centered=True).fit(points - means[labels]).covariance_
-    whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+    # Documents that are all alike have no covariance, which could not be inverted.
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance + _RIDGE * np.eye(len(covariance))))
     return RouterWeights(
         **{
             # As they come back from the file, so that a saved analyst says the same.

@@ -183,7 +183,28 @@ def test_an_analyst_is_fitted_beside_the_programs_of_several_types(
     assert sorted(programs_of(settings.out)) == ["code", "talk"]
     assert {card.program for card in list_programs(settings.out / "compiled")} == {"QueryGenerator", "TypeRouter"}
 
-    monkeypatch.delattr("inpars_plus.experiments.analysts.load_encoder")  # a finished step encodes nothing
+    monkeypatch.setattr(HashingEncoder, "encode", lambda *_: 1 / 0)  # a finished step encodes nothing
     again = compile_programs(settings, **small.World().parts)
     assert again is not None
     assert again.hashes == summary.hashes
+
+    without = compile_programs(settings.model_copy(update={"analyst": False}), **small.World().parts)
+    assert without is not None
+    assert ANALYST not in without.hashes
+    assert not (settings.out / ANALYST).exists()  # --adaptive would have used it
+
+
+def test_what_is_wrong_with_the_analyst_shows_before_a_compile_is_paid_for(
+    tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch, typed: Any
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConfigurationError("no analyst today")
+
+    monkeypatch.setattr("inpars_plus.experiments.analysts.load_encoder", HashingEncoder)
+    monkeypatch.setattr("inpars_plus.experiments.analysts.fit_type_router", refuse)
+    write_documents(tmp_path / "c.jsonl", typed.some(60, "code", "talk"))
+    world = small.World()
+    settings = small.compile_settings(tmp_path / "c.jsonl", tmp_path / "run", by_type=True, analyst=True)
+    with pytest.raises(ConfigurationError, match="no analyst today"):
+        compile_programs(settings, **world.parts)
+    assert world.calls == 0

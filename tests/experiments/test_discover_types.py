@@ -107,6 +107,14 @@ def test_a_finished_run_does_nothing_again_and_another_seed_encodes_nothing(mixe
     assert encoder.encoded == encoded
 
 
+def test_a_second_run_with_fewer_corpora_tells_of_those_alone(mixed: list[str], tmp_path: Path) -> None:
+    discover_types(_settings(mixed, tmp_path / "out"), encoder=HashingEncoder())
+    settings = _settings(mixed[1:], tmp_path / "out")
+    told = tell(settings, discover_types(settings, encoder=HashingEncoder()))
+    assert "--corpus b=" in told
+    assert "--corpus a=" not in told
+
+
 def test_documents_of_one_type_are_one_type(typed: Any, tmp_path: Path) -> None:
     write_documents(tmp_path / "c.jsonl", typed.some(300, "report"))
     summary = discover_types(_settings(str(tmp_path / "c.jsonl"), tmp_path / "out"), encoder=HashingEncoder())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.corpora import Document, Judgment, Query, open_corpus, write_beir
 from inpars_plus.experiments.measure_constraints import main, measure_constraints
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
@@ -76,4 +76,9 @@ def test_the_script_prints_and_writes_the_figures(tmp_path: Path, capsys: pytest
     out = tmp_path / "out"
     assert main(["--corpus", str(corpus), "--queries", str(tmp_path / "queries"), "--out", str(out)]) == 0
     assert "20 queries, 20 state a constraint, 20 one that their document meets" in capsys.readouterr().out
-    assert json.loads((out / "summary.json").read_text())["results"]["filtered"]["hit@10"] == 1.0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["results"]["filtered"]["hit@10"] == 1.0
+    assert summary["settings"]["corpus"] == str(corpus)
+    assert summary["settings"]["retriever"] == "hybrid:0.5"
+    assert summary["hashes"]["corpus"] == open_corpus(str(corpus)).digest()
+    assert set(summary["hashes"]) == {"corpus", "encoder", "queries"}

@@ -23,7 +23,11 @@ def test_each_kind_and_mixture_learns_from_as_many_queries(
         "sentence": small.write_generated(titled, tmp_path / "sentences"),
     }
     parts = {"size": 40, "seeds": (0,), "steps": 2}
-    found = measure_granularity({"mend": judged_corpus}, queries, tmp_path / "out", **parts).results  # type: ignore[arg-type]
+    summary = measure_granularity({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
+    assert summary.settings["collection"] == {"mend": str(judged_corpus)}
+    assert set(summary.settings) == {"collection", "queries", "size", "seeds", "steps", "retriever"}
+    assert set(summary.hashes) == {"corpus", "judgments", "encoder", "queries document", "queries sentence"}
+    found = summary.results
     assert list(found["rows"]) == ["document", "sentence", "document + sentence"]
     first = found["rows"]["document"]
     assert first["less_first"]["score"] == 0

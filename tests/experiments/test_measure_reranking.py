@@ -89,10 +89,12 @@ def test_a_model_that_knows_the_answer_gains_and_the_calls_are_those_of_the_form
     # A later pass may compare two passages again, and that reply is kept already.
     assert {name: systems[name]["paid_calls"] + systems[name]["replayed_calls"] for name in gains} == asked
     assert [systems[name]["replayed_calls"] > 0 for name in gains] == [False, True, False]
+    assert [systems[name]["earlier_calls"] for name in gains] == [0, 0, 0]
     assert summary.lm.calls == world.calls
     shown = tell(settings, summary)
     assert "12 judged queries" in shown
     assert f"{8:.1f}" in shown
+    assert " – " not in shown  # seconds are told also where replies of this very run were used again
 
     again = small.World(replies=lambda prompt: 1 / 0)
     other = measure_reranking(settings, make_lm=again.make_lm)
@@ -241,6 +243,26 @@ def test_a_stopped_run_goes_on_and_asks_nothing_twice(collection: Path, tmp_path
         assert summary.results["systems"][name]["nDCG@10"] == row["nDCG@10"]
 
 
+def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
+    collection: Path, tmp_path: Path, small: Any
+) -> None:
+    left = [50]
+
+    def dies(prompt: str) -> str:
+        left[0] -= 1
+        if left[0] < 0:
+            raise DeadModelError("the model is gone")
+        return knows(prompt)
+
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
+    with pytest.raises(DeadModelError, match="gone"):
+        measure_reranking(settings, make_lm=small.World(replies=dies).make_lm)
+    summary = measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
+    assert summary is not None
+    assert summary.results["systems"]["pointwise"]["earlier_calls"] == 50
+    assert " – " in tell(settings, summary)
+
+
 def test_a_dry_run_tells_the_calls_and_writes_nothing(
     collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,6 +281,11 @@ def test_a_dry_run_tells_the_calls_and_writes_nothing(
         ({"forms": ["sideways"]}, r"forms.*'pointwise'"),
         ({"step": 5}, r"windows of 5 that move up by 5"),
         ({"max_characters": 200}, r"--max-characters: people judged whole documents"),
+        (
+            {"forms": ["pointwise", "likelihood"], "lm": "openai/gpt-4o-mini"},
+            r"--forms likelihood: .*local model in GGUF form",
+        ),
+        ({"forms": ["likelihood"], "lm": "openai/gpt-4o-mini", "dry_run": True}, r"--forms likelihood"),
     ],
 )
 def test_wrong_settings_are_told(values: dict[str, Any], told: str, collection: Path, tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import write_documents
+from inpars_plus.corpora import split_documents, write_documents
+from inpars_plus.experiments.analysts import how_fitted
 from inpars_plus.experiments.compile_programs import compile_programs
 from inpars_plus.experiments.measure_routing import measure_routing, tell
 from inpars_plus.experiments.routing_bench import ADAPTIVE, TRUE_TYPE, UNCOMPILED, alone
 from inpars_plus.foundation import ConfigurationError
+from inpars_plus.optimizers.routing import fit_type_router
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 TYPES = ("code", "report", "talk")
@@ -94,3 +96,39 @@ def test_one_type_and_a_type_without_a_program_are_refused(
     settings = small.generate_settings(corpus, compiled, tmp_path / "b")
     with pytest.raises(ConfigurationError, match="none of the programs is for the document type 'code'"):
         measure_routing(settings, generation=True, **small.World().parts)
+
+
+def test_an_analyst_that_was_fitted_in_another_way_is_fitted_again(
+    typed: Any, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_documents(tmp_path / "c.jsonl", typed.some(50, *TYPES))
+    settings = small.generate_settings(tmp_path / "c.jsonl", tmp_path / "none", tmp_path / "out")
+    fits = []
+
+    def counted(*given: Any, **how: Any) -> Any:
+        fits.append(given)
+        return fit_type_router(*given, **how)
+
+    for module in ("analysts", "routing_bench"):
+        monkeypatch.setattr(f"inpars_plus.experiments.{module}.fit_type_router", counted)
+    measure_routing(settings, generation=False)
+    measure_routing(settings, generation=False)
+    assert len(fits) == 4  # one of all types, and one without each
+    monkeypatch.setattr(HashingEncoder, "digest", "another encoder")
+    measure_routing(settings, generation=False)
+    assert len(fits) == 8
+
+
+@pytest.mark.parametrize(("name", "value"), [("METHOD", -1), ("KEPT", 0.9), ("FORM_FEATURES", ("length",))])
+def test_each_part_of_the_fitting_is_among_the_inputs(name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = how_fitted(HashingEncoder())
+    monkeypatch.setattr(f"inpars_plus.experiments.analysts.{name}", value)
+    assert how_fitted(HashingEncoder()) != before
+
+
+def test_a_type_without_a_test_document_is_named(typed: Any, tmp_path: Path, small: Any) -> None:
+    few = split_documents(typed.some(20, "talk")).train[:9]
+    write_documents(tmp_path / "few.jsonl", [*typed.some(60, "code"), *few])
+    settings = small.generate_settings(tmp_path / "few.jsonl", tmp_path / "none", tmp_path / "out")
+    with pytest.raises(ConfigurationError, match=r"none of the 9 documents of type 'talk'.*50 of a type"):
+        measure_routing(settings, generation=False)

@@ -12,7 +12,15 @@ from inpars_plus.experiments.compile_programs import compile_programs, tell
 from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.foundation import ConfigurationError
 from inpars_plus.foundation.errors import ProgramFileError
-from inpars_plus.programs import DocumentAnalyst, MetricRecord, OptimizerRecord, ProgramCard, load_program, save_program
+from inpars_plus.programs import (
+    DocumentAnalyst,
+    MetricRecord,
+    OptimizerRecord,
+    ProgramCard,
+    SentenceQueryGenerator,
+    load_program,
+    save_program,
+)
 
 
 def save_analyst(path: Path) -> Path:
@@ -91,6 +99,13 @@ def test_a_directory_gives_its_programs_that_write_queries_each_once(compiled: P
     (folder / "other.json").write_text(json.dumps({"a": 1}))
     found = warm_programs([folder, compiled, compiled / "compiled" / "manual.json"])
     assert [program.card.document_type for program in found] == ["manual"]
+
+
+def test_programs_that_ask_about_parts_are_programs_to_start_from_too(compiled: Path, tmp_path: Path) -> None:
+    plain: Any = load_program(compiled / "compiled" / "manual.json")
+    save_program(SentenceQueryGenerator.from_program(plain), tmp_path / "compiled" / "sentences.json", plain.card)
+    for path in (tmp_path, tmp_path / "compiled" / "sentences.json"):
+        assert [type(program) for program in warm_programs([path])] == [SentenceQueryGenerator]
 
 
 def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from inpars_plus.foundation.batching import Batcher
+from inpars_plus.foundation.batching import Batcher, batched
 
 
 def _threads() -> set[int | None]:
@@ -126,3 +126,15 @@ def test_the_thread_ends_when_nobody_holds_the_batcher() -> None:
 def test_a_batch_of_none_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one request"):
         Batcher(list, max_size=0)
+
+
+def test_a_stream_comes_in_batches_and_no_item_is_read_before_its_batch() -> None:
+    stream = iter(range(7))
+    batches = batched(stream, 3)
+    assert next(batches) == [0, 1, 2]
+    assert next(stream) == 3
+    assert list(batches) == [[4, 5, 6]]
+    assert list(batched([1, 2, 3], 2)) == [[1, 2], [3]]
+    assert list(batched([], 2)) == []
+    with pytest.raises(ValueError, match="at least one item, not 0"):
+        next(batched([1], 0))

@@ -79,7 +79,9 @@ def test_a_kept_reply_is_used_again_and_counted_apart(tmp_path: Path) -> None:
     first = scripted_lm(lambda prompt: f"reply to {prompt}", store=store)
     again = scripted_lm([], store=store)
     assert first("a") == again("a") == ["reply to a"]
-    assert (usage_of(again).calls, again.engine.reused) == (0, 1)
+    assert (usage_of(again).calls, again.engine.reused, again.engine.reused_earlier) == (0, 1, 1)
+    assert first("a") == ["reply to a"]
+    assert (first.engine.reused, first.engine.reused_earlier) == (1, 0)
 
 
 def test_temperature_stop_and_rollout_tell_kept_replies_apart(tmp_path: Path) -> None:

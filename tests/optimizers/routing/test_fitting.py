@@ -45,6 +45,15 @@ def test_empty_documents_are_passed_over(typed: Any) -> None:
     assert fitted.router.types == ("code", "talk")
 
 
+def test_documents_that_are_all_alike_are_told_apart_too() -> None:
+    texts = {"code": "def add(a, b): return a + b", "talk": "Well, thank you all so much for coming tonight!"}
+    documents = [
+        Document(id=f"{name}-{at}", text=text, doc_type=name) for name, text in texts.items() for at in range(12)
+    ]
+    fitted = fit_type_router(documents, ENCODER, seed=0)
+    assert fitted.right == 1.0
+
+
 def test_one_type_or_too_few_documents_of_one_are_refused(typed: Any) -> None:
     with pytest.raises(ConfigurationError, match="all of type 'code'"):
         fit_type_router(typed.some(20, "code"), ENCODER, seed=0)
