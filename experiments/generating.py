@@ -159,16 +159,20 @@ def written_by(ledger: Ledger, digests: Mapping[str, str]) -> dict[str, JSON]:
         digests: from :func:`program_digests`.
 
     Returns:
-        ``programs`` (name → documents and accepted queries) and ``reasons`` (reason → documents).
+        ``programs`` (name → documents that it was asked about, and accepted queries) and ``reasons`` (reason →
+        documents, those that no program was asked about among them).
     """
     names = {digest: name for name, digest in digests.items()}
     documents: dict[str, tuple[str, Any]] = {}
     accepted: Counter[str] = Counter()
+    asked: set[str] = set()
     for entry in ledger.entries():
         name = names.get(entry.program, entry.program)
+        if entry.reason not in NOT_ASKED:
+            asked.add(entry.document_id)
         documents[entry.document_id] = (name, entry.scores.get("route_reason"))
         accepted[name] += entry.accepted
-    counts = Counter(name for name, _ in documents.values())
+    counts = Counter(name for document, (name, _) in documents.items() if document in asked)
     reasons = Counter(str(reason) for _, reason in documents.values() if reason)
     return {
         "programs": {name: {"documents": count, "accepted": accepted[name]} for name, count in sorted(counts.items())},
