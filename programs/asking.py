@@ -30,7 +30,7 @@ def current_lm(predictor: dspy.Predict) -> dspy.BaseLM:
 
 
 def ask_for_json(
-    step: dspy.Predict | dspy.ChainOfThought, *, reply_tokens: int, **inputs: Any
+    step: dspy.Predict | dspy.ChainOfThought, *, reply_tokens: int, adapter: dspy.Adapter | None = None, **inputs: Any
 ) -> dspy.Prediction | None:
     """Ask for a reply in JSON, whatever the model.
 
@@ -38,6 +38,7 @@ def ask_for_json(
         step: what asks.
         reply_tokens: what a reply may need; the model's own limit counts where it is higher, because one that was set
             up for one-line queries would break off in the middle of the JSON.
+        adapter: that reads JSON, instead of DSPy's.
         inputs: of the step, ``signature`` among them where another than its own is to be used.
 
     Returns:
@@ -50,7 +51,7 @@ def ask_for_json(
     lm = current_lm(step.predict if isinstance(step, dspy.ChainOfThought) else step)
     config = {"max_tokens": max(reply_tokens, lm.kwargs.get("max_tokens") or 0)}
     try:
-        with own_errors(), dspy.context(adapter=dspy.JSONAdapter()):
+        with own_errors(), dspy.context(adapter=adapter or dspy.JSONAdapter()):
             return step(**inputs, config=config)
     except (AdapterParseError, ReplyError, RecursionError):
         return None

@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError
 
-from inpars_plus.foundation.errors import ConfigurationError, ReplyError
-from inpars_plus.programs.asking import current_lm, own_errors
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.programs.asking import ask_for_json, current_lm
 from inpars_plus.programs.lenient_json import LenientJsonAdapter
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within
 from inpars_plus.programs.texts import fit_text
@@ -49,8 +48,8 @@ class Asker:
         self.counts: Counter[str] = Counter()
         self._predictor = predictor
         self._threads = threads
-        # A model set up for one-line queries would break off in the middle of the JSON.
-        self._config = {"max_tokens": max(reply_tokens, current_lm(predictor).kwargs.get("max_tokens") or 0)}
+        self._reply_tokens = reply_tokens
+        current_lm(predictor)  # without a model it ends here, and not in a thread
 
     def ask(
         self, asks: Sequence[Mapping[str, Any]], *, signature: type[dspy.Signature] | None = None
@@ -68,12 +67,15 @@ class Asker:
         (name,) = own.output_fields
 
         def one(inputs: Mapping[str, Any]) -> Any | None:
-            try:
-                with own_errors(), dspy.context(adapter=LenientJsonAdapter(), trace=None):
-                    reply = self._predictor(signature=signature or own, config=self._config, **inputs)
-            except (AdapterParseError, ReplyError, RecursionError):
-                return None
-            return reply[name]
+            with dspy.context(trace=None):  # _record writes what is to be learned from
+                reply = ask_for_json(
+                    self._predictor,
+                    reply_tokens=self._reply_tokens,
+                    adapter=LenientJsonAdapter(),
+                    signature=signature or own,
+                    **inputs,
+                )
+            return None if reply is None else reply[name]
 
         replies = together(one, asks, threads=self._threads)
         self.counts["calls"] += len(asks)
