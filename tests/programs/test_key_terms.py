@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ import pytest
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ProgramFileError
 from inpars_plus.programs.key_terms import MAX_VOCABULARY, KeyTerms
-
-COLLECTIONS = os.environ.get("INPARS_PLUS_COLLECTIONS")
 
 
 def _documents(*texts: str) -> list[Document]:
@@ -111,10 +108,9 @@ def test_deep_copies_share_the_table() -> None:
 
 
 @pytest.mark.collections
-@pytest.mark.skipif(COLLECTIONS is None, reason="INPARS_PLUS_COLLECTIONS names no directory of test collections")
 @pytest.mark.parametrize("name", ["scifact", "cosqa"])
-def test_a_corpus_of_thousands_takes_little_space_and_keeps_nearly_all_top_terms(name: str) -> None:
-    with open(Path(str(COLLECTIONS)) / name / "corpus.jsonl", encoding="utf-8") as lines:
+def test_a_corpus_of_thousands_takes_little_space_and_keeps_nearly_all_top_terms(collections: Path, name: str) -> None:
+    with open(collections / name / "corpus.jsonl", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     documents = [Document(id=row["_id"], title=row.get("title") or "", text=row["text"]) for row in rows]
     compact, full = KeyTerms.fit(documents), KeyTerms.fit(documents, max_vocabulary=10**9)
