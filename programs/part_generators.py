@@ -24,13 +24,13 @@ from inpars_plus.programs.query_generator import QueryGenerator
 from inpars_plus.signatures.generate_passage_queries import GeneratePassageQueries
 from inpars_plus.signatures.generate_sentence_queries import GenerateSentenceQueries
 
-__all__ = ["PartQueryGenerator", "PassageQueryGenerator", "SentenceQueryGenerator"]
+__all__ = ["PassageQueryGenerator", "SentenceQueryGenerator"]
 
 _LEADING_TERMS = 24
 _SHORTEST_PART = 4
 
 
-class PartQueryGenerator(QueryGenerator):
+class _PartQueryGenerator(QueryGenerator):
     """What generators that ask about parts have in common; kinds differ in the parts and in the signature.
 
     Called as :class:`~inpars_plus.programs.query_generator.QueryGenerator` is, with the same prediction.
@@ -40,7 +40,7 @@ class PartQueryGenerator(QueryGenerator):
 
     def parts(self, source: Document) -> list[Document]:
         """The parts to ask about, in the order of the document, each with its title."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind has its own
 
     def _turns(self, source: Document, per_ask: int) -> list[Turn]:
         """A turn a part, those with more of the document's key terms first."""
@@ -55,7 +55,7 @@ class PartQueryGenerator(QueryGenerator):
         return turns
 
 
-class PassageQueryGenerator(PartQueryGenerator):
+class PassageQueryGenerator(_PartQueryGenerator):
     """Writes queries for passages of a document.
 
     Args:
@@ -72,7 +72,7 @@ class PassageQueryGenerator(PartQueryGenerator):
         self.max_characters = max_characters
 
     def parts(self, source: Document) -> list[Document]:
-        """See :meth:`PartQueryGenerator.parts`."""
+        """The parts to ask about, in the order of the document, each with its title."""
         return chunk_document(source, self.max_characters)
 
     def dump_settings(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class PassageQueryGenerator(PartQueryGenerator):
         return program
 
 
-class SentenceQueryGenerator(PartQueryGenerator):
+class SentenceQueryGenerator(_PartQueryGenerator):
     """Writes queries for single sentences of a document.
 
     Args:
@@ -97,7 +97,7 @@ class SentenceQueryGenerator(PartQueryGenerator):
     signature: ClassVar[type[dspy.Signature]] = GenerateSentenceQueries
 
     def parts(self, source: Document) -> list[Document]:
-        """See :meth:`PartQueryGenerator.parts`."""
+        """The parts to ask about, in the order of the document, each with its title."""
         return [source.model_copy(update={"text": sentence}) for sentence in sentences_of(source.text)]
 
 
