@@ -13,8 +13,8 @@ from inpars_plus.retrieval.protocol import Ranking
 
 __all__ = ["MEASURES", "Comparison", "Evaluation", "compare", "evaluate_systems", "without_self"]
 
-MEASURES = ("nDCG@10", "RR@10", "R@100", "Success@10")
-"""Of every evaluation; ``Success@10`` is what the project calls hit@10."""
+MEASURES = ("nDCG@10", "RR@10", "R@100", "hit@10")
+"""Of every evaluation."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def evaluate_systems(
     Args:
         judgments: a grade above 0 is relevant.
         systems: name → query id → ranking. Rankings of queries without judgments are passed over.
-        measures: names of ir-measures.
+        measures: names, as :func:`~inpars_plus.metrics.measures.evaluate_rankings` takes them.
 
     Raises:
         InputError: no query has a relevant document, or a system has a result for none of the queries.

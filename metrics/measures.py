@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ir_measures
 
@@ -11,6 +13,8 @@ from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval.protocol import Ranking
 
 __all__ = ["evaluate_rankings"]
+
+_HIT = re.compile(r"^hit@")
 
 
 def evaluate_rankings(
@@ -21,16 +25,17 @@ def evaluate_rankings(
     Args:
         judgments: of any number of queries.
         rankings: query id → ranking. A judged query without a ranking counts 0.
-        measures: names of ir-measures, such as ``nDCG@10``, ``RR@10``, ``R@100``.
+        measures: names of ir-measures, such as ``nDCG@10``, ``RR@10``, ``R@100``, or ``hit@10``: whether a relevant
+            document is among the first 10, which ir-measures call ``Success@10``. Several may name one measure.
 
     Returns:
-        Measure → query id → value, for every judged query.
+        Measure, as it was named → query id → value, for every judged query.
 
     Raises:
         ConfigurationError: a name is not that of a measure.
     """
     try:
-        parsed = [ir_measures.parse_measure(name) for name in measures]
+        parsed = [ir_measures.parse_measure(_HIT.sub("Success@", name)) for name in measures]
     except (NameError, SyntaxError, ValueError) as error:
         raise ConfigurationError(
             f"one of the measures {', '.join(measures)} is not known ({error})", remedy="Write it like nDCG@10 or R@100"
@@ -45,7 +50,11 @@ def evaluate_rankings(
     values: dict[str, dict[str, float]] = {
         name: dict.fromkeys({one.query_id for one in judgments}, 0.0) for name in measures
     }
-    names = dict(zip(parsed, measures, strict=True))
-    for value in ir_measures.iter_calc(parsed, judged, run):
-        values[names[value.measure]][value.query_id] = float(value.value)
+    # MRR@10 is RR@10, for example: what has two names is computed once, and is the value of both.
+    names: dict[Any, list[str]] = {}
+    for measure, name in zip(parsed, measures, strict=True):
+        names.setdefault(measure, []).append(name)
+    for value in ir_measures.iter_calc(list(names), judged, run):
+        for name in names[value.measure]:
+            values[name][value.query_id] = float(value.value)
     return values

@@ -59,6 +59,15 @@ def test_the_better_run_is_told_with_its_test_and_every_query_is_kept(collection
     assert "+0.517" in tell(given, summary)
 
 
+@pytest.mark.parametrize(("name", "shown"), [("MRR@10", "RR@10"), ("hit@1", "RR@10"), ("Success@10", "hit@10")])
+def test_what_is_tested_may_be_a_measure_of_the_table_by_another_name(collection: Path, name: str, shown: str) -> None:
+    systems = evaluate_runs(settings(collection, measure=name)).results["small"]["systems"]
+    assert [row[name] for row in systems.values()] == pytest.approx([10 / 29, 25 / 29])
+    assert [row[name] for row in systems.values()] == pytest.approx([row[shown] for row in systems.values()])
+    assert systems["good"]["compared"]["difference"]["score"] == pytest.approx(15 / 29)
+    assert systems["good"]["compared"]["p_holm"] < 0.01
+
+
 def test_two_collections_are_told_apart_and_halves_are_by_the_id(collection: Path) -> None:
     run = [f"{name}/bad={collection.parent / 'bad.trec'}" for name in ("a", "b")]
     both = [f"a={collection}", f"b={collection}:test"]

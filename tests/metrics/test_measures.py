@@ -30,6 +30,23 @@ def test_equal_scores_keep_the_order_of_the_ranking() -> None:
     assert values["RR@10"]["q1"] == 1.0
 
 
-def test_an_unknown_measure_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="nDGC@10"):
-        evaluate_rankings(JUDGMENTS, {}, ("nDGC@10",))
+@pytest.mark.parametrize(
+    ("name", "other"), [("RR@10", "MRR@10"), ("NDCG@10", "nDCG@10"), ("R@1", "Recall@1"), ("hit@2", "Success@2")]
+)
+def test_two_names_of_one_measure_have_its_values_both(name: str, other: str) -> None:
+    found = {"q1": Ranking(("x", "a"), (2.0, 1.0)), "q2": Ranking(("b",), (1.0,))}
+    values = evaluate_rankings(JUDGMENTS, found, (name, other))
+    assert values[name] == values[other] == evaluate_rankings(JUDGMENTS, found, (name,))[name]
+    assert values[name]["q2"] == 1.0
+
+
+def test_a_hit_is_a_relevant_document_among_the_first() -> None:
+    found = {"q1": Ranking(("x", "a"), (2.0, 1.0)), "q2": Ranking(("b",), (1.0,))}
+    values = evaluate_rankings(JUDGMENTS, found, ("hit@1", "hit@2"))
+    assert values == {"hit@1": {"q1": 0.0, "q2": 1.0}, "hit@2": {"q1": 1.0, "q2": 1.0}}
+
+
+@pytest.mark.parametrize("name", ["nDGC@10", "hit@", "hit@x", "hit"])
+def test_an_unknown_measure_is_named(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        evaluate_rankings(JUDGMENTS, {}, (name,))
