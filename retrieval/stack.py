@@ -24,7 +24,7 @@ from inpars_plus.foundation.runs import Run
 from inpars_plus.retrieval.rankers import RANKER_FILE, RankerSpec, build_ranker, load_ranker, save_ranker
 
 if TYPE_CHECKING:
-    from inpars_plus.retrieval.protocol import Ranking
+    from inpars_plus.retrieval.protocol import Ranking, Retriever
 
 __all__ = ["Stack", "build_stack", "load_stack"]
 
@@ -44,7 +44,7 @@ class Stack:
     def __init__(self, directory: Path, spec: RankerSpec, documents: Sequence[Document]) -> None:
         self.directory = directory
         self.spec = spec
-        self._fill(documents)
+        self._fill(self._index(documents), documents)
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -75,30 +75,39 @@ class Stack:
     def add(self, documents: Iterable[Document]) -> int:
         """Add documents, on disk and here; ids that are there already are refused, and then nothing is added.
 
+        What another process has added since this stack was opened stays, and is found here from now on.
+
         Returns:
             How many were added.
 
         Raises:
-            CorpusError: an id is there already, or twice.
+            ConfigurationError: the stack is gone from the disk.
+            CorpusError: an id is there already, or twice; or the documents on disk cannot be read.
             RunError: another process is adding, the disk is full, or the directory cannot be written.
         """
-        fresh: dict[str, Document] = {}
-        for document in documents:
-            if document.id in self._documents or document.id in fresh:
-                raise CorpusError(
-                    "a document with this id is in the stack already",
-                    place=f"document '{document.id}'",
-                    remedy="Give it another id, or build the stack again",
-                )
-            fresh[document.id] = document
+        fresh = list(documents)
         with Run(self.directory):
-            write_documents(self.directory / _DOCUMENTS, [*self._documents.values(), *fresh.values()])
-            self._fill([*self._documents.values(), *fresh.values()])
+            there = _documents(self.directory)
+            taken = {document.id for document in there}
+            for document in fresh:
+                if document.id in taken:
+                    raise CorpusError(
+                        "a document with this id is in the stack already",
+                        place=f"document '{document.id}'",
+                        remedy="Give it another id, or build the stack again",
+                    )
+                taken.add(document.id)
+            # Indexed before they are written, because an encoder that is gone must leave the stack as it was.
+            ranker = self._index([*there, *fresh])
+            write_documents(self.directory / _DOCUMENTS, [*there, *fresh])
+            self._fill(ranker, [*there, *fresh])
         return len(fresh)
 
-    def _fill(self, documents: Sequence[Document]) -> None:
-        self._ranker = build_ranker(self.spec, documents, cache_directory=self.directory / _INDEX)
-        self._documents = {document.id: document for document in documents}
+    def _index(self, documents: Sequence[Document]) -> Retriever:
+        return build_ranker(self.spec, documents, cache_directory=self.directory / _INDEX)
+
+    def _fill(self, ranker: Retriever, documents: Sequence[Document]) -> None:
+        self._ranker, self._documents = ranker, {document.id: document for document in documents}
 
 
 def build_stack(directory: str | Path, spec: RankerSpec, documents: Iterable[Document]) -> Stack:
@@ -127,10 +136,15 @@ def load_stack(path: str | Path) -> Stack:
         MissingPartError: an encoder is not on this machine.
     """
     folder = Path(path)
+    documents = _documents(folder)
+    return Stack(folder, load_ranker(folder), documents)
+
+
+def _documents(folder: Path) -> list[Document]:
     if not (folder / RANKER_FILE).is_file() or not (folder / _DOCUMENTS).is_file():
         raise ConfigurationError(
             "there is no search stack here",
             place=str(folder),
             remedy="Make one with inpars-plus adapt, or inpars-plus choose-ranker",
         )
-    return Stack(folder, load_ranker(folder), list(open_corpus(str(folder)).documents()))
+    return list(open_corpus(str(folder)).documents())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inpars_plus.corpora import Document
-from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError, RunError
 from inpars_plus.retrieval import Retriever
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec
 from inpars_plus.retrieval.stack import build_stack, load_stack
@@ -42,12 +42,50 @@ def test_documents_are_added_for_good_and_twice_is_refused(tmp_path: Path) -> No
     assert len(load_stack(tmp_path)) == len(stack) == 4
 
 
+def test_what_another_process_added_stays_and_is_found(tmp_path: Path) -> None:
+    build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    one, other = load_stack(tmp_path), load_stack(tmp_path)
+    one.add([Document(id="c", text="Gearboxes rattle.")])
+    other.add([Document(id="d", text="Belts slip.")])
+    for there in (other, load_stack(tmp_path)):
+        assert len(there) == 5
+        assert [found.ids for found in there.search(["gearboxes", "belts"], 3)] == [("c",), ("d",)]
+    with pytest.raises(CorpusError, match="document 'd'"):
+        one.add([Document(id="d", text="Belts slip again.")])
+
+
+@pytest.mark.parametrize("broken", ["build_ranker", "write_documents"])
+def test_documents_that_cannot_be_indexed_or_written_are_not_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    stack = build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+
+    def fails(*_: object, **__: object) -> None:
+        raise RunError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"inpars_plus.retrieval.stack.{broken}", fails)
+        with pytest.raises(RunError, match="no space left"):
+            stack.add([Document(id="c", text="Gearboxes rattle.")])
+    for there in (stack, load_stack(tmp_path)):
+        assert len(there) == 3
+        assert there.search(["gearboxes"], 3)[0].ids == ()
+    assert stack.add([Document(id="c", text="Gearboxes rattle.")]) == 1
+
+
 def test_what_is_no_stack_and_what_is_not_in_it_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no search stack here"):
         load_stack(tmp_path)
     stack = build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
     with pytest.raises(CorpusError, match="document 'z'"):
         stack.document("z")
+
+
+def test_nothing_is_added_to_a_stack_whose_documents_are_gone(tmp_path: Path) -> None:
+    stack = build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    (tmp_path / "corpus.jsonl").unlink()
+    with pytest.raises(ConfigurationError, match="no search stack here"):
+        stack.add([Document(id="c", text="Gearboxes rattle.")])
 
 
 @pytest.mark.model
