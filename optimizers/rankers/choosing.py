@@ -10,6 +10,7 @@ import numpy as np
 
 from inpars_plus.corpora import Judgment
 from inpars_plus.foundation.errors import InputError
+from inpars_plus.foundation.progress import say
 from inpars_plus.metrics.measures import evaluate_rankings
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
@@ -19,6 +20,7 @@ __all__ = ["Choice", "System", "choose_system", "score_system"]
 
 _DEPTH = 10
 _SAMPLES = 2_000
+_EQUAL = 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class Choice:
 
     Attributes:
         name: of the system with the highest mean.
-        sureness: share of resamples of the queries in which it has the highest mean.
+        sureness: share of resamples of the queries in which it has the highest mean. Systems that tie in a resample
+            share it: of two that are alike, each has a half.
         rows: system → mean, its interval, its difference from the chosen one, and ``best``, the share of resamples in
-            which it is the best; best first.
+            which it is the best, counted likewise; best first.
     """
 
     name: str
@@ -75,7 +78,7 @@ def score_system(
 
 
 def choose_system(systems: Sequence[System], *, seed: int) -> Choice:
-    """The system with the highest mean, and how sure that is.
+    """The system with the highest mean, and how sure that is; it is said where nothing separates the systems.
 
     Args:
         systems: at least one, on the same queries.
@@ -89,12 +92,18 @@ def choose_system(systems: Sequence[System], *, seed: int) -> Choice:
     ordered = sorted(systems, key=lambda one: (-round(one.mean, 9), -one.preference, one.name))
     best = ordered[0]
     values = np.array([one.values for one in ordered])
+    if len(ordered) > 1 and np.ptp(values, axis=0).max() <= _EQUAL:
+        say(
+            f"All {len(ordered)} systems have the same nDCG@{_DEPTH} on every query, {best.mean:.3f} on the mean: "
+            f"nothing separates them, and '{best.name}' is taken as the simplest"
+        )
     generator = np.random.default_rng(seed)
     wins = np.zeros(len(ordered))
     for _ in range(_SAMPLES):
         drawn = generator.integers(0, values.shape[1], size=values.shape[1])
         means = values[:, drawn].mean(axis=1)
-        wins[int(means.argmax())] += 1
+        first = means >= means.max() - _EQUAL
+        wins += first / first.sum()
     rows = {}
     for one, won in zip(ordered, wins, strict=True):
         own = paired_bootstrap([0.0] * len(one.values), one.values, seed=seed, samples=_SAMPLES)

@@ -34,6 +34,26 @@ def test_the_simpler_of_two_equals_is_chosen() -> None:
     assert choose_system([System("a", values, -2), System("b", values, -1)], seed=0).name == "b"
 
 
+def test_systems_that_tie_share_how_sure_the_choice_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="inpars_plus")
+    better, worse = (0.5, 1.0, 0.5, 1.0), (0.0, 0.5, 0.0, 0.5)
+    choice = choose_system([System("a", better), System("b", better), System("c", worse)], seed=0)
+    assert (choice.name, choice.sureness) == ("a", pytest.approx(0.5))
+    assert [row["best"] for row in choice.rows.values()] == pytest.approx([0.5, 0.5, 0.0])
+    assert "nothing separates" not in caplog.text
+
+
+@pytest.mark.parametrize("value", [0.0, 0.7])
+def test_it_is_said_where_nothing_separates_the_systems(value: float, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="inpars_plus")
+    choice = choose_system([System(name, (value,) * 30) for name in "abcde"], seed=0)
+    assert (choice.name, choice.sureness) == ("a", pytest.approx(0.2))
+    assert f"All 5 systems have the same nDCG@10 on every query, {value:.3f}" in caplog.text
+    caplog.clear()
+    choose_system([System("alone", (value,) * 30)], seed=0)
+    assert "nothing separates" not in caplog.text
+
+
 def test_a_query_with_several_answers_is_scored_by_all_of_them() -> None:
     queries = [TrainingQuery("q", "text", ("a", "b"))]
     assert score_system("s", [Ranking(("b", "a"), (2.0, 1.0))], queries).values == (1.0,)
