@@ -64,7 +64,13 @@ def _parser() -> _Parser:
     )
     parser.add_argument("stack", metavar="STACK", type=Path, help="directory of the stack")
     parser.add_argument("query", metavar="WORD", nargs="*", help="what to look for")
-    parser.add_argument("-k", type=_positive, default=5, metavar="N", help="documents at most (default %(default)s)")
+    parser.add_argument(
+        "-k",
+        type=_positive,
+        default=5,
+        metavar="N",
+        help="documents at most (default %(default)s); a hybrid combines the first 100 of each of its retrievers",
+    )
     parser.add_argument("--queries", type=Path, metavar="FILE", help="queries.jsonl to answer, into --run")
     parser.add_argument("--run", type=Path, metavar="FILE", help="run file in TREC's form")
     parser.add_argument("--add", metavar="CORPUS", help="documents to add first: folder, table, BEIR directory")

@@ -185,7 +185,8 @@ class DiskIndex:
     def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
         """As :meth:`inpars_plus.retrieval.protocol.Retriever.search`; ties are in the order of the corpus.
 
-        As in :class:`~inpars_plus.retrieval.fusion.FusedRetriever` the first 100 of both are combined, whatever k is.
+        As in :class:`~inpars_plus.retrieval.fusion.FusedRetriever` the first 100 of both are combined, whatever k is;
+        BM25 alone or vectors alone find as many as are asked for.
         """
         if isinstance(queries, str):
             raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")

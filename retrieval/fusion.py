@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["DEPTH", "Component", "FusedRetriever", "merged", "scaled", "with_values"]
 
 DEPTH = 100
-"""How many documents of each retriever are combined, whatever k is, so that a larger k only makes a ranking longer."""
+"""How many documents of each retriever are combined, whatever k is, so that a larger k only makes a ranking longer.
+
+So a sum finds no more than this number times its retrievers. One retriever alone finds as many as are asked for.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class FusedRetriever(IndexedRetriever):
 
     Each component's scores are scaled to [0, 1] between the lowest and the highest of its top 100; a document that it
     did not find gets 0 from it. When fewer than 100 are found and the component has a floor, that is the lowest. Where
-    all scores of a top 100 are equal, they are scaled to 1.
+    all scores of a top 100 are equal, they are scaled to 1. Whatever k is, only what stands in one of these tops is
+    found; a single component is searched as deep as k says, and scaled by what it finds then.
 
     With ``feedback``, the first document of that sum moves the queries of those components that take it, and the sum is
     made again. That finds what is like the first document, and so helps questions with several answers.
@@ -81,12 +85,14 @@ class FusedRetriever(IndexedRetriever):
         return deeper
 
     def _search(self, queries: Sequence[str], width: int) -> Hits:
-        found: list[Hits] = [one.retriever.search_positions(queries, self.depth) for one in self.components]
+        # One kind of score alone needs no depth of its own to be scaled by, so a larger k only makes its list longer.
+        depth = max(self.depth, width) if len(self.components) == 1 else self.depth
+        found: list[Hits] = [one.retriever.search_positions(queries, depth) for one in self.components]
         if not self.feedback:
             return self._sum(found, width)
         first = self._sum(found, 1).positions[:, 0].tolist()
         again = [
-            cast("DenseRetriever", one.retriever).search_near(queries, first, self.feedback, self.depth)
+            cast("DenseRetriever", one.retriever).search_near(queries, first, self.feedback, depth)
             if one.feedback
             else hits
             for one, hits in zip(self.components, found, strict=True)

@@ -57,7 +57,8 @@ class Stack:
 
         Args:
             queries: query texts.
-            k: how many documents at most.
+            k: how many documents at most. A ranker of several retrievers combines the first 100 of each, and finds no
+                others.
         """
         return self._ranker.search(queries, k)
 

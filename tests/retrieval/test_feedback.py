@@ -69,3 +69,11 @@ def test_components_that_do_not_take_it_are_asked_once(dense: DenseRetriever) ->
     parts = [Component("dense", dense)]
     one, other = (FusedRetriever(parts, [1.0], feedback=share).search(["red"], 4)[0] for share in (0.0, 2.0))
     assert one == other
+
+
+def test_a_moved_query_alone_finds_as_many_as_are_asked_for() -> None:
+    ids, texts = [f"d{number}" for number in range(150)], [list(VECTORS)[number % 4] for number in range(150)]
+    many = Component("dense", DenseRetriever(ids, texts, Given()), feedback=True)
+    found = FusedRetriever([many], [1.0], feedback=2.0).search(["red"], 150)[0]
+    assert len(set(found.ids)) == 150
+    assert found.ids[:10] == FusedRetriever([many], [1.0], feedback=2.0).search(["red"], 10)[0].ids

@@ -5,6 +5,7 @@ import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval import Bm25Retriever, ConvexRetriever, DenseRetriever, RrfRetriever
+from inpars_plus.retrieval.fusion import Component, FusedRetriever
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
 
 
@@ -119,6 +120,15 @@ def test_a_hundred_of_each_are_combined_whatever_k_is():
     for retriever in (ConvexRetriever(*pair), RrfRetriever(*pair)):
         (ranking,) = retriever.search(["any"], 1000)
         assert set(ranking.ids) == {*names[:100], *names[200:]}
+
+
+@pytest.mark.parametrize("floor", [0.0, None])
+def test_one_retriever_alone_finds_as_many_as_are_asked_for(floor):
+    names = [f"d{number:03}" for number in range(300)]
+    found = {name: 300.0 - number for number, name in enumerate(names)}
+    alone = FusedRetriever([Component("one", Fixed(names, found), floor=floor)], [1.0])
+    for k in (50, 100, 250, 1000):
+        assert alone.search(["any"], k)[0].ids == tuple(names[:k])
 
 
 def test_fusion_equals_a_plain_loop_over_documents():
