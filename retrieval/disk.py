@@ -159,7 +159,8 @@ class DiskIndex:
         if not 0 <= dense_weight <= 1:
             raise ConfigurationError(f"the dense weight is {dense_weight}, but must lie between 0 and 1")
         told = read_json(folder / _FILE, kind="index")
-        if not isinstance(told, dict) or (told.get("format"), told.get("format_version")) != (_FORMAT, _VERSION):
+        known = isinstance(told, dict) and (told.get("format"), told.get("format_version")) == (_FORMAT, _VERSION)
+        if not known or not {"documents", "encoder"} <= told.keys():
             raise ConfigurationError("the index is not one of this version", place=str(folder), remedy="Build it again")
         if told["encoder"] != encoder.digest:
             raise ConfigurationError(

@@ -187,7 +187,7 @@ def load_ranker(directory: Path) -> RankerSpec:
         )
     content = read_json(path, kind="ranker")
     known = isinstance(content, dict) and content.get("format") == _FORMAT
-    if not known or content["format_version"] != _VERSION:
+    if not known or content.get("format_version") != _VERSION:
         raise ConfigurationError(
             "the file is no ranker of this version", place=str(path), remedy="Train it again with this version"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -148,3 +149,12 @@ def test_what_is_wrong_is_told(built: Path, tmp_path: Path) -> None:
         build_disk_index(tmp_path / "index", documents(5), encoder=WordVectors(), chunk=0)
     with pytest.raises(CorpusError, match="no document to index"):
         build_disk_index(tmp_path / "index", [], encoder=WordVectors())
+
+
+@pytest.mark.parametrize("gone", ["format", "format_version", "encoder", "documents"])
+def test_an_index_without_one_of_its_keys_is_refused(tmp_path: Path, gone: str) -> None:
+    build_disk_index(tmp_path, documents(5), encoder=WordVectors())
+    told = json.loads((tmp_path / "index.json").read_text())
+    (tmp_path / "index.json").write_text(json.dumps({key: value for key, value in told.items() if key != gone}))
+    with pytest.raises(ConfigurationError, match=r"not one of this version\. Build it again"):
+        DiskIndex(tmp_path, encoder=WordVectors())

@@ -92,6 +92,7 @@ def test_a_ranker_is_read_back_with_its_encoders_from_anywhere(tmp_path: Path) -
     [
         ({"format": "other"}, "no ranker of this version"),
         ({"format_version": 99}, "no ranker of this version"),
+        ({"format_version": None}, "no ranker of this version"),
         ({"components": []}, "not readable"),
         ({"components": [{"kind": "bm25", "weight": 0}]}, "all weights are 0"),
         ({"components": [{"kind": "magic"}]}, "components.0.kind"),
@@ -100,7 +101,9 @@ def test_a_ranker_is_read_back_with_its_encoders_from_anywhere(tmp_path: Path) -
 def test_what_is_no_ranker_is_refused_with_its_place(tmp_path: Path, change: dict[str, object], said: str) -> None:
     save_ranker(hybrid_spec(0.5), tmp_path)
     content = json.loads((tmp_path / RANKER_FILE).read_text())
-    (tmp_path / RANKER_FILE).write_text(json.dumps({**content, **change}))
+    # None stands for a key that is gone.
+    changed = {key: value for key, value in {**content, **change}.items() if value is not None}
+    (tmp_path / RANKER_FILE).write_text(json.dumps(changed))
     with pytest.raises(ConfigurationError, match=RANKER_FILE) as raised:
         load_ranker(tmp_path)
     assert said in str(raised.value)
