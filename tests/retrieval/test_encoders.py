@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
-from inpars_plus.retrieval import Encoder, encoders, load_encoder
+from inpars_plus.retrieval import Encoder, load_encoder
 
 pytestmark = pytest.mark.model
 
@@ -52,10 +54,25 @@ def test_many_threads_may_encode(texts):
 def test_the_digest_changes_with_a_file_of_the_model(tmp_path):
     for name in ("modules.json", "model.safetensors"):
         (tmp_path / name).write_text("one")
-    before = load_encoder(str(tmp_path)).digest
-    encoders._encoder.cache_clear()
-    (tmp_path / "model.safetensors").write_text("two")
-    assert load_encoder(str(tmp_path)).digest != before
+    before = load_encoder(str(tmp_path))
+    assert load_encoder(str(tmp_path)) is before
+    digest = before.digest
+    (tmp_path / "model.safetensors").write_text("another")
+    assert load_encoder(str(tmp_path)).digest != digest
+
+
+def test_an_encoder_that_was_trained_again_at_one_path_is_read_again(tmp_path, texts):
+    given = load_encoder().directory
+    shutil.copytree(given, tmp_path / "tuned")
+    first = load_encoder(str(tmp_path / "tuned"))
+    digest, before = first.digest, first.encode(texts[:1])
+    weights = load_file(given / "model.safetensors")
+    name = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    save_file({**weights, name: weights[name][::-1].copy()}, tmp_path / "tuned" / "model.safetensors")
+    again = load_encoder(str(tmp_path / "tuned"))
+    assert again.digest != digest
+    assert not np.allclose(again.encode(texts[:1]), before, atol=0.1)
+    np.testing.assert_allclose(first.encode(texts[:1]), before, atol=1e-6)
 
 
 def test_a_missing_model_package_names_the_command_that_installs_it(monkeypatch):
