@@ -29,6 +29,7 @@ from inpars_plus.foundation.files import (
     write_json,
     write_text,
 )
+from inpars_plus.foundation.folders import replacing_folder
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import Bar, bar, log_to_stderr, say, track
 from inpars_plus.foundation.runs import Run
@@ -69,6 +70,7 @@ __all__ = [
     "redact",
     "register_secret",
     "replacing",
+    "replacing_folder",
     "require",
     "say",
     "track",

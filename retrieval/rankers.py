@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 from inpars_plus.foundation.files import read_json, write_json
+from inpars_plus.foundation.folders import replacing_folder
 from inpars_plus.retrieval.fusion import Component, FusedRetriever
 
 __all__ = [
@@ -159,8 +160,8 @@ def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:
             kept[str(path)] = f"encoders/{len(kept)}"
             target = directory / kept[str(path)]
             if target.resolve() != path.resolve():
-                shutil.rmtree(target, ignore_errors=True)
-                shutil.copytree(path, target)
+                with replacing_folder(target) as half:
+                    shutil.copytree(path, half)
         return kept[str(path)]
 
     components = tuple(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from inpars_plus.foundation.errors import RunError
+from inpars_plus.foundation.folders import replacing_folder
 from inpars_plus.foundation.parts import require
 from inpars_plus.lms.torch_models import silent
 
@@ -25,17 +25,13 @@ def save_model(model: Any, out: Path) -> None:
     Raises:
         RunError: the disk is full, or the directory cannot be written; what was there is then as it was.
     """
-    half = out.with_name(f".{out.name}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    try:
-        half.parent.mkdir(parents=True, exist_ok=True)
-        with silent(require("transformers", install="pip install transformers", purpose="Saving a model")):
-            model.save_pretrained(str(half), safe_serialization=True)
-    except (OSError, SafetensorError) as problem:
-        raise RunError(
-            f"the model cannot be written ({getattr(problem, 'strerror', None) or problem})",
-            place=str(out),
-            remedy="Make room on the disk and run the same command again",
-        ) from problem
-    shutil.rmtree(out, ignore_errors=True)
-    half.rename(out)
+    with replacing_folder(out) as half:
+        try:
+            with silent(require("transformers", install="pip install transformers", purpose="Saving a model")):
+                model.save_pretrained(str(half), safe_serialization=True)
+        except (OSError, SafetensorError) as problem:
+            raise RunError(
+                f"the model cannot be written ({getattr(problem, 'strerror', None) or problem})",
+                place=str(out),
+                remedy="Make room on the disk and run the same command again",
+            ) from problem

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inpars_plus.corpora import Document
-from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError, RunError
 from inpars_plus.retrieval.rankers import (
     RANKER_FILE,
     ComponentSpec,
@@ -85,6 +85,32 @@ def test_a_ranker_is_read_back_with_its_encoders_from_anywhere(tmp_path: Path) -
     assert read.components[1].query_encoder == str(tmp_path / "moved" / "encoders/0")
     assert (tmp_path / "moved" / "encoders/0" / "modules.json").is_file()
     assert (read.name, read.how, read.components[0].weight) == ("mine", {"seed": 3}, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("problem", "raised"), [(KeyboardInterrupt(), KeyboardInterrupt), (OSError(28, "full"), RunError)]
+)
+def test_an_encoder_that_cannot_be_copied_leaves_the_ranker_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: BaseException, raised: type[BaseException]
+) -> None:
+    encoder = tmp_path / "tuned"
+    encoder.mkdir()
+    (encoder / "modules.json").write_text("old")
+    spec = RankerSpec(name="mine", components=(ComponentSpec(kind="dense", query_encoder=str(encoder)),))
+    save_ranker(spec, tmp_path / "out")
+    (encoder / "modules.json").write_text("new")
+
+    def fails(*_: object, **__: object) -> None:
+        raise problem
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copytree", fails)
+        with pytest.raises(raised):
+            save_ranker(spec, tmp_path / "out")
+    kept = Path(str(load_ranker(tmp_path / "out").components[0].query_encoder))
+    assert (kept / "modules.json").read_text() == "old"
+    save_ranker(spec, tmp_path / "out")
+    assert (kept / "modules.json").read_text() == "new"
 
 
 @pytest.mark.parametrize(

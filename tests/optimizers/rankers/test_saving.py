@@ -39,3 +39,21 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path: Path) -> None:
     save_model(Model("third"), out)
     assert (out / "config.json").read_text() == "third"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_kill_while_the_old_one_is_deleted_leaves_a_whole_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model"
+    save_model(Model("first"), out)
+
+    def killed(folder: Path, ignore_errors: bool) -> None:
+        for path in folder.glob("*"):
+            path.unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_model(Model("second"), out)
+    assert (out / "config.json").read_text() == "second"
