@@ -46,7 +46,7 @@ def read_collection(
         drop_seen: leave these out, instead of refusing them.
 
     Raises:
-        ConfigurationError: there are no queries, or some were seen.
+        ConfigurationError: no query is left, because none is judged, in the half, or unseen; or some were seen.
         CorpusError: a file is missing or malformed.
     """
     name, equals, rest = given.partition("=")
@@ -67,11 +67,30 @@ def read_collection(
     if unknown:
         first = f"such as '{unknown[0]}'"
         say(f"{judged_file}: {len(unknown):,} judged queries are not in queries.jsonl, {first}; they are left out")
-    kept = [query for one, query in known.items() if one in judged and half in ("all", half_of(one))]
+    there = [query for one, query in known.items() if one in judged]
+    if not there:
+        raise ConfigurationError(
+            f"none of the {len(judged):,} judged queries is in queries.jsonl" if judged else "no query is judged here",
+            place=str(judged_file),
+            remedy="Give the queries and the judgments of one collection",
+        )
+    kept = [query for query in there if half in ("all", half_of(query.id))]
+    if not kept:
+        raise ConfigurationError(
+            f"none of the {len(there):,} judged queries is in the half for {half}",
+            place=str(judged_file),
+            remedy="Take all judged queries, or the other half",
+        )
     counts = {"judged_queries_without_text": len(unknown), **_unknown_documents(directory, judgments)}
     seen = seen or {}
     if drop_seen:
         dropped = leaked(kept, seen)
+        if len(dropped) == len(kept):
+            raise ConfigurationError(
+                f"all {len(kept):,} judged queries were trained on or shown in a prompt, so none would be left",
+                place=str(judged_file),
+                remedy="Evaluate on others",
+            )
         kept = [query for query in kept if query.id not in dropped]
         counts["seen_queries_left_out"] = len(dropped)
     else:

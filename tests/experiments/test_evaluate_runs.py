@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.corpora.splits import half_of
 from inpars_plus.experiments.cli import main
 from inpars_plus.experiments.evaluate_runs import EvaluateSettings, evaluate_runs, tell
 from inpars_plus.experiments.settings import make_settings
-from inpars_plus.foundation.errors import InParsError
+from inpars_plus.foundation.errors import ConfigurationError, InParsError
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import write_run
 
@@ -102,6 +103,31 @@ def test_what_is_odd_about_judgments_and_runs_is_counted(collection: Path) -> No
     assert row["repeated_queries"] == 1
     assert row["systems"]["constant"]["constant_scores"]
     assert row["systems"]["constant"]["queries_without_result"] == 2
+
+
+def test_why_no_query_is_left_is_told(collection: Path, tmp_path: Path) -> None:
+    by_half = {half_of(query.id): query.id for query in QUERIES}
+    lines = {
+        "none": [],
+        "foreign": ["other\td1\t1"],
+        "one": [f"{by_half['settings']}\td1\t1"],
+    }
+    for split, rows in lines.items():
+        (collection / "qrels" / f"{split}.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *rows, ""]))
+    (tmp_path / "seen.jsonl").write_text((collection / "queries.jsonl").read_text())
+    for split, changes, said in (
+        ("none", {}, "none.tsv: no query is judged here"),
+        ("foreign", {}, "foreign.tsv: none of the 1 judged queries is in queries.jsonl"),
+        ("one", {"queries": "report"}, "one.tsv: none of the 1 judged queries is in the half for report"),
+        (
+            "test",
+            {"seen": [tmp_path / "seen.jsonl"], "drop_seen": True},
+            "test.tsv: all 30 judged queries were trained",
+        ),
+    ):
+        with pytest.raises(ConfigurationError) as raised:
+            evaluate_runs(settings(collection, collection=f"{collection}:{split}", **changes))
+        assert said in str(raised.value)
 
 
 @pytest.mark.parametrize(
