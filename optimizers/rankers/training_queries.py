@@ -129,11 +129,12 @@ def held_out_queries(
 
     Returns:
         The queries and the corpus without these lines; ``None`` where fewer than half of the documents, or fewer than
-        30, have a line that can be spared.
+        30 (``count``, if that is less), have a line that can be spared.
     """
     drawn = sample((document for document in candidates if not document.is_empty), 2 * count, seed)
     taken = {document.id: (document, line) for document in drawn if (line := _spared(document)) is not None}
-    if len(taken) < max(_FEWEST, _USABLE_SHARE * len(drawn)):
+    fewest = min(_FEWEST, count)
+    if len(taken) < max(fewest, _USABLE_SHARE * len(drawn)):
         return None
     queries: list[TrainingQuery] = []
     without: dict[str, Document] = {}
@@ -151,7 +152,7 @@ def held_out_queries(
         without |= {one.id: one.model_copy(update={"title": ""}) for one in others if one is not document}
         without[document.id] = rest
         queries.append(TrainingQuery(f"title {document.id}", query, tuple(one.id for one in others)))
-    if len(queries) < _FEWEST:
+    if len(queries) < fewest:
         return None
     return HeldOut(tuple(queries), tuple(without.get(one.id, one) for one in corpus))
 

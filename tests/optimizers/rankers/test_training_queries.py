@@ -72,6 +72,15 @@ def test_documents_with_nothing_to_spare_and_too_few_of_them_have_none(documents
     assert held_out_queries(documents, documents, count=100, seed=0) is None
 
 
+@pytest.mark.parametrize("count", [1, 20, 29])
+def test_who_asks_for_fewer_lines_than_are_usually_needed_gets_them(count: int) -> None:
+    documents = titled(60)
+    found = held_out_queries(documents, documents, count=count, seed=0)
+    assert found is not None
+    assert len(found.queries) == count
+    assert held_out_queries(documents[: count - 1], documents[: count - 1], count=count, seed=0) is None
+
+
 def test_the_seed_decides_which_and_the_order_of_the_corpus_does_not() -> None:
     documents = titled(200)
     first, again, other = (
