@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -140,10 +141,7 @@ class _Job:
         }
         if settings.judged is not None:
             results["judged"] = self._judged(settings.judged, choice)
-        if chosen is not None:
-            save_ranker(chosen, settings.out / "ranker")
-            if settings.stack:
-                build_stack(settings.out / "stack", chosen, self.documents)
+        self._hand_over(chosen)
         summary = measured(
             self.started,
             settings=settings.model_dump(mode="json"),
@@ -184,6 +182,17 @@ class _Job:
                 remedy="Generate more",
             )
         return "generated", HeldOut(tuple(found), tuple(self.documents))
+
+    def _hand_over(self, chosen: RankerSpec | None) -> None:
+        """Save what was chosen; for an engine that is not ours, take away what an earlier choice left in its place."""
+        ranker, stack = self.settings.out / "ranker", self.settings.out / "stack"
+        if chosen is not None:
+            save_ranker(chosen, ranker)
+            if self.settings.stack:
+                build_stack(stack, chosen, self.documents)
+            return
+        for left in (ranker, *([stack] if self.settings.stack else [])):
+            shutil.rmtree(left, ignore_errors=True)
 
     def _write_selection(self, selection: HeldOut) -> None:
         """For engines that are not ours: what to index and what to ask."""
@@ -290,8 +299,13 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
         bare = ", ".join(results["without_titles"])
         said += f"\ntitles:  not searched by themselves here, because they are asked for: {bare}"
     out = settings.out
-    stack = f"\nstack:   {out / 'stack'}" if settings.stack and (out / "stack").is_dir() else ""
-    return f"{said}{stack}\nranker:  {out / 'ranker'}\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}"
+    if chosen["name"] in {given.partition("=")[0] for given in settings.run}:
+        nothing = "neither a ranker is written nor a stack built" if settings.stack else "no ranker is written"
+        said += f"\nranker:  your own engine was chosen, so {nothing}"
+    else:
+        said += f"\nstack:   {out / 'stack'}" if settings.stack else ""
+        said += f"\nranker:  {out / 'ranker'}"
+    return f"{said}\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}"
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -62,6 +62,31 @@ def test_a_run_of_another_engine_over_the_selection_takes_part(
     assert results["systems"]["mine"]["ndcg@10"] == 1.0
 
 
+def test_where_another_engine_wins_no_ranker_and_no_stack_of_an_earlier_choice_is_left(
+    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = RankerSpec(name="titles", components=(ComponentSpec(kind="titles"),))
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: [titles])
+    before = settings(titled_corpus, stack=True)
+    assert f"stack:   {before.out / 'stack'}" in tell(before, choose_ranker(before))
+    judged = [line.split("\t") for line in (before.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]]
+    write_run(tmp_path / "mine.trec", {query: Ranking((one,), (1.0,)) for query, one, _ in judged}, name="mine")
+    run = f"mine={tmp_path / 'mine.trec'}"
+
+    given = settings(titled_corpus, run=run)
+    told = tell(given, choose_ranker(given))
+    assert "ranker:  your own engine was chosen, so no ranker is written" in told
+    assert not (given.out / "ranker").exists()
+    assert (given.out / "stack").is_dir()  # not asked for this time, so it may be in use
+    assert str(given.out / "stack") not in told
+
+    given = settings(titled_corpus, run=run, stack=True)
+    told = tell(given, choose_ranker(given))
+    assert "your own engine was chosen, so neither a ranker is written nor a stack built" in told
+    assert not (given.out / "stack").exists()
+    assert str(given.out / "stack") not in told
+
+
 def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(titled_corpus: Path, tmp_path: Path) -> None:
     trained = RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0})
     save_ranker(trained, tmp_path / "mine")
