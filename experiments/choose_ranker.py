@@ -34,6 +34,7 @@ from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.choosing import Choice, System, choose_system, score_system
 from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
+    TrainingQuery,
     held_out_queries,
     read_training_queries,
 )
@@ -160,9 +161,13 @@ class _Job:
         eligible: Sequence[Document] = self.documents
         if any(spec.trained for spec in self.specs):
             eligible = split_documents(self.documents, self.corpus).test
+        ids = {document.id for document in eligible}
         held_out = None
         if settings.kind != "generated":
-            held_out = held_out_queries(self.documents, eligible, count=settings.count, seed=settings.seed)
+            learned = {document.id for document in self.documents} - ids
+            held_out = held_out_queries(
+                self.documents, eligible, count=settings.count, seed=settings.seed, set_aside=learned
+            )
         if held_out is not None:
             return "held-out", held_out
         if settings.kind == "held-out" or settings.queries is None:
@@ -171,7 +176,6 @@ class _Job:
                 place="--corpus",
                 remedy="Give generated queries with --queries DIR, as inpars-plus generate-queries writes them",
             )
-        ids = {document.id for document in eligible}
         read = read_training_queries(settings.queries, self.documents)
         found = [query for query in read if set(query.document_ids) <= ids][: settings.count]
         if len(found) < _FEWEST:
@@ -210,12 +214,13 @@ class _Job:
 
     def _systems(self, specs: Sequence[RankerSpec], selection: HeldOut) -> list[System]:
         texts = [query.text for query in selection.queries]
+        depth = _DEPTH + max((len(query.set_aside) for query in selection.queries), default=0)
         indexes = SharedIndexes(selection.documents, cache_directory=default_cache_directory())
         systems = [
             # Among equals the simpler one: fewer retrievers, then nearer to equal weights.
             score_system(
                 spec.name,
-                indexes.ranker(spec).search(texts, _DEPTH),
+                _without_set_aside(indexes.ranker(spec).search(texts, depth), selection.queries),
                 selection.queries,
                 preference=-len(spec.components) - abs((spec.dense_weight or 0.5) - 0.5),
             )
@@ -238,7 +243,8 @@ class _Job:
             if missing:
                 say(f"{path}: {missing:,} of {len(texts):,} queries have no result and count 0")
             found = [rankings.get(query.id, Ranking((), ())) for query in selection.queries]
-            systems.append(score_system(name, found, selection.queries, preference=-9))
+            bare = _without_set_aside(found, selection.queries)
+            systems.append(score_system(name, bare, selection.queries, preference=-9))
         return systems
 
     def _judged(self, given: str, choice: Choice) -> dict[str, Any]:
@@ -263,6 +269,10 @@ class _Job:
             "kendall_tau": tau,
             "kendall_p": p,
         }
+
+
+def _without_set_aside(rankings: Sequence[Ranking], queries: Sequence[TrainingQuery]) -> list[Ranking]:
+    return [ranking.without(query.set_aside) for ranking, query in zip(rankings, queries, strict=True)]
 
 
 def _kendall(one: Sequence[float], other: Sequence[float]) -> tuple[float | None, float | None]:

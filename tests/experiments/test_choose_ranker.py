@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, write_beir, write_documents
+from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir, write_documents
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker, tell
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import InParsError
@@ -92,6 +92,34 @@ def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(titled_
     save_ranker(trained, tmp_path / "mine")
     with pytest.raises(InParsError, match="too few documents have a line"):
         choose_ranker(settings(titled_corpus, ranker=tmp_path / "mine"))  # a fifth of 120 documents is too few
+
+
+def test_a_document_that_was_learned_from_and_shares_a_title_is_neither_answer_nor_result(tmp_path: Path) -> None:
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0}), tmp_path / "mine")
+    tried = [at for at in range(400) if split_of(f"d{at}") == "test"]
+    learned = [at for at in range(400) if split_of(f"d{at}") != "test"]
+    twins = dict(zip(learned, tried, strict=False))  # each test document has one that was learned from
+    documents = []
+    for at in range(400):
+        # The words of the title are found in the twin alone, once titles are gone.
+        said = f"Turn key {twins[at]} of the loom." if at in twins else "It stands in a hall of the plant."
+        title = f"Turning key {twins.get(at, at)} of it"
+        documents.append(Document(id=f"d{at}", title=title, text=f"{said} This is all that belongs to it."))
+    write_documents(tmp_path / "twins" / "corpus.jsonl", documents)
+    given = settings(tmp_path / "twins", ranker=tmp_path / "mine", count=500)
+    results = choose_ranker(given).results
+    assert results["queries"] == len(tried)
+    assert results["systems"]["mine"]["ndcg@10"] < 0.1
+    lines = (given.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]
+    judged = [line.split("\t") for line in lines]
+    assert {document for _, document, _ in judged} == {f"d{at}" for at in tried}
+
+    # An engine that finds the twin first and then the answer has found the answer first.
+    twin_of = {f"d{other}": f"d{at}" for at, other in twins.items()}
+    found = {query: Ranking((twin_of[one], one), (2.0, 1.0)) for query, one, _ in judged}
+    write_run(tmp_path / "run.trec", found, name="run")
+    again = settings(tmp_path / "twins", ranker=tmp_path / "mine", count=500, run=f"run={tmp_path / 'run.trec'}")
+    assert choose_ranker(again).results["systems"]["run"]["ndcg@10"] == 1.0
 
 
 def test_titles_that_are_asked_for_are_not_searched_by_themselves(titled_corpus: Path, tmp_path: Path) -> None:
