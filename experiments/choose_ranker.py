@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from scipy.stats import kendalltau
 
-from inpars_plus.corpora import Document, Judgment, Query, split_documents, write_beir
+from inpars_plus.corpora import Document, split_documents
 from inpars_plus.experiments.judged import read_collection
+from inpars_plus.experiments.own_engines import Selection, without_set_aside
 from inpars_plus.experiments.reports.choice_report import choice_report
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
@@ -34,13 +35,11 @@ from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.choosing import Choice, System, choose_system, score_system
 from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
-    TrainingQuery,
     held_out_queries,
     read_training_queries,
 )
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers, save_ranker
-from inpars_plus.retrieval.runs import read_run
 from inpars_plus.retrieval.stack import build_stack
 
 __all__ = ["TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
@@ -123,7 +122,6 @@ class _Job:
     def do(self) -> Summary:
         settings, (kind, selection) = self.settings, self.selection
         say(f"{len(selection.queries):,} {kind} queries to choose by, {len(self.specs)} rankers")
-        self._write_selection(selection)
         # Titles that are asked for cannot be searched by themselves.
         tried = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
         systems = self._systems(tried, selection)
@@ -198,54 +196,25 @@ class _Job:
         for left in (ranker, *([stack] if self.settings.stack else [])):
             shutil.rmtree(left, ignore_errors=True)
 
-    def _write_selection(self, selection: HeldOut) -> None:
-        """For engines that are not ours: what to index and what to ask."""
-        write_beir(
-            self.settings.out / "selection",
-            documents=selection.documents,
-            queries=[Query(id=query.id, text=query.text) for query in selection.queries],
-            judgments=[
-                Judgment(query_id=query.id, document_id=one)
-                for query in selection.queries
-                for one in query.document_ids
-            ],
-            split="test",
-        )
-
     def _systems(self, specs: Sequence[RankerSpec], selection: HeldOut) -> list[System]:
+        own = Selection(selection, self.settings.out / "selection")
+        own.write()
+        # First, because a run that will not do is told sooner than anything is encoded.
+        others = own.systems(self.settings.run, taken=[spec.name for spec in specs])
         texts = [query.text for query in selection.queries]
         depth = _DEPTH + max((len(query.set_aside) for query in selection.queries), default=0)
         indexes = SharedIndexes(selection.documents, cache_directory=default_cache_directory())
-        systems = [
+        rankers = [
             # Among equals the simpler one: fewer retrievers, then nearer to equal weights.
             score_system(
                 spec.name,
-                _without_set_aside(indexes.ranker(spec).search(texts, depth), selection.queries),
+                without_set_aside(indexes.ranker(spec).search(texts, depth), selection.queries),
                 selection.queries,
                 preference=-len(spec.components) - abs((spec.dense_weight or 0.5) - 0.5),
             )
             for spec in specs
         ]
-        for given in self.settings.run:
-            name, equals, path = given.partition("=")
-            if not equals or name in {one.name for one in systems}:
-                raise ConfigurationError(
-                    f"'{given}' is not of the form NAME=FILE with a name of its own", place="--run"
-                )
-            rankings = read_run(path)
-            missing = sum(query.id not in rankings for query in selection.queries)
-            if missing == len(selection.queries):
-                raise ConfigurationError(
-                    "the run answers none of the queries",
-                    place=path,
-                    remedy=f"Run your engine over {self.settings.out / 'selection'}",
-                )
-            if missing:
-                say(f"{path}: {missing:,} of {len(texts):,} queries have no result and count 0")
-            found = [rankings.get(query.id, Ranking((), ())) for query in selection.queries]
-            bare = _without_set_aside(found, selection.queries)
-            systems.append(score_system(name, bare, selection.queries, preference=-9))
-        return systems
+        return [*rankers, *others]
 
     def _judged(self, given: str, choice: Choice) -> dict[str, Any]:
         """How well the choice agrees with people."""
@@ -269,10 +238,6 @@ class _Job:
             "kendall_tau": tau,
             "kendall_p": p,
         }
-
-
-def _without_set_aside(rankings: Sequence[Ranking], queries: Sequence[TrainingQuery]) -> list[Ranking]:
-    return [ranking.without(query.set_aside) for ranking, query in zip(rankings, queries, strict=True)]
 
 
 def _kendall(one: Sequence[float], other: Sequence[float]) -> tuple[float | None, float | None]:

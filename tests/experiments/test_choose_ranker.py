@@ -62,6 +62,23 @@ def test_a_run_of_another_engine_over_the_selection_takes_part(
     assert results["systems"]["mine"]["ndcg@10"] == 1.0
 
 
+def test_a_run_over_another_selection_is_refused_and_one_with_gaps_counts_0_there(
+    titled_corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings(titled_corpus)
+    choose_ranker(given)
+    judged = [line.split("\t") for line in (given.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]]
+    half = {query: Ranking((document,), (1.0,)) for query, document, _ in judged[::2]}
+    write_run(tmp_path / "half.trec", half, name="half")
+    run = f"half={tmp_path / 'half.trec'}"
+    with caplog.at_level("INFO", "inpars_plus"):
+        assert choose_ranker(settings(titled_corpus, run=run)).results["systems"]["half"]["ndcg@10"] == 0.5
+    assert "30 of 60 queries have no result and count 0" in caplog.text
+    # The same titles of the same documents, but others are taken out beside them.
+    with pytest.raises(InParsError, match=r"answers none of the queries.*selection, which changes with documents"):
+        choose_ranker(settings(titled_corpus, run=run, count=61))
+
+
 def test_where_another_engine_wins_no_ranker_and_no_stack_of_an_earlier_choice_is_left(
     titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
