@@ -12,6 +12,7 @@ from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.choose_ranker import tell as tell_chosen
 from inpars_plus.experiments.compile_programs import CompileSettings, compile_programs
 from inpars_plus.experiments.generate_queries import GenerateSettings, generate_queries
+from inpars_plus.experiments.judged import read_collection
 from inpars_plus.experiments.settings import (
     CorpusSettings,
     JobSettings,
@@ -87,6 +88,8 @@ class _Stages:
 
     def do(self) -> Summary:
         settings = self.settings
+        if settings.judged is not None:
+            read_collection(settings.judged)  # what cannot be read is told now, not after an hour
         out, shared = settings.out, _shared(settings)
         self._stage(
             "compile",

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from scipy.stats import kendalltau
 
 from inpars_plus.corpora import Document, split_documents
-from inpars_plus.experiments.judged import read_collection
+from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.own_engines import Selection, without_set_aside
 from inpars_plus.experiments.reports.choice_report import choice_report
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
@@ -109,6 +109,8 @@ class _Job:
     def __init__(self, settings: ChooseSettings) -> None:
         self.settings = settings
         self.started = time.monotonic()
+        # First, because judgments that cannot be read would end the job when all is computed.
+        self.collection = None if settings.judged is None else read_collection(settings.judged, half=settings.half)
         self.corpus = corpus_of(settings)
         self.documents = list(self.corpus.documents())
         self.specs = [*plain_rankers(), *(load_ranker(path) for path in settings.ranker)]
@@ -138,8 +140,8 @@ class _Job:
             "without_titles": [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec],
             "systems": choice.rows,
         }
-        if settings.judged is not None:
-            results["judged"] = self._judged(settings.judged, choice)
+        if self.collection is not None:
+            results["judged"] = self._judged(self.collection, choice)
         self._hand_over(chosen)
         summary = measured(
             self.started,
@@ -216,9 +218,8 @@ class _Job:
         ]
         return [*rankers, *others]
 
-    def _judged(self, given: str, choice: Choice) -> dict[str, Any]:
+    def _judged(self, collection: Collection, choice: Choice) -> dict[str, Any]:
         """How well the choice agrees with people."""
-        collection = read_collection(given, half=self.settings.half)
         indexes = SharedIndexes(self.documents, cache_directory=default_cache_directory())
         queries, systems = collection.queries, dict[str, dict[str, Ranking]]()
         for spec in self.specs:

@@ -9,34 +9,40 @@ import pytest
 
 from inpars_plus.experiments.adapt import AdaptSettings, adapt, tell
 from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval.stack import load_stack
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+def settings(corpus: Path, /, **changes: Any) -> AdaptSettings:
+    given = {"lm": "scripted", "tune": False, "budget": 200, "test_documents": 16, "documents": 60}
+    return make_settings(AdaptSettings, "adapt", corpus=str(corpus), out=corpus.parent / "out", **{**given, **changes})
 
 
+@pytest.mark.parametrize(("judged", "said"), [("nowhere", "no queries.jsonl here"), ("corpus:dev", "qrels/dev.tsv")])
+def test_judgments_that_cannot_be_read_are_told_before_anything_is_done(
+    judged_corpus: Path, small: Any, judged: str, said: str
+) -> None:
+    world = small.World()
+    with pytest.raises(InParsError, match=said):
+        adapt(settings(judged_corpus, judged=str(judged_corpus.parent / judged)), **world.parts)
+    assert not world.models
+
+
+@pytest.mark.model
+@pytest.mark.slow
 def test_everything_ends_in_a_stack_and_again_does_only_what_is_missing(tmp_path: Path, small: Any) -> None:
     corpus = small.write_corpus(tmp_path / "corpus.jsonl", 160, "manual")
-    settings = make_settings(
-        AdaptSettings,
-        "adapt",
-        corpus=str(corpus),
-        lm="scripted",
-        tune=False,
-        budget=200,
-        test_documents=16,
-        documents=60,
-        out=tmp_path / "out",
-    )
+    given = settings(corpus)
     first, again = small.World(), small.World()
-    summary = adapt(settings, **first.parts)
+    summary = adapt(given, **first.parts)
     assert list(summary.results["stages"]) == ["compile", "generate", "train", "choose"]
     assert summary.results["accepted_queries"] > 10
     stack = load_stack(tmp_path / "out" / "choice" / "stack")
     assert len(stack) == 160
     assert len(stack.search(["why does the pump lose its seal"], 5)[0]) == 5
-    told = tell(settings, summary)
+    told = tell(given, summary)
     assert "search:  inpars-plus search" in told
     assert "minutes" in told
 
-    assert adapt(settings, **again.parts).results["chosen"] == summary.results["chosen"]
+    assert adapt(given, **again.parts).results["chosen"] == summary.results["chosen"]
     assert again.calls == 0

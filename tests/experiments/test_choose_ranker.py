@@ -189,9 +189,13 @@ def test_people_s_judgments_are_told_beside_the_choice_also_where_there_is_nothi
         ({"run": "mine.trec"}, "is not of the form NAME=FILE"),
         ({"run": "bm25=x.trec"}, "a name of its own"),
         ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
+        ({"judged": "nowhere"}, "nowhere: there is no queries.jsonl here"),
     ],
 )
-def test_what_is_given_wrong_is_named(titled_corpus: Path, changes: dict[str, Any], said: str) -> None:
+def test_what_is_given_wrong_is_named_before_anything_is_scored(
+    titled_corpus: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.score_system", lambda *_, **__: 1 / 0)
     with pytest.raises(InParsError) as raised:
         choose_ranker(settings(titled_corpus, **changes))
     assert said in str(raised.value)
