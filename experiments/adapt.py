@@ -181,6 +181,7 @@ def _choosing(settings: AdaptSettings) -> ChooseSettings:
         ranker=settings.out / "ranker",
         queries=_queries(settings),
         judged=settings.judged,
+        seen=settings.out / "compile",
         stack=True,
         out=settings.out / "choice",
     )

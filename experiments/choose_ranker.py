@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from scipy.stats import kendalltau
 
-from inpars_plus.corpora import Document, split_documents
+from inpars_plus.corpora import Document, Query, split_documents
 from inpars_plus.experiments.judged import Collection, read_collection
+from inpars_plus.experiments.leaks import as_seen, seen_queries
 from inpars_plus.experiments.own_engines import Selection, without_set_aside
 from inpars_plus.experiments.reports.choice_report import choice_report
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
@@ -86,6 +87,12 @@ class ChooseSettings(JobSettings, CorpusSettings):
     judged: str | None = option(
         "human judgments, only to tell how well the choice agrees with them", metavar="DIR[:SPLIT]", default=None
     )
+    seen: tuple[Path, ...] = option(
+        "queries or programs that a ranker owes something to, to be left out of the judged queries; those of --ranker"
+        " and --queries are left out anyway; repeatable",
+        metavar="PATH",
+        default=(),
+    )
     half: Literal["all", "settings", "report"] = option("of the judged queries, all or one half by a hash of the id")
 
 
@@ -109,10 +116,10 @@ class _Job:
     def __init__(self, settings: ChooseSettings) -> None:
         self.settings = settings
         self.started = time.monotonic()
-        # First, because judgments that cannot be read would end the job when all is computed.
-        self.collection = None if settings.judged is None else read_collection(settings.judged, half=settings.half)
         self.corpus = corpus_of(settings)
         self.documents = list(self.corpus.documents())
+        # Before anything is computed, because judgments that cannot be read would end the job when all is done.
+        self.collection = None if settings.judged is None else self._judgments(settings.judged)
         self.specs = [*plain_rankers(), *(load_ranker(path) for path in settings.ranker)]
         names = [spec.name for spec in self.specs]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -218,6 +225,19 @@ class _Job:
         ]
         return [*rankers, *others]
 
+    def _judgments(self, given: str) -> Collection:
+        """Judged queries without those that something was trained on or chosen by."""
+        settings = self.settings
+        seen = seen_queries([*settings.seen, *settings.ranker])
+        if settings.queries is not None:
+            read = read_training_queries(settings.queries, self.documents)
+            seen |= as_seen([Query(id=query.id, text=query.text) for query in read], str(settings.queries))
+        collection = read_collection(given, half=settings.half, seen=seen, drop_seen=True)
+        left_out = collection.counts["seen_queries_left_out"]
+        if left_out:
+            say(f"{given}: {left_out:,} queries that were trained on, shown or chosen by are left out")
+        return collection
+
     def _judged(self, collection: Collection, choice: Choice) -> dict[str, Any]:
         """How well the choice agrees with people."""
         indexes = SharedIndexes(self.documents, cache_directory=default_cache_directory())
@@ -233,6 +253,7 @@ class _Job:
         best = max(names, key=lambda name: means[name])
         return {
             "queries": len(evaluation.queries),
+            "seen_queries_left_out": collection.counts["seen_queries_left_out"],
             "ndcg@10": means,
             "best": best,
             "behind_best": means[best] - means[choice.name] if choice.name in means else None,
@@ -267,8 +288,10 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
     )
     if judged:
         behind = "" if judged["behind_best"] is None else f", {judged['behind_best']:.3f} behind the best"
+        seen = judged["seen_queries_left_out"]
+        note = f" without {seen:,} that were seen in training" if seen else ""
         said += (
-            f"\npeople:  {judged['queries']:,} judged queries, best is {judged['best']}{behind}; "
+            f"\npeople:  {judged['queries']:,} judged queries{note}, best is {judged['best']}{behind}; "
             f"Kendall's tau {number(judged['kendall_tau'])} (p = {number(judged['kendall_p'])})"
         )
     if results["without_titles"]:

@@ -65,7 +65,7 @@ class EvaluateSettings(JobSettings):
     )
     samples: int = option("resamples and sign flips", metavar="N", ge=100)
     seen: tuple[Path, ...] = option(
-        "queries that systems were trained on, or programs whose prompts show some; repeatable",
+        "queries that systems were trained on, rankers that were, or programs whose prompts show some; repeatable",
         metavar="PATH",
         default=(),
     )

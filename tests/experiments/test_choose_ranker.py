@@ -183,6 +183,35 @@ def test_people_s_judgments_are_told_beside_the_choice_also_where_there_is_nothi
     assert "Kendall's tau –" in tell(given, summary)
 
 
+def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(
+    titled: list[Document], judged_corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    texts = [f"{one.id.replace('-', ' that ')} at night" for one in titled[:40]]
+    how = {"queries": [texts[0].upper(), "what nobody asks"]}
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how=how), tmp_path / "mine")
+    seen = tmp_path / "seen.jsonl"
+    seen.write_text(json.dumps({"_id": "1", "text": texts[1] + "?"}) + "\n")
+    generated = small.write_generated(titled, tmp_path / "generated")
+    with (generated / "queries.jsonl").open("a") as file:
+        file.write(json.dumps({"_id": "chosen-by", "text": texts[2]}) + "\n")
+        file.write(json.dumps({"_id": "not-judged-for-training", "text": texts[3]}) + "\n")
+    with (generated / "qrels/train.tsv").open("a") as file:
+        file.write(f"chosen-by\t{titled[2].id}\t1\n")
+
+    given = settings(
+        judged_corpus,
+        ranker=tmp_path / "mine",
+        queries=generated,
+        kind="generated",
+        seen=seen,
+        judged=str(judged_corpus),
+    )
+    summary = choose_ranker(given)
+    judged = summary.results["judged"]
+    assert (judged["queries"], judged["seen_queries_left_out"]) == (37, 3)
+    assert "37 judged queries without 3 that were seen in training" in tell(given, summary)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
