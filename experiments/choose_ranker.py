@@ -18,6 +18,7 @@ from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import as_seen, seen_queries
 from inpars_plus.experiments.own_engines import Selection, without_set_aside
 from inpars_plus.experiments.reports.choice_report import choice_report
+from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import corpus_of
@@ -41,6 +42,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
 )
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers, save_ranker
+from inpars_plus.retrieval.runs import write_run
 from inpars_plus.retrieval.stack import build_stack
 
 __all__ = ["TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
@@ -64,6 +66,8 @@ TEXT = JobText(
 )
 
 _DEPTH = 10
+_RUN_DEPTH = 101
+"""Of runs for evaluate-runs: one more than it looks at, since the document with the query's own id is no result."""
 _FEWEST = 20
 
 
@@ -147,9 +151,9 @@ class _Job:
             "without_titles": [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec],
             "systems": choice.rows,
         }
+        self._hand_over(chosen)
         if self.collection is not None:
             results["judged"] = self._judged(self.collection, choice)
-        self._hand_over(chosen)
         summary = measured(
             self.started,
             settings=settings.model_dump(mode="json"),
@@ -239,13 +243,15 @@ class _Job:
         return collection
 
     def _judged(self, collection: Collection, choice: Choice) -> dict[str, Any]:
-        """How well the choice agrees with people."""
+        """How well the choice agrees with people; every ranker's answers are kept as a run file."""
         indexes = SharedIndexes(self.documents, cache_directory=default_cache_directory())
         queries, systems = collection.queries, dict[str, dict[str, Ranking]]()
+        runs: dict[str, str] = {}
         for spec in self.specs:
-            # One more than is looked at, because the document with the query's own id is no result.
-            found = indexes.ranker(spec).search([query.text for query in queries], _DEPTH + 1)
+            found = indexes.ranker(spec).search([query.text for query in queries], _RUN_DEPTH)
             systems[spec.name] = {query.id: ranking for query, ranking in zip(queries, found, strict=True)}
+            runs[spec.name] = f"judged/{safe_name(spec.name)}.trec"
+            write_run(self.settings.out / runs[spec.name], systems[spec.name], name=spec.name)
         evaluation = evaluate_systems(collection.judgments, systems, measures=("nDCG@10",))
         means = {name: evaluation.mean(name, "nDCG@10") for name in systems}
         names = list(means)
@@ -259,6 +265,7 @@ class _Job:
             "behind_best": means[best] - means[choice.name] if choice.name in means else None,
             "kendall_tau": tau,
             "kendall_p": p,
+            "runs": runs,
         }
 
 

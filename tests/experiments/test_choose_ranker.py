@@ -15,7 +15,7 @@ from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval import Ranking
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec, load_ranker, save_ranker
-from inpars_plus.retrieval.runs import write_run
+from inpars_plus.retrieval.runs import read_run, write_run
 from inpars_plus.retrieval.stack import load_stack
 
 
@@ -209,6 +209,9 @@ def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(
     summary = choose_ranker(given)
     judged = summary.results["judged"]
     assert (judged["queries"], judged["seen_queries_left_out"]) == (37, 3)
+    run = read_run(given.out / judged["runs"]["mine"])
+    assert len(run) == 37
+    assert max(map(len, run.values())) > 10
     assert "37 judged queries without 3 that were seen in training" in tell(given, summary)
 
 
