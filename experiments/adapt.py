@@ -212,6 +212,7 @@ def _evaluating(settings: AdaptSettings, judged: str, chosen: Mapping[str, Any])
         baseline=best,
         seen=[settings.out / "ranker", _queries(settings), settings.out / "compile"],
         drop_seen=True,
+        ledger=str(_queries(settings)),
         seed=settings.seed,
         out=settings.out / "evaluation",
     )

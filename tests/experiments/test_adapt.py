@@ -54,6 +54,7 @@ def test_everything_ends_in_a_stack_and_again_does_only_what_is_missing(tmp_path
         assert row["nDCG@10"] == pytest.approx(choice["judged"]["ndcg@10"][name])
     assert best[0] == next(name for name in choice["systems"] if name != "trained")
     assert trained[1]["compared"]["p"] <= 1
+    assert "The queries that were learned from" in (given.out / "evaluation" / "report.html").read_text()
     stack = load_stack(tmp_path / "out" / "choice" / "stack")
     assert len(stack) == 160
     assert len(stack.search(["why does the pump lose its seal"], 5)[0]) == 5
