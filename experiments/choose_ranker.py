@@ -40,6 +40,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
     held_out_queries,
     read_training_queries,
 )
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers, save_ranker
 from inpars_plus.retrieval.runs import write_run
@@ -76,6 +77,12 @@ class ChooseSettings(JobSettings, CorpusSettings):
 
     ranker: tuple[Path, ...] = option(
         "directory of a trained ranker or a stack, to be compared too; repeatable", metavar="DIR", default=()
+    )
+    encoder: tuple[str, ...] = option(
+        "encoder beside the embedded one, whose dense retrieval and hybrids are compared too: a sentence-transformers"
+        " directory or model id; repeatable",
+        metavar="NAME",
+        default=(),
     )
     queries: Path | None = option("generated queries: a directory of generate-queries", metavar="DIR", default=None)
     kind: Literal["auto", "held-out", "generated"] = option(
@@ -124,13 +131,21 @@ class _Job:
         self.documents = list(self.corpus.documents())
         # Before anything is computed, because judgments that cannot be read would end the job when all is done.
         self.collection = None if settings.judged is None else self._judgments(settings.judged)
-        self.specs = [*plain_rankers(), *(load_ranker(path) for path in settings.ranker)]
+        self.specs = [*plain_rankers(), *self._of_encoders(), *(load_ranker(path) for path in settings.ranker)]
         names = [spec.name for spec in self.specs]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigurationError(
-                f"two rankers have the name '{twice}'", place="--ranker", remedy="Give one of them another name"
+                f"two rankers have the name '{twice}'",
+                place="--ranker, --encoder",
+                remedy="Give one of them another name; an encoder's is that of its directory",
             )
+
+    def _of_encoders(self) -> list[RankerSpec]:
+        """Untrained rankers of further encoders, which are looked for before anything is computed."""
+        for name in self.settings.encoder:
+            load_encoder(name)
+        return [spec for name in self.settings.encoder for spec in plain_rankers(name) if spec.dense_weight]
 
     def do(self) -> Summary:
         settings, (kind, selection) = self.settings, self.selection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker,
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval import Ranking
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec, load_ranker, save_ranker
 from inpars_plus.retrieval.runs import read_run, write_run
 from inpars_plus.retrieval.stack import load_stack
@@ -221,6 +223,7 @@ def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(
         ({"run": "mine.trec"}, "is not of the form NAME=FILE"),
         ({"run": "bm25=x.trec"}, "a name of its own"),
         ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
+        ({"encoder": "no/where"}, "the encoder 'no/where' is neither a directory nor in the local cache"),
         ({"judged": "nowhere"}, "nowhere: there is no queries.jsonl here"),
     ],
 )
@@ -231,6 +234,19 @@ def test_what_is_given_wrong_is_named_before_anything_is_scored(
     with pytest.raises(InParsError) as raised:
         choose_ranker(settings(titled_corpus, **changes))
     assert said in str(raised.value)
+
+
+@pytest.mark.model
+def test_another_encoder_takes_part_untrained(titled_corpus: Path, tmp_path: Path) -> None:
+    shutil.copytree(load_encoder().directory, tmp_path / "mine")
+    results = choose_ranker(settings(titled_corpus, encoder=str(tmp_path / "mine"))).results
+    assert len(results["systems"]) == 11 + 10
+    # The same weights under another name.
+    systems = results["systems"]
+    assert systems["hybrid:0.3 mine"]["ndcg@10"] == pytest.approx(systems["hybrid:0.3"]["ndcg@10"], abs=1e-3)
+    assert systems["dense mine"]["ndcg@10"] == pytest.approx(systems["dense"]["ndcg@10"], abs=1e-3)
+    with pytest.raises(InParsError, match=r"two rankers have the name 'hybrid:0\.1 mine'"):
+        choose_ranker(settings(titled_corpus, encoder=[str(tmp_path / "mine")] * 2))
 
 
 @pytest.mark.model
