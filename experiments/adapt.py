@@ -11,7 +11,10 @@ from typing import Any
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.choose_ranker import tell as tell_chosen
 from inpars_plus.experiments.compile_programs import CompileSettings, compile_programs
+from inpars_plus.experiments.evaluate_runs import EvaluateSettings, evaluate_runs
+from inpars_plus.experiments.evaluate_runs import tell as tell_evaluated
 from inpars_plus.experiments.generate_queries import GenerateSettings, generate_queries
+from inpars_plus.experiments.judged import read_collection
 from inpars_plus.experiments.settings import (
     CorpusSettings,
     JobSettings,
@@ -28,6 +31,7 @@ from inpars_plus.foundation import LmUsage, Run, Summary, read_json, say, write_
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms.embedded import release_pipelines
 from inpars_plus.lms.scoring import Scorer
+from inpars_plus.retrieval.rankers import load_ranker
 
 __all__ = ["TEXT", "AdaptSettings", "adapt", "main", "run", "tell"]
 
@@ -36,8 +40,9 @@ TEXT = JobText(
     about=(
         "Everything, from documents that nobody has labelled to a search stack: compile a query-writing program, tune\n"
         "the model for it, generate queries, train a ranker, choose between it and untrained ones without labels, and\n"
-        "build the stack that inpars-plus search uses. Every stage is a job of its own, in a folder of its own; the\n"
-        "same command goes on after a stop. About 50 minutes for 5,000 documents on two cores."
+        "build the stack that inpars-plus search uses. With --judged, people's judgments say what training is worth.\n"
+        "Every stage is a job of its own, in a folder of its own; the same command goes on after a stop. About 50\n"
+        "minutes for 5,000 documents on two cores."
     ),
     examples=(
         ("A folder of your own", "inpars-plus adapt --corpus notes/ --out runs/notes"),
@@ -54,9 +59,13 @@ class AdaptSettings(JobSettings, CorpusSettings):
     budget: int = option("language model calls for compiling", metavar="N", gt=0)
     tune: bool = option("tune the model on what retrieval rewards; about half of the time")
     test_documents: int = option("programs and generators are scored on so many documents", metavar="N", ge=4)
-    documents: int = option("queries are generated for so many documents at most, one each", metavar="N", gt=0)
+    documents: int = option(
+        "queries are generated for so many documents at most, one each; fewer are accepted", metavar="N", gt=0
+    )
     judged: str | None = option(
-        "human judgments, only to tell how well the choice agrees with them", metavar="DIR[:SPLIT]", default=None
+        "human judgments, only to tell how well the choice agrees with them, and what training is worth",
+        metavar="DIR[:SPLIT]",
+        default=None,
     )
 
 
@@ -87,6 +96,8 @@ class _Stages:
 
     def do(self) -> Summary:
         settings = self.settings
+        if settings.judged is not None:
+            read_collection(settings.judged)  # what cannot be read is told now, not after an hour
         out, shared = settings.out, _shared(settings)
         self._stage(
             "compile",
@@ -135,6 +146,9 @@ class _Stages:
         )
         self._stage("train", lambda given, **_: train_ranker(given), training)
         self._stage("choose", lambda given, **_: choose_ranker(given), _choosing(settings))
+        if settings.judged is not None:
+            evaluating = _evaluating(settings, settings.judged, self.done["choose"].results)
+            self._stage("evaluate", lambda given, **_: evaluate_runs(given), evaluating)
         summary = Summary(
             settings=settings.model_dump(mode="json"),
             seed=settings.seed,
@@ -146,6 +160,7 @@ class _Stages:
                 "stages": {name: one.seconds for name, one in self.done.items()},
                 "chosen": self.done["choose"].results["chosen"],
                 "accepted_queries": self.done["generate"].results["accepted"],
+                "asked_queries": self.done["generate"].results["asked"],
             },
         )
         write_summary(out, summary)
@@ -170,7 +185,7 @@ def _queries(settings: AdaptSettings) -> Path:
 
 
 def _choosing(settings: AdaptSettings) -> ChooseSettings:
-    """Settings of the last stage."""
+    """Settings of the choice, which ends in the stack."""
     return make_settings(
         ChooseSettings,
         "choose-ranker",
@@ -178,8 +193,28 @@ def _choosing(settings: AdaptSettings) -> ChooseSettings:
         ranker=settings.out / "ranker",
         queries=_queries(settings),
         judged=settings.judged,
+        seen=settings.out / "compile",
         stack=True,
         out=settings.out / "choice",
+    )
+
+
+def _evaluating(settings: AdaptSettings, judged: str, chosen: Mapping[str, Any]) -> EvaluateSettings:
+    """Settings of the last stage: the trained ranker and, by the choice, the best untrained one, judged by people."""
+    runs = chosen["judged"]["runs"]
+    trained = load_ranker(settings.out / "ranker").name
+    best = next(name for name in chosen["systems"] if name != trained)
+    return make_settings(
+        EvaluateSettings,
+        "evaluate-runs",
+        collection=judged,
+        run=[f"{name}={settings.out / 'choice' / runs[name]}" for name in (best, trained)],
+        baseline=best,
+        seen=[settings.out / "ranker", _queries(settings), settings.out / "compile"],
+        drop_seen=True,
+        ledger=str(_queries(settings)),
+        seed=settings.seed,
+        out=settings.out / "evaluation",
     )
 
 
@@ -188,13 +223,22 @@ def tell(settings: AdaptSettings, summary: Summary) -> str:
     stages = summary.results["stages"]
     rows = [[name, f"{seconds / 60:.1f}"] for name, seconds in stages.items()]
     choosing = _choosing(settings)
-    chosen = tell_chosen(choosing, Summary.model_validate(read_json(choosing.out / "summary.json", kind="summary")))
+    told = _summary(choosing.out)
+    said = tell_chosen(choosing, told)
+    if settings.judged is not None:
+        evaluating = _evaluating(settings, settings.judged, told.results)
+        said += f"\n\nBy people's judgments:\n{tell_evaluated(evaluating, _summary(evaluating.out))}"
     return (
-        f"{chosen}\n\n{text_table(['stage', 'minutes'], rows, numbers={1})}\n\n"
-        f"{summary.results['accepted_queries']:,} queries; sureness of the choice "
+        f"{said}\n\n{text_table(['stage', 'minutes'], rows, numbers={1})}\n\n"
+        f"{summary.results['accepted_queries']:,} queries accepted of {summary.results['asked_queries']:,} asked for; "
+        f"sureness of the choice "
         f"{number(summary.results['chosen']['sureness'])}; at most {summary.peak_memory_mb:,} MB\n"
         f"search:  inpars-plus search {settings.out / 'choice' / 'stack'} WORDS"
     )
+
+
+def _summary(directory: Path) -> Summary:
+    return Summary.model_validate(read_json(directory / "summary.json", kind="summary"))
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -12,9 +13,12 @@ from typing import Any, Literal
 
 from scipy.stats import kendalltau
 
-from inpars_plus.corpora import Document, Judgment, Query, split_documents, write_beir
-from inpars_plus.experiments.judged import read_collection
+from inpars_plus.corpora import Document, Query, split_documents
+from inpars_plus.experiments.judged import Collection, read_collection
+from inpars_plus.experiments.leaks import as_seen, seen_queries
+from inpars_plus.experiments.own_engines import Selection, without_set_aside
 from inpars_plus.experiments.reports.choice_report import choice_report
+from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import corpus_of
@@ -36,9 +40,10 @@ from inpars_plus.optimizers.rankers.training_queries import (
     held_out_queries,
     read_training_queries,
 )
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers, save_ranker
-from inpars_plus.retrieval.runs import read_run
+from inpars_plus.retrieval.runs import write_run
 from inpars_plus.retrieval.stack import build_stack
 
 __all__ = ["TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
@@ -62,6 +67,8 @@ TEXT = JobText(
 )
 
 _DEPTH = 10
+_RUN_DEPTH = 101
+"""Of runs for evaluate-runs: one more than it looks at, since the document with the query's own id is no result."""
 _FEWEST = 20
 
 
@@ -70,6 +77,12 @@ class ChooseSettings(JobSettings, CorpusSettings):
 
     ranker: tuple[Path, ...] = option(
         "directory of a trained ranker or a stack, to be compared too; repeatable", metavar="DIR", default=()
+    )
+    encoder: tuple[str, ...] = option(
+        "encoder beside the embedded one, whose dense retrieval and hybrids are compared too: a sentence-transformers"
+        " directory or model id; repeatable",
+        metavar="NAME",
+        default=(),
     )
     queries: Path | None = option("generated queries: a directory of generate-queries", metavar="DIR", default=None)
     kind: Literal["auto", "held-out", "generated"] = option(
@@ -84,6 +97,12 @@ class ChooseSettings(JobSettings, CorpusSettings):
     stack: bool = option("build a search stack of the chosen ranker in <out>/stack")
     judged: str | None = option(
         "human judgments, only to tell how well the choice agrees with them", metavar="DIR[:SPLIT]", default=None
+    )
+    seen: tuple[Path, ...] = option(
+        "queries or programs that a ranker owes something to, to be left out of the judged queries; those of --ranker"
+        " and --queries are left out anyway; repeatable",
+        metavar="PATH",
+        default=(),
     )
     half: Literal["all", "settings", "report"] = option("of the judged queries, all or one half by a hash of the id")
 
@@ -110,18 +129,27 @@ class _Job:
         self.started = time.monotonic()
         self.corpus = corpus_of(settings)
         self.documents = list(self.corpus.documents())
-        self.specs = [*plain_rankers(), *(load_ranker(path) for path in settings.ranker)]
+        # Before anything is computed, because judgments that cannot be read would end the job when all is done.
+        self.collection = None if settings.judged is None else self._judgments(settings.judged)
+        self.specs = [*plain_rankers(), *self._of_encoders(), *(load_ranker(path) for path in settings.ranker)]
         names = [spec.name for spec in self.specs]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigurationError(
-                f"two rankers have the name '{twice}'", place="--ranker", remedy="Give one of them another name"
+                f"two rankers have the name '{twice}'",
+                place="--ranker, --encoder",
+                remedy="Give one of them another name; an encoder's is that of its directory",
             )
+
+    def _of_encoders(self) -> list[RankerSpec]:
+        """Untrained rankers of further encoders, which are looked for before anything is computed."""
+        for name in self.settings.encoder:
+            load_encoder(name)
+        return [spec for name in self.settings.encoder for spec in plain_rankers(name) if spec.dense_weight]
 
     def do(self) -> Summary:
         settings, (kind, selection) = self.settings, self.selection
         say(f"{len(selection.queries):,} {kind} queries to choose by, {len(self.specs)} rankers")
-        self._write_selection(selection)
         # Titles that are asked for cannot be searched by themselves.
         tried = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
         systems = self._systems(tried, selection)
@@ -138,12 +166,9 @@ class _Job:
             "without_titles": [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec],
             "systems": choice.rows,
         }
-        if settings.judged is not None:
-            results["judged"] = self._judged(settings.judged, choice)
-        if chosen is not None:
-            save_ranker(chosen, settings.out / "ranker")
-            if settings.stack:
-                build_stack(settings.out / "stack", chosen, self.documents)
+        self._hand_over(chosen)
+        if self.collection is not None:
+            results["judged"] = self._judged(self.collection, choice)
         summary = measured(
             self.started,
             settings=settings.model_dump(mode="json"),
@@ -162,9 +187,13 @@ class _Job:
         eligible: Sequence[Document] = self.documents
         if any(spec.trained for spec in self.specs):
             eligible = split_documents(self.documents, self.corpus).test
+        ids = {document.id for document in eligible}
         held_out = None
         if settings.kind != "generated":
-            held_out = held_out_queries(self.documents, eligible, count=settings.count, seed=settings.seed)
+            learned = {document.id for document in self.documents} - ids
+            held_out = held_out_queries(
+                self.documents, eligible, count=settings.count, seed=settings.seed, set_aside=learned
+            )
         if held_out is not None:
             return "held-out", held_out
         if settings.kind == "held-out" or settings.queries is None:
@@ -173,7 +202,6 @@ class _Job:
                 place="--corpus",
                 remedy="Give generated queries with --queries DIR, as inpars-plus generate-queries writes them",
             )
-        ids = {document.id for document in eligible}
         read = read_training_queries(settings.queries, self.documents)
         found = [query for query in read if set(query.document_ids) <= ids][: settings.count]
         if len(found) < _FEWEST:
@@ -185,62 +213,60 @@ class _Job:
             )
         return "generated", HeldOut(tuple(found), tuple(self.documents))
 
-    def _write_selection(self, selection: HeldOut) -> None:
-        """For engines that are not ours: what to index and what to ask."""
-        write_beir(
-            self.settings.out / "selection",
-            documents=selection.documents,
-            queries=[Query(id=query.id, text=query.text) for query in selection.queries],
-            judgments=[
-                Judgment(query_id=query.id, document_id=one)
-                for query in selection.queries
-                for one in query.document_ids
-            ],
-            split="test",
-        )
+    def _hand_over(self, chosen: RankerSpec | None) -> None:
+        """Save what was chosen; for an engine that is not ours, take away what an earlier choice left in its place."""
+        ranker, stack = self.settings.out / "ranker", self.settings.out / "stack"
+        if chosen is not None:
+            save_ranker(chosen, ranker)
+            if self.settings.stack:
+                build_stack(stack, chosen, self.documents)
+            return
+        for left in (ranker, *([stack] if self.settings.stack else [])):
+            shutil.rmtree(left, ignore_errors=True)
 
     def _systems(self, specs: Sequence[RankerSpec], selection: HeldOut) -> list[System]:
+        own = Selection(selection, self.settings.out / "selection")
+        own.write()
+        # First, because a run that will not do is told sooner than anything is encoded.
+        others = own.systems(self.settings.run, taken=[spec.name for spec in specs])
         texts = [query.text for query in selection.queries]
+        depth = _DEPTH + max((len(query.set_aside) for query in selection.queries), default=0)
         indexes = SharedIndexes(selection.documents, cache_directory=default_cache_directory())
-        systems = [
+        rankers = [
             # Among equals the simpler one: fewer retrievers, then nearer to equal weights.
             score_system(
                 spec.name,
-                indexes.ranker(spec).search(texts, _DEPTH),
+                without_set_aside(indexes.ranker(spec).search(texts, depth), selection.queries),
                 selection.queries,
                 preference=-len(spec.components) - abs((spec.dense_weight or 0.5) - 0.5),
             )
             for spec in specs
         ]
-        for given in self.settings.run:
-            name, equals, path = given.partition("=")
-            if not equals or name in {one.name for one in systems}:
-                raise ConfigurationError(
-                    f"'{given}' is not of the form NAME=FILE with a name of its own", place="--run"
-                )
-            rankings = read_run(path)
-            missing = sum(query.id not in rankings for query in selection.queries)
-            if missing == len(selection.queries):
-                raise ConfigurationError(
-                    "the run answers none of the queries",
-                    place=path,
-                    remedy=f"Run your engine over {self.settings.out / 'selection'}",
-                )
-            if missing:
-                say(f"{path}: {missing:,} of {len(texts):,} queries have no result and count 0")
-            found = [rankings.get(query.id, Ranking((), ())) for query in selection.queries]
-            systems.append(score_system(name, found, selection.queries, preference=-9))
-        return systems
+        return [*rankers, *others]
 
-    def _judged(self, given: str, choice: Choice) -> dict[str, Any]:
-        """How well the choice agrees with people."""
-        collection = read_collection(given, half=self.settings.half)
+    def _judgments(self, given: str) -> Collection:
+        """Judged queries without those that something was trained on or chosen by."""
+        settings = self.settings
+        seen = seen_queries([*settings.seen, *settings.ranker])
+        if settings.queries is not None:
+            read = read_training_queries(settings.queries, self.documents)
+            seen |= as_seen([Query(id=query.id, text=query.text) for query in read], str(settings.queries))
+        collection = read_collection(given, half=settings.half, seen=seen, drop_seen=True)
+        left_out = collection.counts["seen_queries_left_out"]
+        if left_out:
+            say(f"{given}: {left_out:,} queries that were trained on, shown or chosen by are left out")
+        return collection
+
+    def _judged(self, collection: Collection, choice: Choice) -> dict[str, Any]:
+        """How well the choice agrees with people; every ranker's answers are kept as a run file."""
         indexes = SharedIndexes(self.documents, cache_directory=default_cache_directory())
         queries, systems = collection.queries, dict[str, dict[str, Ranking]]()
+        runs: dict[str, str] = {}
         for spec in self.specs:
-            # One more than is looked at, because the document with the query's own id is no result.
-            found = indexes.ranker(spec).search([query.text for query in queries], _DEPTH + 1)
+            found = indexes.ranker(spec).search([query.text for query in queries], _RUN_DEPTH)
             systems[spec.name] = {query.id: ranking for query, ranking in zip(queries, found, strict=True)}
+            runs[spec.name] = f"judged/{safe_name(spec.name)}.trec"
+            write_run(self.settings.out / runs[spec.name], systems[spec.name], name=spec.name)
         evaluation = evaluate_systems(collection.judgments, systems, measures=("nDCG@10",))
         means = {name: evaluation.mean(name, "nDCG@10") for name in systems}
         names = list(means)
@@ -248,11 +274,13 @@ class _Job:
         best = max(names, key=lambda name: means[name])
         return {
             "queries": len(evaluation.queries),
+            "seen_queries_left_out": collection.counts["seen_queries_left_out"],
             "ndcg@10": means,
             "best": best,
             "behind_best": means[best] - means[choice.name] if choice.name in means else None,
             "kendall_tau": tau,
             "kendall_p": p,
+            "runs": runs,
         }
 
 
@@ -282,16 +310,23 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
     )
     if judged:
         behind = "" if judged["behind_best"] is None else f", {judged['behind_best']:.3f} behind the best"
+        seen = judged["seen_queries_left_out"]
+        note = f" without {seen:,} that were seen in training" if seen else ""
         said += (
-            f"\npeople:  {judged['queries']:,} judged queries, best is {judged['best']}{behind}; "
+            f"\npeople:  {judged['queries']:,} judged queries{note}, best is {judged['best']}{behind}; "
             f"Kendall's tau {number(judged['kendall_tau'])} (p = {number(judged['kendall_p'])})"
         )
     if results["without_titles"]:
         bare = ", ".join(results["without_titles"])
         said += f"\ntitles:  not searched by themselves here, because they are asked for: {bare}"
     out = settings.out
-    stack = f"\nstack:   {out / 'stack'}" if settings.stack and (out / "stack").is_dir() else ""
-    return f"{said}{stack}\nranker:  {out / 'ranker'}\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}"
+    if chosen["name"] in {given.partition("=")[0] for given in settings.run}:
+        nothing = "neither a ranker is written nor a stack built" if settings.stack else "no ranker is written"
+        said += f"\nranker:  your own engine was chosen, so {nothing}"
+    else:
+        said += f"\nstack:   {out / 'stack'}" if settings.stack else ""
+        said += f"\nranker:  {out / 'ranker'}"
+    return f"{said}\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}"
 
 
 def run(arguments: Sequence[str]) -> None:

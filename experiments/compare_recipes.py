@@ -199,7 +199,13 @@ def _table(results: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--collection", action="append", required=True, metavar="NAME=DIR", help="repeatable")
+    parser.add_argument(
+        "--collection",
+        action="append",
+        required=True,
+        metavar="NAME=DIR",
+        help="documents, queries and judgments in BEIR's layout; repeatable",
+    )
     parser.add_argument(
         "--ours", action="append", required=True, metavar="NAME=DIR", help="queries of generate-queries; repeatable"
     )

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from inpars_plus.corpora import Ledger
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import seen_queries
 from inpars_plus.experiments.reports.evaluation_report import evaluation_report
@@ -19,6 +20,7 @@ from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file
 from inpars_plus.foundation.files import write_json
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.evaluation import MEASURES, Evaluation, compare, evaluate_systems
+from inpars_plus.programs.outcomes import NOT_ASKED
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import read_run
 
@@ -65,8 +67,14 @@ class EvaluateSettings(JobSettings):
     )
     samples: int = option("resamples and sign flips", metavar="N", ge=100)
     seen: tuple[Path, ...] = option(
-        "queries that systems were trained on, or programs whose prompts show some; repeatable",
+        "queries that systems were trained on, rankers that were, or programs whose prompts show some; repeatable",
         metavar="PATH",
+        default=(),
+    )
+    ledger: tuple[str, ...] = option(
+        "generation that systems were trained on, of generate-queries: the report shows what became of its candidates;"
+        " with several collections, of which one; repeatable",
+        metavar="[COLLECTION=]DIR",
         default=(),
     )
     drop_seen: bool = option("leave queries that were seen out, instead of refusing them")
@@ -97,6 +105,7 @@ def evaluate_runs(settings: EvaluateSettings) -> Summary:
             f"two collections have the name '{twice}'", place="--collection", remedy="Name them: other=DIR"
         )
     files = _run_files(settings.run, names)
+    candidates = _candidates(settings.ledger, names)
     with Run(settings.out):
         results: dict[str, Any] = {}
         evaluations: dict[str, Evaluation] = {}
@@ -105,6 +114,8 @@ def evaluate_runs(settings: EvaluateSettings) -> Summary:
             evaluation = evaluate_systems(collection.judgments, systems, measures=_measures(settings.measure))
             evaluations[collection.name] = evaluation
             results[collection.name] = _results(collection, systems, evaluation, settings)
+            if collection.name in candidates:
+                results[collection.name]["candidates"] = candidates[collection.name]
         summary = measured(
             started,
             settings=settings.model_dump(mode="json"),
@@ -151,6 +162,33 @@ def _run_files(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str
     if empty is not None:
         raise ConfigurationError(f"there is no run for the collection '{empty}'", place="--run")
     return files
+
+
+def _candidates(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Collection → what became of the candidates of its ledgers, reasons by how often they came."""
+    accepted: Counter[str] = Counter()
+    reasons: dict[str, Counter[str]] = {}
+    for one in given:
+        head, equals, rest = one.partition("=")
+        named = bool(equals) and head in names
+        if not named and len(names) > 1:
+            raise ConfigurationError(
+                f"'{one}' is not of the form COLLECTION=DIR",
+                place="--ledger",
+                remedy=f"The collections are {', '.join(names)}",
+            )
+        name, directory = (head, Path(rest)) if named else (names[0], Path(one))
+        if not (directory / "ledger.jsonl").is_file():
+            raise ConfigurationError(
+                "there is no ledger.jsonl here", place=str(directory), remedy="Name a directory of generate-queries"
+            )
+        counts = reasons.setdefault(name, Counter())
+        for entry in Ledger(directory / "ledger.jsonl").entries():
+            if entry.reason is None:
+                accepted[name] += 1
+            elif entry.reason not in NOT_ASKED:
+                counts[entry.reason] += 1
+    return {name: {"accepted": accepted[name], "reasons": dict(one.most_common())} for name, one in reasons.items()}
 
 
 def _results(

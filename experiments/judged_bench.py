@@ -14,11 +14,11 @@ from pathlib import Path
 from inpars_plus.corpora import Judgment, Query, open_corpus, split_documents, write_beir
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.judged import Collection, read_collection
-from inpars_plus.experiments.leaks import as_seen, leaked
+from inpars_plus.experiments.leaks import as_seen, leaked, seen_queries
 from inpars_plus.experiments.settings import default_settings, make_settings
 from inpars_plus.experiments.train_ranker import METHOD, TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
-from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest
+from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest, say
 from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
 from inpars_plus.retrieval.encoders import load_encoder
@@ -201,6 +201,9 @@ class JudgedBench:
             **settings,
         )
         train_ranker(training)
+        lines = leaked(self.judged.queries, seen_queries([training.out]))
+        if lines:
+            say(f"{self.name}: {len(lines):,} judged queries read as a line of a document that was learned from")
         # Not by the shared indexes, which would keep the encoders and vectors of every training.
         return build_ranker(load_ranker(training.out), self.documents, cache_directory=default_cache_directory())
 
@@ -227,6 +230,15 @@ class JudgedBench:
         return found["ranker"]
 
     def queries_of(self, directory: Path) -> list[TrainingQuery]:
-        """Generated queries of which every answer may be learned from."""
+        """Generated queries of which every answer may be learned from, and on which no figure is reported."""
         eligible = {document.id for document in self.eligible}
-        return [one for one in read_training_queries(directory, self.documents) if set(one.document_ids) <= eligible]
+        read = read_training_queries(directory, self.documents)
+        return self.unseen([one for one in read if set(one.document_ids) <= eligible])
+
+    def unseen(self, queries: Sequence[TrainingQuery]) -> list[TrainingQuery]:
+        """Queries to learn from without those that have the text of one that figures are reported on."""
+        asked = [Query(id=one.id, text=one.text) for one in queries]
+        reported = leaked(asked, as_seen(self.judged.queries, "the queries that figures are reported on"))
+        if reported:
+            say(f"{self.name}: {len(reported):,} of {len(queries):,} queries are judged ones, and are not learned from")
+        return [one for one in queries if one.id not in reported]

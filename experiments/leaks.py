@@ -10,6 +10,7 @@ from inpars_plus.corpora import Query, read_queries
 from inpars_plus.foundation import ConfigurationError, ProgramFileError, read_json
 from inpars_plus.metrics.words import words
 from inpars_plus.programs import list_programs, programs_folder
+from inpars_plus.retrieval.rankers import RANKER_FILE, load_ranker
 
 __all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries"]
 
@@ -20,13 +21,14 @@ def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
     """The queries that were trained on or shown, in a form that case and punctuation do not matter to.
 
     Args:
-        paths: each a BEIR directory or a ``queries.jsonl``, a compiled program, or a directory of these.
+        paths: each a BEIR directory or a ``queries.jsonl``, a ranker, a search stack, a compiled program, or a
+            directory of programs.
 
     Returns:
         Normalised text → the file that it comes from.
 
     Raises:
-        ConfigurationError: a path is none of these.
+        ConfigurationError: a path is none of these, or a ranker does not say what it was trained on.
         InputError: a file cannot be read as what it is.
     """
     return {_normal(text): place for path in paths for text, place in _texts(path)}
@@ -64,6 +66,9 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
         if (path / "queries.jsonl").is_file():
             yield from _texts(path / "queries.jsonl")
             return
+        if (path / RANKER_FILE).is_file():
+            yield from ((text, str(path)) for text in _learned(path))
+            return
         cards = list_programs(programs_folder(path))
         if cards:
             for card in cards:
@@ -76,10 +81,23 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
         yield from ((text, str(path)) for text in _demonstrated(path))
         return
     raise ConfigurationError(
-        "here are neither queries nor compiled programs",
+        "here are neither queries nor compiled programs nor a ranker",
         place=str(path),
-        remedy="Name a BEIR directory, a queries.jsonl, or what compile-programs wrote",
+        remedy="Name a BEIR directory, a queries.jsonl, or what compile-programs or train-ranker wrote",
     )
+
+
+def _learned(path: Path) -> list[str]:
+    """The queries that a ranker was trained on; none for one that was not."""
+    spec = load_ranker(path)
+    queries = spec.how.get("queries")
+    if spec.trained and not isinstance(queries, list):
+        raise ConfigurationError(
+            "the ranker does not say which queries it was trained on",
+            place=str(path),
+            remedy="Train it again: finished steps of the same settings are taken over",
+        )
+    return [str(text) for text in queries or []]
 
 
 def _demonstrated(path: Path) -> Iterator[str]:

@@ -171,7 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--collection", required=True, metavar="NAME=DIR", help="judged, in BEIR's layout")
-    parser.add_argument("--queries", action="append", required=True, metavar="KIND=DIR", help="repeatable")
+    parser.add_argument(
+        "--queries", action="append", required=True, metavar="KIND=DIR", help="queries of generate-queries; repeatable"
+    )
     parser.add_argument("--size", type=int, metavar="N", help="queries to learn from (default: as many as all have)")
     parser.add_argument("--seeds", type=int, default=3, help="of draw and training (default %(default)s)")
     parser.add_argument("--steps", type=int, default=120, help="of tuning the query encoder (default %(default)s)")

@@ -206,9 +206,19 @@ def _table(results: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--collection", action="append", required=True, metavar="NAME=DIR", help="repeatable")
     parser.add_argument(
-        "--queries", action="append", required=True, metavar="NAME/GENERATOR=DIR", help="repeatable, the weakest first"
+        "--collection",
+        action="append",
+        required=True,
+        metavar="NAME=DIR",
+        help="documents, queries and judgments in BEIR's layout; repeatable",
+    )
+    parser.add_argument(
+        "--queries",
+        action="append",
+        required=True,
+        metavar="NAME/GENERATOR=DIR",
+        help="queries of generate-queries for a collection; repeatable, the weakest generator first",
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N", help="numbers of queries")
     parser.add_argument("--seeds", type=int, default=3, help="of draw and training (default %(default)s)")

@@ -138,7 +138,9 @@ def _generation_table(generation: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", action="append", required=True, metavar="NAME=PATH:TYPE", help="repeatable")
+    parser.add_argument(
+        "--corpus", action="append", required=True, metavar="NAME=PATH:TYPE", help="documents of one type; repeatable"
+    )
     parser.add_argument("--programs", type=Path, help="of compile-programs; without, only routing is measured")
     parser.add_argument("--out", type=Path, default=Path("runs/routing"), help="directory (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(default %(default)s)")

@@ -30,7 +30,7 @@ from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, kee
 from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder
 from inpars_plus.optimizers.rankers.negatives import Negatives, NegativeSettings, mine_negatives
 from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, PromptExample, Recipe, usable_query
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.optimizers.rankers.training_set import triplets
 from inpars_plus.programs import KeyTerms
 from inpars_plus.retrieval.protocol import Retriever
@@ -184,17 +184,15 @@ class CollectionBench(JudgedBench):
             "seed": self.settings.seed,
         }
         found = self.steps.do(f"queries of {name}", inputs, lambda: self._write(recipe))
-        return [
-            *(TrainingQuery(one["id"], one["text"], (one["document_id"],)) for one in found["queries"]),
-            *self.gold_queries,
-        ]
+        written = [TrainingQuery(one["id"], one["text"], (one["document_id"],)) for one in found["queries"]]
+        return [*self.unseen(written), *self.gold_queries]
 
     @cached_property
     def _our_queries(self) -> list[TrainingQuery]:
         """One query of ours for each document that was drawn, where it has one."""
         ids = {document.id for document in self.drawn}
         first: dict[str, TrainingQuery] = {}
-        for one in read_training_queries(self._ours, self.documents):
+        for one in self.queries_of(self._ours):
             if ids.issuperset(one.document_ids):  # a query may have answers that are not to be learned from
                 first.setdefault(one.document_ids[0], one)
         if not first:

@@ -194,6 +194,10 @@ class _Job:
             say(f"{len(read) - len(kept):,} of {len(read):,} generated queries are of test documents and left out")
         return kept
 
+    @property
+    def _learned_from(self) -> list[TrainingQuery]:
+        return [*(self.held_out.queries if self.held_out else []), *self.generated]
+
     def _parts(self, query_encoder: str | None = None) -> list[ComponentSpec]:
         encoder = self.settings.base or EMBEDDED
         kinds: list[Any] = ["dense", *(["passages"] if self.settings.passages else [])]
@@ -268,6 +272,8 @@ class _Job:
                 "corpus": self.corpus.digest(),
                 "documents": documents_digest(self.eligible),
                 "settings": settings.model_dump(mode="json"),
+                # For whoever evaluates it: these prove nothing about it.
+                "queries": sorted({query.text for query in self._learned_from}),
             },
         )
 

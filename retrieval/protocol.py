@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -36,6 +36,11 @@ class Ranking:
             return self.ids.index(document_id) + 1
         except ValueError:
             return None
+
+    def without(self, document_ids: Collection[str]) -> Ranking:
+        """The same ranking as if some documents were not there."""
+        kept = [at for at, one in enumerate(self.ids) if one not in document_ids]
+        return Ranking(tuple(self.ids[at] for at in kept), tuple(self.scores[at] for at in kept))
 
 
 @runtime_checkable

@@ -96,7 +96,7 @@ class RankerSpec(BaseModel):
     def dense_weight(self) -> float | None:
         """Of the dense scores, where it is BM25, dense retrieval, or a hybrid of the two, untuned; else ``None``."""
         kinds = [one.kind for one in self.components]
-        plain = all(one == ComponentSpec(kind=one.kind, weight=one.weight) for one in self.components)
+        plain = not any(one.parts or one.query_encoder for one in self.components)
         if self.feedback or not plain or len(set(kinds)) < len(kinds) or not set(kinds) <= {"bm25", "dense"}:
             return None
         weights = {one.kind: one.weight for one in self.components}
@@ -122,18 +122,26 @@ class RankerSpec(BaseModel):
         return bool(self.how) or any(one.query_encoder is not None for one in self.components)
 
 
-def hybrid_spec(weight: float) -> RankerSpec:
-    """BM25 and dense retrieval with the embedded encoder; ``weight`` is that of the dense scores."""
-    if weight in (0, 1):
-        kind: Literal["bm25", "dense"] = "dense" if weight else "bm25"
-        return RankerSpec(name=kind, components=(ComponentSpec(kind=kind),))
-    parts = (ComponentSpec(kind="bm25", weight=round(1 - weight, 6)), ComponentSpec(kind="dense", weight=weight))
-    return RankerSpec(name=f"hybrid:{weight:g}", components=parts)
+def hybrid_spec(weight: float, *, encoder: str = EMBEDDED) -> RankerSpec:
+    """BM25 and dense retrieval; ``weight`` is that of the dense scores, ``encoder`` as in :class:`ComponentSpec`."""
+    parts = []
+    if weight < 1:
+        parts.append(ComponentSpec(kind="bm25", weight=round(1 - weight, 6)))
+    if weight > 0:
+        parts.append(ComponentSpec(kind="dense", weight=weight, encoder=encoder))
+    name = f"hybrid:{weight:g}" if len(parts) > 1 else parts[0].kind
+    named = "" if encoder == EMBEDDED or weight == 0 else f" {Path(encoder).name}"
+    return RankerSpec(name=f"{name}{named}", components=tuple(parts))
 
 
-def plain_rankers() -> list[RankerSpec]:
-    """BM25, dense retrieval, and their hybrids over tenths of weight."""
-    return [hybrid_spec(step / _GRID) for step in range(_GRID + 1)]
+def plain_rankers(encoder: str = EMBEDDED) -> list[RankerSpec]:
+    """BM25, dense retrieval, and their hybrids over tenths of weight.
+
+    Args:
+        encoder: as in :class:`ComponentSpec`; rankers of another than the embedded one have the last part of its name
+            behind their own, as in ``dense my-encoder``.
+    """
+    return [hybrid_spec(step / _GRID, encoder=encoder) for step in range(_GRID + 1)]
 
 
 def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:

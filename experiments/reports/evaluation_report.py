@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inpars_plus.experiments.reports.charts import Dot, gains, waterfall
+from inpars_plus.experiments.reports.generation_report import verdicts
 from inpars_plus.experiments.reports.page import Html, details, facts, join, page, paragraph, section, table
 from inpars_plus.experiments.tables import interval, number
 from inpars_plus.foundation import Summary
@@ -75,6 +76,14 @@ def _collection(
                     level=3,
                 )
             )
+    if "candidates" in result:
+        told = paragraph(
+            "What became of every candidate of the generation that systems were trained on, and why it was dropped.",
+            soft=True,
+        )
+        candidates = result["candidates"]
+        learned = [told, verdicts(candidates["accepted"], candidates["reasons"])]
+        parts.append(section("The queries that were learned from", learned, level=3))
     return parts
 
 

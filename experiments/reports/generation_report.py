@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from inpars_plus.foundation import Summary
 if TYPE_CHECKING:
     from inpars_plus.experiments.generating import Outcome
 
-__all__ = ["generation_report"]
+__all__ = ["generation_report", "verdicts"]
 
 _SAMPLES = 10
 
@@ -29,9 +30,7 @@ def generation_report(summary: Summary, outcome: Outcome, corpus: Corpus) -> str
         corpus: for the documents of the samples.
     """
     results = summary.results
-    counts = {"accepted": outcome.queries, **dict(outcome.reasons.most_common())}
     types = [[name, f"{row['documents']:,}", f"{row['accepted']:,}"] for name, row in results["by_type"].items()]
-    meanings = [[reason.replace("_", " "), reason_text(reason)] for reason, _ in outcome.reasons.most_common()]
     shortfalls = results["documents_short_of_queries"]
     short = ", ".join(f"{count:,} by {missing}" for missing, count in shortfalls.items()) or "none"
     body = [
@@ -46,8 +45,7 @@ def generation_report(summary: Summary, outcome: Outcome, corpus: Corpus) -> str
         section(
             "What became of the candidates",
             [
-                bars(counts, title="Candidates by verdict", whole=results["candidates"]),
-                table(["reason", "meaning"], meanings) if meanings else Html(""),
+                verdicts(results["accepted"], results["reasons"]),
                 paragraph(
                     f"Documents with fewer accepted queries than asked for: {short}. Never asked about: "
                     f"{results['empty_documents']:,} with nothing in them, {results['documents_without_metadata']:,} "
@@ -65,6 +63,23 @@ def generation_report(summary: Summary, outcome: Outcome, corpus: Corpus) -> str
     ]
     lead = "Every accepted query passes all checks and finds its own document in the top 10 of the whole corpus."
     return page("Generated queries", lead, body)
+
+
+def verdicts(accepted: int, reasons: Mapping[str, int]) -> Html:
+    """What became of the candidates of a ledger.
+
+    Args:
+        accepted: how many were kept.
+        reasons: how many were dropped for each reason, the most frequent first.
+    """
+    counts = {"accepted": accepted, **reasons}
+    meanings = [[reason.replace("_", " "), reason_text(reason)] for reason in reasons]
+    return join(
+        [
+            bars(counts, title="Candidates by verdict", whole=sum(counts.values())),
+            table(["reason", "meaning"], meanings) if meanings else Html(""),
+        ]
+    )
 
 
 def _samples(summary: Summary, outcome: Outcome, corpus: Corpus) -> list[Html]:

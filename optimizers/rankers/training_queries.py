@@ -41,11 +41,13 @@ class TrainingQuery:
         id: unique among those that it is used with.
         text: of the query.
         document_ids: of the documents that answer it; one, but for a title that several documents have.
+        set_aside: of documents that answer it too, but must not count: finding them is neither right nor wrong.
     """
 
     id: str
     text: str
     document_ids: tuple[str, ...]
+    set_aside: tuple[str, ...] = ()
 
 
 def queries_digest(queries: Iterable[TrainingQuery]) -> str:
@@ -115,6 +117,7 @@ def held_out_queries(
     count: int,
     seed: int,
     avoid: Collection[str] = (),
+    set_aside: Collection[str] = (),
 ) -> HeldOut | None:
     """Take a line out of some documents, to be asked for.
 
@@ -126,14 +129,17 @@ def held_out_queries(
         count: how many at most.
         seed: draws them.
         avoid: ids of documents that must not answer any of them: what is learned here is tried on those.
+        set_aside: ids of documents whose answers must not count: what is tried here was learned from those. A title
+            that they share with a candidate is still asked for.
 
     Returns:
         The queries and the corpus without these lines; ``None`` where fewer than half of the documents, or fewer than
-        30, have a line that can be spared.
+        30 (``count``, if that is less), have a line that can be spared.
     """
     drawn = sample((document for document in candidates if not document.is_empty), 2 * count, seed)
     taken = {document.id: (document, line) for document in drawn if (line := _spared(document)) is not None}
-    if len(taken) < max(_FEWEST, _USABLE_SHARE * len(drawn)):
+    fewest = min(_FEWEST, count)
+    if len(taken) < max(fewest, _USABLE_SHARE * len(drawn)):
         return None
     queries: list[TrainingQuery] = []
     without: dict[str, Document] = {}
@@ -150,8 +156,10 @@ def held_out_queries(
             continue
         without |= {one.id: one.model_copy(update={"title": ""}) for one in others if one is not document}
         without[document.id] = rest
-        queries.append(TrainingQuery(f"title {document.id}", query, tuple(one.id for one in others)))
-    if len(queries) < _FEWEST:
+        answers = tuple(one.id for one in others if one.id not in set_aside)
+        aside = tuple(one.id for one in others if one.id in set_aside)
+        queries.append(TrainingQuery(f"title {document.id}", query, answers, aside))
+    if len(queries) < fewest:
         return None
     return HeldOut(tuple(queries), tuple(without.get(one.id, one) for one in corpus))
 

@@ -7,36 +7,62 @@ from typing import Any
 
 import pytest
 
+from inpars_plus.corpora import Judgment, Query, write_beir
 from inpars_plus.experiments.adapt import AdaptSettings, adapt, tell
 from inpars_plus.experiments.settings import make_settings
+from inpars_plus.foundation import read_json
+from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval.stack import load_stack
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+def settings(corpus: Path, /, **changes: Any) -> AdaptSettings:
+    given = {"lm": "scripted", "tune": False, "budget": 200, "test_documents": 16, "documents": 60}
+    return make_settings(AdaptSettings, "adapt", corpus=str(corpus), out=corpus.parent / "out", **{**given, **changes})
 
 
+@pytest.mark.parametrize(("judged", "said"), [("nowhere", "no queries.jsonl here"), ("corpus:dev", "qrels/dev.tsv")])
+def test_judgments_that_cannot_be_read_are_told_before_anything_is_done(
+    judged_corpus: Path, small: Any, judged: str, said: str
+) -> None:
+    world = small.World()
+    with pytest.raises(InParsError, match=said):
+        adapt(settings(judged_corpus, judged=str(judged_corpus.parent / judged)), **world.parts)
+    assert not world.models
+
+
+@pytest.mark.model
+@pytest.mark.slow
 def test_everything_ends_in_a_stack_and_again_does_only_what_is_missing(tmp_path: Path, small: Any) -> None:
     corpus = small.write_corpus(tmp_path / "corpus.jsonl", 160, "manual")
-    settings = make_settings(
-        AdaptSettings,
-        "adapt",
-        corpus=str(corpus),
-        lm="scripted",
-        tune=False,
-        budget=200,
-        test_documents=16,
-        documents=60,
-        out=tmp_path / "out",
+    asked = [small.row(number) for number in range(0, 160, 4)]
+    write_beir(
+        tmp_path / "judged",
+        queries=[Query(id=f"p-{one['id']}", text=f"{one['text'].split(' after')[0]} again") for one in asked],
+        judgments=[Judgment(query_id=f"p-{one['id']}", document_id=one["id"]) for one in asked],
+        split="test",
     )
+    given = settings(corpus, judged=str(tmp_path / "judged"))
     first, again = small.World(), small.World()
-    summary = adapt(settings, **first.parts)
-    assert list(summary.results["stages"]) == ["compile", "generate", "train", "choose"]
-    assert summary.results["accepted_queries"] > 10
+    summary = adapt(given, **first.parts)
+    assert list(summary.results["stages"]) == ["compile", "generate", "train", "choose", "evaluate"]
+    assert 10 < summary.results["accepted_queries"] <= summary.results["asked_queries"] == 60
+    best, trained = read_json(given.out / "evaluation" / "summary.json", kind="summary")["results"]["judged"][
+        "systems"
+    ].items()
+    choice = read_json(given.out / "choice" / "summary.json", kind="summary")["results"]
+    for name, row in (best, trained):
+        assert row["nDCG@10"] == pytest.approx(choice["judged"]["ndcg@10"][name])
+    assert best[0] == next(name for name in choice["systems"] if name != "trained")
+    assert trained[1]["compared"]["p"] <= 1
+    assert "The queries that were learned from" in (given.out / "evaluation" / "report.html").read_text()
     stack = load_stack(tmp_path / "out" / "choice" / "stack")
     assert len(stack) == 160
     assert len(stack.search(["why does the pump lose its seal"], 5)[0]) == 5
-    told = tell(settings, summary)
+    told = tell(given, summary)
     assert "search:  inpars-plus search" in told
     assert "minutes" in told
+    assert "By people's judgments:" in told
+    assert f"nDCG@10 less {best[0]}" in told
 
-    assert adapt(settings, **again.parts).results["chosen"] == summary.results["chosen"]
+    assert adapt(given, **again.parts).results["chosen"] == summary.results["chosen"]
     assert again.calls == 0

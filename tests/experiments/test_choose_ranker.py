@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, write_beir, write_documents
+from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir, write_documents
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker, tell
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval import Ranking
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec, load_ranker, save_ranker
-from inpars_plus.retrieval.runs import write_run
+from inpars_plus.retrieval.runs import read_run, write_run
 from inpars_plus.retrieval.stack import load_stack
 
 
@@ -62,11 +64,81 @@ def test_a_run_of_another_engine_over_the_selection_takes_part(
     assert results["systems"]["mine"]["ndcg@10"] == 1.0
 
 
+def test_a_run_over_another_selection_is_refused_and_one_with_gaps_counts_0_there(
+    titled_corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings(titled_corpus)
+    choose_ranker(given)
+    judged = [line.split("\t") for line in (given.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]]
+    half = {query: Ranking((document,), (1.0,)) for query, document, _ in judged[::2]}
+    write_run(tmp_path / "half.trec", half, name="half")
+    run = f"half={tmp_path / 'half.trec'}"
+    with caplog.at_level("INFO", "inpars_plus"):
+        assert choose_ranker(settings(titled_corpus, run=run)).results["systems"]["half"]["ndcg@10"] == 0.5
+    assert "30 of 60 queries have no result and count 0" in caplog.text
+    # The same titles of the same documents, but others are taken out beside them.
+    with pytest.raises(InParsError, match=r"answers none of the queries.*selection, which changes with documents"):
+        choose_ranker(settings(titled_corpus, run=run, count=61))
+
+
+def test_where_another_engine_wins_no_ranker_and_no_stack_of_an_earlier_choice_is_left(
+    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = RankerSpec(name="titles", components=(ComponentSpec(kind="titles"),))
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: [titles])
+    before = settings(titled_corpus, stack=True)
+    assert f"stack:   {before.out / 'stack'}" in tell(before, choose_ranker(before))
+    judged = [line.split("\t") for line in (before.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]]
+    write_run(tmp_path / "mine.trec", {query: Ranking((one,), (1.0,)) for query, one, _ in judged}, name="mine")
+    run = f"mine={tmp_path / 'mine.trec'}"
+
+    given = settings(titled_corpus, run=run)
+    told = tell(given, choose_ranker(given))
+    assert "ranker:  your own engine was chosen, so no ranker is written" in told
+    assert not (given.out / "ranker").exists()
+    assert (given.out / "stack").is_dir()  # not asked for this time, so it may be in use
+    assert str(given.out / "stack") not in told
+
+    given = settings(titled_corpus, run=run, stack=True)
+    told = tell(given, choose_ranker(given))
+    assert "your own engine was chosen, so neither a ranker is written nor a stack built" in told
+    assert not (given.out / "stack").exists()
+    assert str(given.out / "stack") not in told
+
+
 def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(titled_corpus: Path, tmp_path: Path) -> None:
     trained = RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0})
     save_ranker(trained, tmp_path / "mine")
     with pytest.raises(InParsError, match="too few documents have a line"):
         choose_ranker(settings(titled_corpus, ranker=tmp_path / "mine"))  # a fifth of 120 documents is too few
+
+
+def test_a_document_that_was_learned_from_and_shares_a_title_is_neither_answer_nor_result(tmp_path: Path) -> None:
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0}), tmp_path / "mine")
+    tried = [at for at in range(400) if split_of(f"d{at}") == "test"]
+    learned = [at for at in range(400) if split_of(f"d{at}") != "test"]
+    twins = dict(zip(learned, tried, strict=False))  # each test document has one that was learned from
+    documents = []
+    for at in range(400):
+        # The words of the title are found in the twin alone, once titles are gone.
+        said = f"Turn key {twins[at]} of the loom." if at in twins else "It stands in a hall of the plant."
+        title = f"Turning key {twins.get(at, at)} of it"
+        documents.append(Document(id=f"d{at}", title=title, text=f"{said} This is all that belongs to it."))
+    write_documents(tmp_path / "twins" / "corpus.jsonl", documents)
+    given = settings(tmp_path / "twins", ranker=tmp_path / "mine", count=500)
+    results = choose_ranker(given).results
+    assert results["queries"] == len(tried)
+    assert results["systems"]["mine"]["ndcg@10"] < 0.1
+    lines = (given.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]
+    judged = [line.split("\t") for line in lines]
+    assert {document for _, document, _ in judged} == {f"d{at}" for at in tried}
+
+    # An engine that finds the twin first and then the answer has found the answer first.
+    twin_of = {f"d{other}": f"d{at}" for at, other in twins.items()}
+    found = {query: Ranking((twin_of[one], one), (2.0, 1.0)) for query, one, _ in judged}
+    write_run(tmp_path / "run.trec", found, name="run")
+    again = settings(tmp_path / "twins", ranker=tmp_path / "mine", count=500, run=f"run={tmp_path / 'run.trec'}")
+    assert choose_ranker(again).results["systems"]["run"]["ndcg@10"] == 1.0
 
 
 def test_titles_that_are_asked_for_are_not_searched_by_themselves(titled_corpus: Path, tmp_path: Path) -> None:
@@ -113,18 +185,68 @@ def test_people_s_judgments_are_told_beside_the_choice_also_where_there_is_nothi
     assert "Kendall's tau –" in tell(given, summary)
 
 
+def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(
+    titled: list[Document], judged_corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    texts = [f"{one.id.replace('-', ' that ')} at night" for one in titled[:40]]
+    how = {"queries": [texts[0].upper(), "what nobody asks"]}
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how=how), tmp_path / "mine")
+    seen = tmp_path / "seen.jsonl"
+    seen.write_text(json.dumps({"_id": "1", "text": texts[1] + "?"}) + "\n")
+    generated = small.write_generated(titled, tmp_path / "generated")
+    with (generated / "queries.jsonl").open("a") as file:
+        file.write(json.dumps({"_id": "chosen-by", "text": texts[2]}) + "\n")
+        file.write(json.dumps({"_id": "not-judged-for-training", "text": texts[3]}) + "\n")
+    with (generated / "qrels/train.tsv").open("a") as file:
+        file.write(f"chosen-by\t{titled[2].id}\t1\n")
+
+    given = settings(
+        judged_corpus,
+        ranker=tmp_path / "mine",
+        queries=generated,
+        kind="generated",
+        seen=seen,
+        judged=str(judged_corpus),
+    )
+    summary = choose_ranker(given)
+    judged = summary.results["judged"]
+    assert (judged["queries"], judged["seen_queries_left_out"]) == (37, 3)
+    run = read_run(given.out / judged["runs"]["mine"])
+    assert len(run) == 37
+    assert max(map(len, run.values())) > 10
+    assert "37 judged queries without 3 that were seen in training" in tell(given, summary)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"run": "mine.trec"}, "is not of the form NAME=FILE"),
         ({"run": "bm25=x.trec"}, "a name of its own"),
         ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
+        ({"encoder": "no/where"}, "the encoder 'no/where' is neither a directory nor in the local cache"),
+        ({"judged": "nowhere"}, "nowhere: there is no queries.jsonl here"),
     ],
 )
-def test_what_is_given_wrong_is_named(titled_corpus: Path, changes: dict[str, Any], said: str) -> None:
+def test_what_is_given_wrong_is_named_before_anything_is_scored(
+    titled_corpus: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.score_system", lambda *_, **__: 1 / 0)
     with pytest.raises(InParsError) as raised:
         choose_ranker(settings(titled_corpus, **changes))
     assert said in str(raised.value)
+
+
+@pytest.mark.model
+def test_another_encoder_takes_part_untrained(titled_corpus: Path, tmp_path: Path) -> None:
+    shutil.copytree(load_encoder().directory, tmp_path / "mine")
+    results = choose_ranker(settings(titled_corpus, encoder=str(tmp_path / "mine"))).results
+    assert len(results["systems"]) == 11 + 10
+    # The same weights under another name.
+    systems = results["systems"]
+    assert systems["hybrid:0.3 mine"]["ndcg@10"] == pytest.approx(systems["hybrid:0.3"]["ndcg@10"], abs=1e-3)
+    assert systems["dense mine"]["ndcg@10"] == pytest.approx(systems["dense"]["ndcg@10"], abs=1e-3)
+    with pytest.raises(InParsError, match=r"two rankers have the name 'hybrid:0\.1 mine'"):
+        choose_ranker(settings(titled_corpus, encoder=[str(tmp_path / "mine")] * 2))
 
 
 @pytest.mark.model

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +48,17 @@ def test_an_unknown_flag_is_one_sentence(job: str, capsys: pytest.CaptureFixture
     assert told.count("\n") == 1
     assert "--no-such-flag" in told
     assert f"inpars-plus {job} --help" in told
+
+
+@pytest.mark.parametrize(
+    "script", ["compare_recipes", "measure_granularity", "measure_growth", "measure_reranking", "measure_routing"]
+)
+def test_the_help_of_a_script_says_what_each_flag_is(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"inpars_plus.experiments.{script}").main(["--help"])
+    shown = capsys.readouterr().out
+    assert "repeatable" in shown
+    assert not re.search(r"^ +--\S+ \S+\s+repeatable", shown, re.MULTILINE)
 
 
 def test_programs_are_listed_from_a_run_directory_or_its_folder(

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.corpora import Document, Judgment, Ledger, LedgerEntry, Query, write_beir
 from inpars_plus.corpora.splits import half_of
 from inpars_plus.experiments.cli import main
 from inpars_plus.experiments.evaluate_runs import EvaluateSettings, evaluate_runs, tell
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import ConfigurationError, InParsError
+from inpars_plus.metrics.checks import REASONS
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import write_run
 
@@ -89,6 +90,42 @@ def test_queries_that_were_seen_are_refused_or_left_out(collection: Path, tmp_pa
     assert (result["queries"], result["seen_queries_left_out"]) == (28, 1)
 
 
+def write_ledger(at: Path, **reasons: int) -> Path:
+    entries = [LedgerEntry(document_id="d1", candidate=f"why {at}", accepted=True, program="p") for at in range(5)]
+    entries += [
+        LedgerEntry(document_id="d2", candidate="", accepted=False, reason=reason, program="p")
+        for reason, count in reasons.items()
+        for _ in range(count)
+    ]
+    Ledger(at / "ledger.jsonl").append(entries)
+    return at
+
+
+def test_the_report_shows_what_became_of_the_candidates_that_systems_were_trained_on(
+    collection: Path, tmp_path: Path
+) -> None:
+    ledgers = [write_ledger(tmp_path / name, copied=2, too_long=3, empty_document=7) for name in ("one", "two")]
+    given = settings(collection, ledger=[str(ledgers[0]), f"small={ledgers[1]}"])
+    result = evaluate_runs(given).results["small"]
+    assert result["candidates"] == {"accepted": 10, "reasons": {"too_long": 6, "copied": 4}}
+    report = (given.out / "report.html").read_text()
+    assert "10 (50%)" in report
+    assert REASONS["too_long"] in report
+    evaluate_runs(settings(collection))
+    assert "The queries that were learned from" not in (given.out / "report.html").read_text()
+
+
+def test_with_several_collections_a_ledger_names_its_own(collection: Path, tmp_path: Path) -> None:
+    both = {"collection": [f"a={collection}", f"b={collection}"]}
+    both["run"] = [f"{name}/bad={collection.parent / 'bad.trec'}" for name in ("a", "b")]
+    ledger = write_ledger(tmp_path / "one", copied=2)
+    results = evaluate_runs(settings(collection, **both, ledger=f"b={ledger}")).results
+    assert "candidates" not in results["a"]
+    assert results["b"]["candidates"]["reasons"] == {"copied": 2}
+    with pytest.raises(InParsError, match=r"not of the form COLLECTION=DIR\. The collections are a, b"):
+        evaluate_runs(settings(collection, **both, ledger=str(ledger)))
+
+
 def test_what_is_odd_about_judgments_and_runs_is_counted(collection: Path) -> None:
     odd = "query-id\tcorpus-id\tscore\nq1\tnowhere\t1\nq2\td2\t1\nlost\td1\t1\nagain\td2\t1\n"
     (collection / "qrels" / "odd.tsv").write_text(odd)
@@ -138,6 +175,7 @@ def test_why_no_query_is_left_is_told(collection: Path, tmp_path: Path) -> None:
         ({"baseline": "best"}, "no system 'best'. There are bad, good"),
         ({"collection": "nowhere"}, "nowhere: there is no queries.jsonl here"),
         ({"measure": "nDGC@10"}, "nDGC@10"),
+        ({"ledger": "nowhere"}, "nowhere: there is no ledger.jsonl here"),
     ],
 )
 def test_what_is_given_wrong_is_named(collection: Path, changes: dict[str, Any], said: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from inpars_plus.corpora import Document, split_of
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
+from inpars_plus.experiments.leaks import seen_queries
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
 from inpars_plus.foundation.errors import InParsError
@@ -41,6 +42,10 @@ def test_a_ranker_comes_out_that_searches_and_takes_part_in_the_choice(
 
     spec = load_ranker(given.out)
     assert spec.trained
+    seen = seen_queries([given.out])
+    learned = [one for one in titled if split_of(one.id) != "test"]
+    asked = [text for one in learned for text in (one.title, f"how to mend a {one.id.replace('-', ' that ')}")]
+    assert set(seen) == {text.lower() for text in asked}
     assert [one.kind for one in spec.components] == ["bm25", "dense", "passages", "titles"]
     weights = {one.kind: one.weight for one in spec.components}
     assert weights["titles"] / (weights["titles"] + weights["bm25"]) == pytest.approx(0.2)

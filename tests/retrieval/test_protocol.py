@@ -8,6 +8,7 @@ from inpars_plus.retrieval import Ranking, Retriever
 def test_a_ranking_knows_the_rank_of_an_id_from_one():
     ranking = Ranking(("b", "a"), (2.0, 1.0))
     assert (ranking.rank("b"), ranking.rank("a"), ranking.rank("c"), len(ranking)) == (1, 2, None, 2)
+    assert ranking.without(["b", "c"]) == Ranking(("a",), ranking.scores[1:])
 
 
 def test_a_ranking_refuses_a_different_number_of_scores():

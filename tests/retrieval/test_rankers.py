@@ -32,6 +32,14 @@ def test_the_plain_rankers_are_bm25_dense_and_the_hybrids_between() -> None:
     assert not any(one.trained for one in plain)
 
 
+def test_the_plain_rankers_of_another_encoder_bear_its_name_and_bm25_is_the_same() -> None:
+    plain = plain_rankers("models/bge-small")
+    assert [plain[0].name, plain[3].name, plain[10].name] == ["bm25", "hybrid:0.3 bge-small", "dense bge-small"]
+    assert plain[0] == plain_rankers()[0]
+    assert [one.dense_weight for one in plain] == pytest.approx([step / 10 for step in range(11)])
+    assert {part.encoder for one in plain for part in one.components if part.kind == "dense"} == {"models/bge-small"}
+
+
 def test_other_kinds_have_no_dense_weight() -> None:
     passages = RankerSpec(name="x", components=(ComponentSpec(kind="bm25"), ComponentSpec(kind="passages")))
     tuned = RankerSpec(name="y", components=(ComponentSpec(kind="dense", query_encoder="there"),))

@@ -51,6 +51,19 @@ def test_a_title_that_a_document_to_be_avoided_has_too_is_not_taken() -> None:
     assert {query.text for query in found.queries} == {f"How to do {at} well" for at in range(2, 60)}
 
 
+def test_a_title_that_a_document_to_be_set_aside_has_too_is_taken_and_that_answer_does_not_count() -> None:
+    documents = [one.model_copy(update={"title": f"How to do {at // 2} well"}) for at, one in enumerate(titled(120))]
+    found = held_out_queries(
+        documents, documents[::2], count=100, seed=0, set_aside={one.id for one in documents[1::2]}
+    )
+    assert found is not None
+    assert len(found.queries) == 60
+    for query in found.queries:
+        (answer,), (aside,) = query.document_ids, query.set_aside
+        assert int(aside[1:]) == int(answer[1:]) + 1
+    assert not any(one.title for one in found.documents)
+
+
 def test_without_titles_the_first_line_that_reads_as_text_is_taken() -> None:
     code = 'def beep(self, n):\n    """\n    Makes a short sound {at} times.\n    """\n    return ring(self.bell, n)'
     documents = [Document(id=f"d{at}", text=code.replace("{at}", str(at))) for at in range(40)]
@@ -70,6 +83,15 @@ def test_without_titles_the_first_line_that_reads_as_text_is_taken() -> None:
 )
 def test_documents_with_nothing_to_spare_and_too_few_of_them_have_none(documents: list[Document]) -> None:
     assert held_out_queries(documents, documents, count=100, seed=0) is None
+
+
+@pytest.mark.parametrize("count", [1, 20, 29])
+def test_who_asks_for_fewer_lines_than_are_usually_needed_gets_them(count: int) -> None:
+    documents = titled(60)
+    found = held_out_queries(documents, documents, count=count, seed=0)
+    assert found is not None
+    assert len(found.queries) == count
+    assert held_out_queries(documents[: count - 1], documents[: count - 1], count=count, seed=0) is None
 
 
 def test_the_seed_decides_which_and_the_order_of_the_corpus_does_not() -> None:
