@@ -60,6 +60,9 @@ def tune_bi_encoder(
 ) -> None:
     """Fine-tune an encoder, and write it as a sentence-transformers model with a card.
 
+    MultipleNegativesRanking takes the answers of the other rows of a batch for negatives, and a query has a row for
+    each of its negatives; so no text is twice in a batch, as the loss asks for.
+
     Args:
         base: the encoder to begin with, as :func:`~inpars_plus.retrieval.encoders.load_encoder` takes it.
         rows: triplets with the columns ``anchor``, ``positive`` and ``negative``; for ``margin-mse`` also ``label``,
@@ -82,7 +85,10 @@ def tune_bi_encoder(
     losses = package.sentence_transformer.losses
     function = losses.MarginMSELoss(model) if loss == "margin-mse" else losses.MultipleNegativesRankingLoss(model)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = package.SentenceTransformerTrainingArguments(**_arguments(scratch, settings, seed))
+        arguments = package.SentenceTransformerTrainingArguments(
+            **_arguments(scratch, settings, seed),
+            batch_sampler="no_duplicates" if loss == "ranking" else "batch_sampler",
+        )
         trainer = package.SentenceTransformerTrainer(
             model=model, args=arguments, train_dataset=dataset, loss=function, callbacks=[]
         )

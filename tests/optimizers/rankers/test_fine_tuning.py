@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,31 @@ def test_a_bi_encoder_learns_and_others_load_it(tmp_path: Path, loss: str) -> No
     assert margins.min() > 0.05
     assert not [path for path in (tmp_path / "tuned").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
     assert (tmp_path / "tuned" / "README.md").is_file()
+
+
+def test_the_answer_to_a_query_is_not_a_negative_for_another_of_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    batches: list[list[str]] = []
+    forward = MultipleNegativesRankingLoss.forward
+
+    def recorded(self: Any, features: Any, labels: Any) -> Any:
+        texts = [text for one in features for text in self.model.tokenizer.batch_decode(one["input_ids"])]
+        batches.append([text.replace("[PAD]", "").strip() for text in texts])
+        return forward(self, features, labels)
+
+    monkeypatch.setattr(MultipleNegativesRankingLoss, "forward", recorded)
+    rows = [
+        {"anchor": f"query {query}", "positive": f"answer {query}", "negative": f"negative {query} {number}"}
+        for query in range(6)
+        for number in range(4)
+    ]
+    tune_bi_encoder(None, rows, tmp_path / "tuned", settings=FineTuning(steps=8, batch=4, max_tokens=16))
+    assert len(batches) == 8
+    assert [batch for batch in batches if len(set(batch)) < len(batch)] == []
+    assert max(map(len, batches)) == 4 * 3
 
 
 @pytest.mark.parametrize("loss", ["pairs", "lists"])
