@@ -29,7 +29,7 @@ from inpars_plus.metrics.cheats import cheat_queries
 from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, keep_round_trip
 from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder
 from inpars_plus.optimizers.rankers.negatives import Negatives, NegativeSettings, mine_negatives
-from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, PromptExample, Recipe, usable_query
+from inpars_plus.optimizers.rankers.recipes import RECIPES, PromptExample, Recipe, usable_query
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.optimizers.rankers.training_set import triplets
 from inpars_plus.programs import KeyTerms
@@ -240,10 +240,8 @@ class CollectionBench(JudgedBench):
     def _prompts(self, recipe: Recipe) -> list[str]:
         if recipe.prompt is None:
             return []
-        gold = [
-            PromptExample(self.by_id[one.document_ids[0]].full_text, one.text, one.text) for one in self.gold_queries
-        ]
-        shown = gold[: recipe.examples] if gold else [] if recipe.needs_gold else list(EXAMPLES[: recipe.examples])
+        gold = [PromptExample(self.by_id[one.document_ids[0]].full_text, one.text) for one in self.gold_queries]
+        shown = recipe.shown(gold)
         return [recipe.prompt(document.full_text, shown) for document in self.drawn]
 
     def _asked(self, recipe: Recipe) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, usable_query
+from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, PromptExample, usable_query
 
 
 def prompt(name: str, shown: int) -> str:
@@ -24,6 +24,20 @@ def test_bad_questions_show_the_typed_query_as_the_bad_one() -> None:
     text = prompt("InPars, bad questions", 2)
     assert f"Good Question: {EXAMPLES[0].question}\nBad Question: {EXAMPLES[0].query}\n\nExample 2:" in text
     assert text.endswith("Good Question:")
+
+
+def test_judged_queries_are_shown_but_where_an_example_needs_a_second_question() -> None:
+    gold = [PromptExample("Bees dance.", f"query {number}") for number in range(10)]
+    shown = {name: recipe.shown(gold) for name, recipe in RECIPES.items() if recipe.prompt is not None}
+    assert shown == {
+        "InPars": gold[:3],
+        "InPars, bad questions": list(EXAMPLES),
+        "Promptagator": gold[:8],
+        "GPL": gold[:3],
+    }
+    assert all(one.question != one.query for one in EXAMPLES)
+    assert RECIPES["Promptagator"].shown([]) == []
+    assert RECIPES["GPL"].shown([]) == list(EXAMPLES)
 
 
 def test_promptagator_without_examples_says_what_to_do() -> None:
