@@ -28,7 +28,13 @@ from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.cheats import cheat_queries
 from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, keep_round_trip
 from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder
-from inpars_plus.optimizers.rankers.negatives import Negatives, NegativeSettings, mine_negatives
+from inpars_plus.optimizers.rankers.negatives import (
+    Negatives,
+    NegativeSettings,
+    fill_negatives,
+    mine_negatives,
+    random_negatives,
+)
 from inpars_plus.optimizers.rankers.recipes import RECIPES, PromptExample, Recipe, usable_query
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.optimizers.rankers.training_set import triplets
@@ -268,17 +274,19 @@ class CollectionBench(JudgedBench):
         tune_bi_encoder(None, rows, out, loss=recipe.loss, settings=how, seed=seed)
 
     def _negatives(self, recipe: Recipe, queries: Sequence[TrainingQuery], seed: int) -> list[Negatives]:
-        if recipe.negatives != "random":
-            teacher = hybrid_spec(0.0 if recipe.negatives == "bm25" else self._weight)
-            retrievers: dict[str, Retriever] = {recipe.negatives: self.indexes.ranker(teacher)}
-            return mine_negatives(queries, retrievers, NegativeSettings(number=_NEGATIVES), seed=seed)
         ids = list(self.by_id)
-        found = []
-        for query in queries:
-            drawn = random.Random(f"{seed} {query.id}").sample(ids, min(len(ids), _NEGATIVES + len(query.document_ids)))
-            others = tuple(one for one in drawn if one not in query.document_ids)[:_NEGATIVES]
-            found.append(Negatives(query.id, others, ("random",) * len(others), (0.0,) * len(others)))
-        return found
+        if recipe.negatives == "random":
+            return random_negatives(queries, ids, number=_NEGATIVES, seed=seed)
+        teacher = hybrid_spec(0.0 if recipe.negatives == "bm25" else self._weight)
+        retrievers: dict[str, Retriever] = {recipe.negatives: self.indexes.ranker(teacher)}
+        found = mine_negatives(queries, retrievers, NegativeSettings(number=_NEGATIVES), seed=seed)
+        filled, without = fill_negatives(queries, found, ids, number=_NEGATIVES, seed=seed)
+        # A teacher that does not find the answer has no margin to teach.
+        taught = recipe.loss == "margin-mse"
+        if without:
+            what = "are left out" if taught else "get random ones"
+            say(f"{recipe.name}: {without:,} of {len(queries):,} queries have no hard negative and {what}")
+        return found if taught else filled
 
     def _labelled(self, queries: Sequence[TrainingQuery], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows with the hybrid's margins; a document that is not in its first 100 has a score of 0."""

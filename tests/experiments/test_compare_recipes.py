@@ -99,6 +99,24 @@ def test_queries_are_filtered_and_never_of_test_documents(
     assert all(split_of(name) != "test" for name in answers)
 
 
+def test_queries_that_nothing_is_found_for_are_trained_on_too_and_it_is_said(
+    collection: Path, ours: Path, tmp_path: Path, small: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "inpars_plus")
+    with Run(tmp_path / "out") as run:
+        bench = CollectionBench(
+            "mend",
+            collection,
+            ours,
+            RecipeSettings(documents=12, steps=1, batch=4),
+            steps=Steps(run),
+            lm=scripted_lm(lambda prompt: " glimp frosk zorp hask"),
+            scorer=small.FlatScorer(),
+        )
+        assert set(bench.trained("InPars", 0)) == {"alone", "fused"}
+    assert "InPars: 6 of 6 queries have no hard negative and get random ones" in caplog.text
+
+
 def test_a_collection_without_queries_of_ours_is_refused(collection: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no queries of ours for 'mend'"):
         compare_recipes({"mend": collection}, {}, tmp_path / "out")
