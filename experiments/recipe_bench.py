@@ -187,7 +187,7 @@ class CollectionBench(JudgedBench):
             "documents": documents_digest(self.drawn),
             "lm": str(self._lm.model),
             "prompts": digest(self._prompts(recipe)),
-            "temperature": recipe.temperature,
+            "sampling": recipe.sampling,
             "kept": recipe.kept,
             "seed": self.settings.seed,
         }
@@ -252,9 +252,9 @@ class CollectionBench(JudgedBench):
 
     def _asked(self, recipe: Recipe) -> list[str]:
         def ask(prompt: str) -> str:
-            draw = {"temperature": recipe.temperature, "rollout_id": self.settings.seed} if recipe.temperature else {}
+            draw = {"rollout_id": self.settings.seed} if recipe.sampling else {}
             try:
-                (reply,) = self._lm(prompt, stop=["\n"], **draw)
+                (reply,) = self._lm(prompt, stop=["\n"], **recipe.sampling, **draw)
             except ReplyError:
                 return ""
             finally:

@@ -72,7 +72,9 @@ class Recipe:
         needs_gold: whether examples must be real ones of the collection; without them, none is shown.
         two_questions: whether an example needs a fuller question beside the query; a judged query has none, so
             :data:`EXAMPLES` are shown even where there are judged ones.
-        temperature: of the model.
+        temperature: of the model; 0 is greedy.
+        top_k: draws are among so many tokens; ``None`` for all.
+        top_p: and among the fewest that come to this probability together.
         kept: share of the queries that the model finds likeliest (InPars v1), 1 for all.
         round_trip: only queries stay whose document a ranker that was trained on all of them finds first.
         negatives: of ``bm25``, of the ``hybrid`` with the weight that was chosen without labels, or ``random``.
@@ -87,10 +89,20 @@ class Recipe:
     needs_gold: bool = False
     two_questions: bool = False
     temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float = 1.0
     kept: float = 1.0
     round_trip: bool = False
     negatives: Literal["bm25", "hybrid", "random"] = "bm25"
     loss: Literal["ranking", "margin-mse"] = "ranking"
+
+    @property
+    def sampling(self) -> dict[str, int | float]:
+        """What the model is called with beside the prompt; nothing where it is greedy."""
+        if not self.temperature:
+            return {}
+        given = {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p}
+        return {name: value for name, value in given.items() if value is not None}
 
     def shown(self, gold: Sequence[PromptExample]) -> list[PromptExample]:
         """The examples of its prompt.
@@ -153,7 +165,16 @@ _RECIPES = (
         round_trip=True,
         negatives="random",
     ),
-    Recipe("GPL", _relevant_query, "Wang et al. 2022", temperature=1.0, negatives="hybrid", loss="margin-mse"),
+    Recipe(
+        "GPL",
+        _relevant_query,
+        "Wang et al. 2022",
+        temperature=1.0,
+        top_k=25,
+        top_p=0.95,
+        negatives="hybrid",
+        loss="margin-mse",
+    ),
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _RECIPES})

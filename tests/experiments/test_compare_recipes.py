@@ -61,6 +61,8 @@ def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
     assert set(told["queries"].values()) == {40 + 3}
     assert set(summary.results["mean"]["ours_less"]) == {*told["systems"]} - {OURS}
 
+    assert {one["kwargs"].get("top_k") for one in lm.history} == {None, 25}
+
     prompts = list(lm.engine.prompts)
     assert any("at night\n" in one for one in prompts)  # a gold query, shown as an example
     again = compare_recipes({"mend": collection}, {"mend": ours}, tmp_path / "out", only=names, **parts)

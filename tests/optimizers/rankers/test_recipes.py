@@ -45,6 +45,12 @@ def test_promptagator_without_examples_says_what_to_do() -> None:
     assert prompt("Promptagator", 1).startswith(f"Document: {EXAMPLES[0].document}\nQuery: {EXAMPLES[0].query}\n\n")
 
 
+def test_gpl_samples_as_its_paper_does_and_inpars_is_greedy() -> None:
+    assert RECIPES["GPL"].sampling == {"temperature": 1.0, "top_k": 25, "top_p": 0.95}
+    assert RECIPES["Promptagator"].sampling == {"temperature": 0.7, "top_p": 1.0}
+    assert RECIPES["InPars"].sampling == {}
+
+
 def test_long_documents_are_cut() -> None:
     asked = RECIPES["InPars"].prompt
     assert asked is not None
