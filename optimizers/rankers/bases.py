@@ -6,14 +6,16 @@ over its tokens, as sentence-transformers does. Nothing is downloaded.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import read_json
+from inpars_plus.foundation.parts import require
 from inpars_plus.retrieval.encoders import Encoder, load_encoder, model_directory
 
-__all__ = ["base_encoder", "cross_encoder_base"]
+__all__ = ["base_encoder", "cross_encoder_base", "load_pair_scorer"]
 
 _PAIRS = "ForSequenceClassification"
 _WRITES = ("ForCausalLM", "ForConditionalGeneration")
@@ -62,6 +64,38 @@ def cross_encoder_base(name: str | None) -> Path:
     else:
         _architectures(directory)
     return directory
+
+
+def load_pair_scorer(name: str) -> Callable[[Sequence[tuple[str, str]]], list[float]]:
+    """A cross-encoder as a function from (query, text) pairs to logits; more is better.
+
+    Args:
+        name: a directory, or the id of a model in the local cache of the Hugging Face hub.
+
+    Raises:
+        MissingPartError: the model is not on this machine; the remedy is the command that gets it.
+        ConfigurationError: it is no cross-encoder with one grade a pair.
+    """
+    directory = cross_encoder_base(name)
+    config = read_json(directory / "config.json", kind="configuration of a model", error=ConfigurationError)
+    grades = any(str(one).endswith(_PAIRS) for one in config.get("architectures") or [])
+    package = require("sentence_transformers", install="pip install sentence-transformers", purpose="Re-ranking")
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = package.CrossEncoder(str(directory), device=device, local_files_only=True) if grades else None
+    if model is None or model.num_labels != 1:
+        raise ConfigurationError(
+            "here is no cross-encoder that gives a pair one grade",
+            place=str(directory),
+            remedy="Name one, such as cross-encoder/ms-marco-MiniLM-L6-v2",
+        )
+
+    def score(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        values = model.predict(list(pairs), show_progress_bar=False, activation_fn=torch.nn.Identity())
+        return [float(value) for value in values]
+
+    return score
 
 
 def _architectures(directory: Path) -> list[str]:
