@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, split_of
+from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir
 from inpars_plus.experiments.build_training_set import TrainingSetSettings, build_training_set, tell
 from inpars_plus.experiments.cli import main
 from inpars_plus.experiments.settings import make_settings
@@ -156,6 +156,25 @@ def test_the_command_takes_a_flag_several_times(
     paths = ["--corpus", str(titled_corpus), "--queries", str(generated), "--out", str(titled_corpus.parent / "set")]
     assert main(["build-training-set", *paths, *filters, "--retriever", "bm25", "--negatives", "bm25"]) == 0
     assert capsys.readouterr().out.count("round trip") == 2
+
+
+@pytest.mark.slow
+def test_the_embedded_model_finds_what_people_would_type_likelier_than_bare_words(
+    titled_corpus: Path, titled: list[Document], tmp_path: Path
+) -> None:
+    asked = [one for one in titled if split_of(one.id) != "test"][:12]
+    texts = [
+        f"why does the {one.id.replace('-', ' that ')} at night" if at % 2 else f"night forgets seal {at} trouble the"
+        for at, one in enumerate(asked)
+    ]
+    write_beir(
+        tmp_path / "mixed",
+        queries=[Query(id=one.id, text=text) for one, text in zip(asked, texts, strict=True)],
+        judgments=[Judgment(query_id=one.id, document_id=one.id) for one in asked],
+    )
+    given = settings(titled_corpus, tmp_path / "mixed", filter="log-probability:6")
+    build_training_set(given)
+    assert {one.text for one in read_training_queries(given.out, titled)} == set(texts[1::2])
 
 
 @pytest.mark.slow
