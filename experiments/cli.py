@@ -41,6 +41,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
         "inpars_plus.experiments.tune_generator",
         "tune the language model of a compiled program on what retrieval rewards",
     ),
+    "build-training-set": (
+        "inpars_plus.experiments.build_training_set",
+        "filter generated queries, mine hard negatives, and write them for any trainer",
+    ),
     "train-ranker": (
         "inpars_plus.experiments.train_ranker",
         "train a ranker for your documents, from held-out lines and generated queries",

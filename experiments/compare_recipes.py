@@ -9,7 +9,10 @@ another thing besides: it tunes queries alone, 32 a step where the others take 1
 lines, and sums vectors of sentences, titles and feedback, where the others are fused with BM25 as the chosen system
 is. What our queries are worth in the training of the others is a row of its own. Figures are nDCG@10 on ``test.tsv``,
 or on the half of it that is for reports where a collection has no other judgments. ``--gold 10`` gives every recipe
-ten judged queries of the others, to show as examples and to train on. Stopped or killed, the same command goes on.
+ten judged queries of the others: to show as examples (not where an example needs a second question), to train on, and
+to weigh retrievers by. The queries of ours are written before, so ``--write-gold`` comes first: it writes the ten of
+each collection to ``<out>/<collection>/gold``, which compile-programs and tune-generator take with ``--human``. Stopped
+or killed, the same command goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +26,14 @@ from typing import Any
 import dspy
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import MEASURE, PerQuery, named_paths, run_seeds
+from inpars_plus.experiments.judged_bench import (
+    MEASURE,
+    JudgedBench,
+    PerQuery,
+    named_paths,
+    run_seeds,
+    write_training_queries,
+)
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps
@@ -34,7 +44,7 @@ from inpars_plus.metrics.evaluation import Evaluation, compare
 from inpars_plus.metrics.significance import holm, paired_randomization
 from inpars_plus.optimizers.rankers.recipes import RECIPES
 
-__all__ = ["compare_recipes", "main"]
+__all__ = ["compare_recipes", "main", "write_gold"]
 
 
 def compare_recipes(
@@ -102,6 +112,32 @@ def compare_recipes(
     return summary
 
 
+def write_gold(collections: Mapping[str, Path], out: Path, *, count: int, seed: int = 0) -> list[Path]:
+    """Write the judged queries that all recipes get, for those who write our queries with them.
+
+    Args:
+        collections: name → directory in BEIR's layout.
+        out: directory of the comparison.
+        count: of queries.
+        seed: of the draw.
+
+    Returns:
+        The directory of each collection, in BEIR's layout.
+
+    Raises:
+        ConfigurationError: no query is asked for.
+    """
+    if count < 1:
+        raise ConfigurationError("there is nothing to write", place="--gold", remedy="Give 1 or more")
+    written = []
+    for name, directory in collections.items():
+        with Run(out / name) as run:
+            gold = JudgedBench(name, directory, steps=Steps(run), seed=seed).gold(count)
+        write_training_queries(gold, out / name / "gold")
+        written.append(out / name / "gold")
+    return written
+
+
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
@@ -127,6 +163,7 @@ def _collection(
         "best_untrained": best,
         "queries": counts,
         "gold": len(bench.gold_queries),
+        "weight": bench.weight,
         "judged": len(values["dense"]),
         "systems": {name: {"ndcg@10": _mean(one), "seeds": seeds.get(name, [])} for name, one in values.items()},
         "less": {"chosen": _less(values, "chosen", settings.seed), "ours": _less(values, OURS, settings.seed)},
@@ -207,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="documents, queries and judgments in BEIR's layout; repeatable",
     )
     parser.add_argument(
-        "--ours", action="append", required=True, metavar="NAME=DIR", help="queries of generate-queries; repeatable"
+        "--ours", action="append", default=[], metavar="NAME=DIR", help="queries of generate-queries; repeatable"
     )
     parser.add_argument(
         "--lm",
@@ -219,11 +256,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="of training (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of documents and tests (default %(default)s)")
     parser.add_argument("--gold", type=int, default=0, metavar="N", help="judged queries that all get (default 0)")
+    parser.add_argument("--write-gold", action="store_true", help="only write these, for --human of other jobs")
     parser.add_argument(
         "--only", nargs="+", choices=[*RECIPES, OUR_QUERIES, OURS], default=[], metavar="RECIPE", help="these alone"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/recipes"), help="directory (default %(default)s)")
     given = parser.parse_args(arguments)
+    collections = named_paths(given.collection, "--collection")
+    if given.write_gold:
+        written = write_gold(collections, given.out, count=given.gold, seed=given.seed)
+        print("\n".join(map(str, written)))
+        return 0
     settings = RecipeSettings(
         documents=given.documents,
         steps=given.steps,
@@ -232,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gold=given.gold,
     )
     summary = compare_recipes(
-        named_paths(given.collection, "--collection"),
+        collections,
         named_paths(given.ours, "--ours"),
         given.out,
         settings=settings,

@@ -75,6 +75,11 @@ class CompileSettings(BenchSettings):
         metavar="PATH",
         default=(),
     )
+    human: Path | None = option(
+        "BEIR directory with queries that people wrote; those for train documents are tried as demonstrations, first",
+        metavar="DIR",
+        default=None,
+    )
     budget: int = option("language model calls for compiling, a type", metavar="N", gt=0)
     prompt_lm: str | None = option(
         "a model that writes instructions, instead of the pool", metavar="NAME", default=None
@@ -109,6 +114,12 @@ def compile_programs(
             "a warm start keeps the instruction of the nearest program, and there is none for a model to write",
             place="--prompt-lm",
             remedy="Leave it out, or leave out --warm-start",
+        )
+    if settings.human is not None and settings.granularity != "document":
+        raise ConfigurationError(
+            "people's queries are of whole documents, and cannot be shown for parts of them",
+            place="--human",
+            remedy="Leave it out, or leave out --granularity",
         )
     if settings.dry_run:
         with contextlib.closing(Workbench(settings, directory=None, make_lm=make_lm, scorer=scorer)) as bench:

@@ -13,14 +13,16 @@ In the run's directory::
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
-from inpars_plus.corpora import Document
+from inpars_plus.corpora import Document, split_documents
 from inpars_plus.experiments.selection import TypeDocuments, safe_name
+from inpars_plus.experiments.tuning_samples import HUMAN_FILES, human_queries
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, digest, read_lines, write_text
+from inpars_plus.foundation import JSON, digest, digest_file, read_lines, say, write_text
 from inpars_plus.foundation.files import append_lines
 from inpars_plus.lms import adapter_for
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
@@ -99,12 +101,34 @@ class TypeCompile:
         count = self._settings.queries_per_document
         return [example_of(one, number_of_queries=count, key_terms=self._key_terms) for one in documents]
 
+    @cached_property
+    def human(self) -> list[tuple[dspy.Example, str]]:
+        """Train documents of this type with what people asked; also those that were not drawn.
+
+        Raises:
+            InputError: the queries of people cannot be read, or are of no document of the corpus.
+        """
+        if self._settings.human is None:
+            return []
+        corpus = self._bench.corpus
+        asked = human_queries(self._settings.human, corpus)
+        documents = [one for one in corpus.documents() if one.id in asked and one.doc_type == self.doc_type]
+        train = [one for one in split_documents(documents, corpus).train if not one.is_empty]
+        return [
+            (example, query)
+            for document, example in zip(train, self.examples(train), strict=True)
+            for query in asked[document.id]
+        ]
+
     def check(self) -> None:
         """Refuse what cannot be compiled, before the documents are indexed for it.
 
         Raises:
             ConfigurationError: the budget or the documents are too few.
+            InputError: the queries of people cannot be read.
         """
+        if self._settings.human is not None:
+            say(f"{len(self.human):,} queries of people are for train documents of '{self.doc_type}'")
         plan_for(
             self.program("before"),
             trainset=self.examples(self.documents.train),
@@ -133,6 +157,8 @@ class TypeCompile:
         }
         if self._start:
             inputs["start"] = [program.card.digest for program in self._start]
+        if settings.human is not None:
+            inputs["human"] = [digest_file(settings.human / name) for name in HUMAN_FILES]
         files = [f"{self._work}/compiled.json", f"{self._work}/{self.baseline}.json", f"trials/{self.name}.jsonl"]
         result: dict[str, Any] = self._steps.do(f"compile {self.doc_type}", inputs, self._compile, files=files)
         return result
@@ -239,6 +265,7 @@ class TypeCompile:
             document_type=self.doc_type,
             threads=settings.threads,
             start=self._start,
+            human=self.human,
         )
         optimizer = OptimizerRecord(name=compiled.optimizer, settings=compiled.settings)
         card = self._card(optimizer, MetricRecord(name=_METRIC))
@@ -257,6 +284,7 @@ class TypeCompile:
             "validation_documents": compiled.validation_documents,
             "settings": dict(compiled.settings),
             "labels": compiled.labels,
+            **({} if settings.human is None else {"human": len(self.human)}),
             "calls": compiled.calls,
             "chosen": _described(compiled.chosen),
             "optimizer": compiled.optimizer,

@@ -25,7 +25,7 @@ from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
 
-__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds"]
+__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds", "write_training_queries"]
 
 MEASURE = "nDCG@10"
 
@@ -72,6 +72,20 @@ def named_paths(given: Sequence[str], flag: str) -> dict[str, Path]:
             raise ConfigurationError(f"'{name}' is named twice", place=flag)
         found[name] = Path(path)
     return found
+
+
+def write_training_queries(queries: Sequence[TrainingQuery], directory: Path) -> None:
+    """Write queries as ``generate-queries`` does, so that jobs take them.
+
+    Args:
+        queries: with their answers.
+        directory: made when missing; its files are replaced.
+    """
+    write_beir(
+        directory,
+        queries=[Query(id=one.id, text=one.text) for one in queries],
+        judgments=[Judgment(query_id=one.id, document_id=name) for one in queries for name in one.document_ids],
+    )
 
 
 class JudgedBench:
@@ -177,25 +191,33 @@ class JudgedBench:
         result: PerQuery = self.steps.do(step, whole, work)
         return result
 
-    def train(self, queries: Sequence[TrainingQuery], out: Path, *, seed: int, **settings: JSON) -> Retriever:
+    def train(
+        self,
+        queries: Sequence[TrainingQuery],
+        out: Path,
+        *,
+        seed: int,
+        human: Sequence[TrainingQuery] = (),
+        **settings: JSON,
+    ) -> Retriever:
         """What ``train-ranker`` makes of generated queries.
 
         Args:
             queries: that it learns from, beside held-out lines.
             out: directory of the ranker.
             seed: of the training.
+            human: queries of people.
             settings: others of the job.
         """
-        write_beir(
-            out / "queries",
-            queries=[Query(id=one.id, text=one.text) for one in queries],
-            judgments=[Judgment(query_id=one.id, document_id=name) for one in queries for name in one.document_ids],
-        )
+        write_training_queries(queries, out / "queries")
+        if human:
+            write_training_queries(human, out / "human")
         training = make_settings(
             TrainSettings,
             "train-ranker",
             corpus=str(self.directory),
             queries=out / "queries",
+            human=out / "human" if human else None,
             seed=seed,
             out=out / "ranker",
             **settings,

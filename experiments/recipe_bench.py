@@ -22,15 +22,23 @@ from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.train_ranker import METHOD
 from inpars_plus.experiments.workbench import Steps, documents_digest
-from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, say
+from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, read_json, say
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.cheats import cheat_queries
+from inpars_plus.optimizers.rankers.choosing import score_system
 from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, keep_round_trip
 from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder
-from inpars_plus.optimizers.rankers.negatives import Negatives, NegativeSettings, mine_negatives
-from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, PromptExample, Recipe, usable_query
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.optimizers.rankers.fusion_weights import judged_share
+from inpars_plus.optimizers.rankers.negatives import (
+    Negatives,
+    NegativeSettings,
+    fill_negatives,
+    mine_negatives,
+    random_negatives,
+)
+from inpars_plus.optimizers.rankers.recipes import RECIPES, PromptExample, Recipe, usable_query
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
 from inpars_plus.optimizers.rankers.training_set import triplets
 from inpars_plus.programs import KeyTerms
 from inpars_plus.retrieval.protocol import Retriever
@@ -39,6 +47,7 @@ from inpars_plus.retrieval.rankers import (
     RankerSpec,
     SharedIndexes,
     hybrid_spec,
+    plain_rankers,
 )
 
 __all__ = ["OURS", "OUR_QUERIES", "CollectionBench", "RecipeSettings"]
@@ -47,9 +56,12 @@ OURS = "InPars+"
 OUR_QUERIES = "InPars+ queries"
 """The same queries in the training of the others: what the queries alone are worth."""
 
+_METHOD = 2
+"""How the other recipes are trained; finished runs of another number are not taken for this one's."""
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4
 _EVEN = 0.5
+_CUT = 10
 
 
 @dataclass(frozen=True)
@@ -128,13 +140,12 @@ class CollectionBench(JudgedBench):
         }
         if name == OURS:
             inputs["training"] = [METHOD, default_settings("train-ranker")]
-            out = self.steps.directory / f"ours-{seed}"
-            return self.judge(
-                step, inputs, lambda: {"fused": self.train(queries, out, seed=seed, steps=self.settings.steps)}
-            )
+            if self.gold_queries:
+                inputs["human"] = queries_digest(self.gold_queries)
+            return self.judge(step, inputs, lambda: {"fused": self._our_ranker(seed)})
         recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
-        inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self._weight}
-        inputs["round_trip"] = recipe.round_trip
+        inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self.weight}
+        inputs |= {"round_trip": recipe.round_trip, "method": _METHOD}
 
         def work() -> dict[str, Retriever]:
             with tempfile.TemporaryDirectory() as scratch:
@@ -147,14 +158,33 @@ class CollectionBench(JudgedBench):
                     say(f"{len(stayed):,} of {len(written):,} queries make the round trip")
                     kept = [*stayed, *self.gold_queries]
                 self._train(recipe, kept, encoder, seed)
-                return {"alone": self._retriever(encoder), "fused": self._retriever(encoder, self._weight)}
+                return {"alone": self._retriever(encoder), "fused": self._retriever(encoder, self.weight)}
 
         return self.judge(step, inputs, work)
 
-    @property
-    def _weight(self) -> float:
-        """Of the dense scores in fusions and in the teacher: that of the chosen system, even where it is no hybrid."""
-        weight = self.chosen.dense_weight
+    def _our_ranker(self, seed: int) -> Retriever:
+        out = self.steps.directory / f"ours-{seed}"
+        return self.train(self._our_queries, out, seed=seed, human=self.gold_queries, steps=self.settings.steps)
+
+    @cached_property
+    def weight(self) -> float:
+        """Of the dense scores in fusions and in the teacher, for all recipes but ours, which learns its own.
+
+        It is that of the system that is chosen without labels; gold queries have a word in that choice, as they have
+        in our weights. Where it is no hybrid, both count alike.
+        """
+        specs = {spec.name: spec for spec in plain_rankers()}
+        best = self.chosen.name
+        if self.gold_queries:
+            share = judged_share(len(self.gold_queries))
+            told = read_json(self.steps.directory / "choice" / "summary.json", kind="summary")["results"]["systems"]
+            texts = [query.text for query in self.gold_queries]
+            judged = {
+                name: score_system(name, self.indexes.ranker(spec).search(texts, _CUT), self.gold_queries).mean
+                for name, spec in specs.items()
+            }
+            best = max(specs, key=lambda name: (1 - share) * told[name]["ndcg@10"] + share * judged[name])
+        weight = specs[best].dense_weight
         return weight if weight is not None and 0 < weight < 1 else _EVEN
 
     def _retriever(self, encoder: Path, weight: float = 1.0) -> Retriever:
@@ -179,7 +209,7 @@ class CollectionBench(JudgedBench):
             "documents": documents_digest(self.drawn),
             "lm": str(self._lm.model),
             "prompts": digest(self._prompts(recipe)),
-            "temperature": recipe.temperature,
+            "sampling": recipe.sampling,
             "kept": recipe.kept,
             "seed": self.settings.seed,
         }
@@ -236,17 +266,15 @@ class CollectionBench(JudgedBench):
     def _prompts(self, recipe: Recipe) -> list[str]:
         if recipe.prompt is None:
             return []
-        gold = [
-            PromptExample(self.by_id[one.document_ids[0]].full_text, one.text, one.text) for one in self.gold_queries
-        ]
-        shown = gold[: recipe.examples] if gold else [] if recipe.needs_gold else list(EXAMPLES[: recipe.examples])
+        gold = [PromptExample(self.by_id[one.document_ids[0]].full_text, one.text) for one in self.gold_queries]
+        shown = recipe.shown(gold)
         return [recipe.prompt(document.full_text, shown) for document in self.drawn]
 
     def _asked(self, recipe: Recipe) -> list[str]:
         def ask(prompt: str) -> str:
-            draw = {"temperature": recipe.temperature, "rollout_id": self.settings.seed} if recipe.temperature else {}
+            draw = {"rollout_id": self.settings.seed} if recipe.sampling else {}
             try:
-                (reply,) = self._lm(prompt, stop=["\n"], **draw)
+                (reply,) = self._lm(prompt, stop=["\n"], **recipe.sampling, **draw)
             except ReplyError:
                 return ""
             finally:
@@ -266,21 +294,23 @@ class CollectionBench(JudgedBench):
         tune_bi_encoder(None, rows, out, loss=recipe.loss, settings=how, seed=seed)
 
     def _negatives(self, recipe: Recipe, queries: Sequence[TrainingQuery], seed: int) -> list[Negatives]:
-        if recipe.negatives != "random":
-            teacher = hybrid_spec(0.0 if recipe.negatives == "bm25" else self._weight)
-            retrievers: dict[str, Retriever] = {recipe.negatives: self.indexes.ranker(teacher)}
-            return mine_negatives(queries, retrievers, NegativeSettings(number=_NEGATIVES), seed=seed)
         ids = list(self.by_id)
-        found = []
-        for query in queries:
-            drawn = random.Random(f"{seed} {query.id}").sample(ids, min(len(ids), _NEGATIVES + len(query.document_ids)))
-            others = tuple(one for one in drawn if one not in query.document_ids)[:_NEGATIVES]
-            found.append(Negatives(query.id, others, ("random",) * len(others), (0.0,) * len(others)))
-        return found
+        if recipe.negatives == "random":
+            return random_negatives(queries, ids, number=_NEGATIVES, seed=seed)
+        teacher = hybrid_spec(0.0 if recipe.negatives == "bm25" else self.weight)
+        retrievers: dict[str, Retriever] = {recipe.negatives: self.indexes.ranker(teacher)}
+        found = mine_negatives(queries, retrievers, NegativeSettings(number=_NEGATIVES), seed=seed)
+        filled, without = fill_negatives(queries, found, ids, number=_NEGATIVES, seed=seed)
+        # A teacher that does not find the answer has no margin to teach.
+        taught = recipe.loss == "margin-mse"
+        if without:
+            what = "are left out" if taught else "get random ones"
+            say(f"{recipe.name}: {without:,} of {len(queries):,} queries have no hard negative and {what}")
+        return found if taught else filled
 
     def _labelled(self, queries: Sequence[TrainingQuery], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows with the hybrid's margins; a document that is not in its first 100 has a score of 0."""
-        teacher = self.indexes.ranker(hybrid_spec(self._weight))
+        teacher = self.indexes.ranker(hybrid_spec(self.weight))
         rankings = teacher.search([one.text for one in queries], _TEACHER_DEPTH)
         scores = {
             (query.text, self.by_id[document].full_text): score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from inpars_plus.foundation import (
     say,
     write_summary,
 )
-from inpars_plus.optimizers.rankers.fusion_weights import feedback_difference, learn_weights
+from inpars_plus.optimizers.rankers.fusion_weights import JudgedQueries, feedback_difference, learn_weights
 from inpars_plus.optimizers.rankers.query_side import QuerySideSettings, QueryTarget, tune_query_encoder
 from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
@@ -33,6 +33,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
 )
 from inpars_plus.retrieval.embeddings import embed
 from inpars_plus.retrieval.encoders import load_encoder
+from inpars_plus.retrieval.fusion import Component
 from inpars_plus.retrieval.rankers import EMBEDDED, ComponentSpec, RankerSpec, SharedIndexes, save_ranker
 
 __all__ = ["FEWEST_QUERIES", "METHOD", "TEXT", "TrainSettings", "main", "run", "tell", "train_ranker"]
@@ -71,6 +72,11 @@ class TrainSettings(JobSettings, CorpusSettings):
     """Settings of ``train-ranker``."""
 
     queries: Path | None = option("generated queries: a directory of generate-queries", metavar="DIR", default=None)
+    human: Path | None = option(
+        "BEIR directory with queries of people (qrels/train.tsv): trained on, and asked about weights and feedback",
+        metavar="DIR",
+        default=None,
+    )
     base: str | None = option(
         "encoder to begin with: a sentence-transformers directory or model id, if not the embedded MiniLM",
         metavar="NAME",
@@ -122,7 +128,8 @@ class _Job:
         splits = split_documents(self.documents, self.corpus)
         self.eligible = [*splits.train, *splits.validation]
         self.test = splits.test
-        self.generated = self._generated()
+        self.generated = self._given(settings.queries, "generated")
+        self.human = self._given(settings.human, "people's")
         self.cache = default_cache_directory()
 
     def do(self) -> Summary:
@@ -130,6 +137,7 @@ class _Job:
         counts = {
             "held_out": len(self.held_out.queries) if self.held_out else 0,
             "generated": len(self.generated),
+            **({} if settings.human is None else {"human": len(self.human)}),
         }
         if sum(counts.values()) < FEWEST_QUERIES:
             raise InputError(
@@ -137,7 +145,7 @@ class _Job:
                 place="--corpus",
                 remedy="Give generated queries with --queries DIR, as inpars-plus generate-queries writes them",
             )
-        say(f"{counts['held_out']:,} held-out and {counts['generated']:,} generated queries to learn from")
+        say(f"{_counted(counts)} queries to learn from")
         inputs: dict[str, JSON] = {
             "corpus": self.corpus.digest(),
             "generated": queries_digest(self.generated),
@@ -145,6 +153,7 @@ class _Job:
             "base": load_encoder(settings.base).digest,
             "seed": settings.seed,
             "method": METHOD,
+            **({"human": queries_digest(self.human)} if self.human else {}),
         }
         how_found: dict[str, JSON] = {"passages": settings.passages, "feedback": settings.feedback}
         weights = self.steps.do("weights", {**inputs, **how_found}, self._weights)
@@ -184,14 +193,15 @@ class _Job:
         titled = sum(bool(one.title) for one in self.documents)
         return self.settings.titles if titled >= _TITLED * len(self.documents) else 0.0
 
-    def _generated(self) -> list[TrainingQuery]:
-        if self.settings.queries is None:
+    def _given(self, directory: Path | None, kind: str) -> list[TrainingQuery]:
+        """The queries of a directory of which every answer may be learned from."""
+        if directory is None:
             return []
         ids = {document.id for document in self.eligible}
-        read = read_training_queries(self.settings.queries, self.documents)
+        read = read_training_queries(directory, self.documents)
         kept = [query for query in read if set(query.document_ids) <= ids]
         if len(kept) < len(read):
-            say(f"{len(read) - len(kept):,} of {len(read):,} generated queries are of test documents and left out")
+            say(f"{len(read) - len(kept):,} of {len(read):,} {kind} queries are of test documents and left out")
         return kept
 
     @property
@@ -206,27 +216,42 @@ class _Job:
 
     def _weights(self) -> dict[str, Any]:
         """How much BM25 counts, with the encoder as it was given: what is tuned next knows these queries by heart."""
-        held_out = self.held_out
+        held_out, cache = self.held_out, self.cache
         documents, queries = (
-            (self.documents, self.generated) if held_out is None else (held_out.documents, list(held_out.queries))
+            (self.documents, self.generated or self.human)
+            if held_out is None
+            else (held_out.documents, list(held_out.queries))
         )
-        indexes = SharedIndexes(documents, cache_directory=self.cache)
         share = self.settings.passages
         mixtures = [(1.0, 0.0, 0.0), (0.0, 1 - share, share)] if share else None
-        components = [indexes.component(one) for one in self._parts()]
-        found = learn_weights(components, queries, mixtures=mixtures)
-        feedback: dict[str, Any] = {"share": 0.0}
-        if self.settings.feedback:
-            difference = feedback_difference(
-                components, found.weights, queries, share=self.settings.feedback, seed=self.settings.seed
-            )
-            feedback = {"share": self.settings.feedback if difference.high >= 0 else 0.0, **difference.as_dict()}
+        components = self._components(SharedIndexes(documents, cache_directory=cache))
+        judged = None
+        if self.human and queries is not self.human:
+            judged = JudgedQueries(self._components(SharedIndexes(self.documents, cache_directory=cache)), self.human)
+        found = learn_weights(components, queries, mixtures=mixtures, judged=judged)
+        feedback = self._feedback([JudgedQueries(components, queries), *([judged] if judged else [])], found.weights)
         return {
             "weights": list(found.weights),
             "ndcg@10": found.ndcg,
             "alone": list(found.alone),
             "feedback": feedback,
         }
+
+    def _components(self, indexes: SharedIndexes) -> list[Component]:
+        return [indexes.component(one) for one in self._parts()]
+
+    def _feedback(self, kinds: Sequence[JudgedQueries], weights: Sequence[float]) -> dict[str, Any]:
+        """Its share, and what it changes; people's queries, which may have several answers, decide where they can."""
+        share = self.settings.feedback
+        if not share:
+            return {"share": 0.0}
+        found = [
+            feedback_difference(one.components, weights, one.queries, share=share, seed=self.settings.seed)
+            for one in kinds
+        ]
+        sure = [one for one in found[1:] if one.high < 0 or one.low > 0]
+        difference = (sure or found)[0]
+        return {"share": share if difference.high >= 0 else 0.0, **difference.as_dict()}
 
     def _tune(self) -> dict[str, Any]:
         settings, encoder = self.settings, load_encoder(self.settings.base)
@@ -235,7 +260,7 @@ class _Job:
         vectors = [
             embed([one.full_text for one in documents], encoder, cache_directory=self.cache) for documents in states
         ]
-        kinds = [self.generated, list(self.held_out.queries) if self.held_out else []]
+        kinds = [[*self.generated, *self.human], list(self.held_out.queries) if self.held_out else []]
         targets = [
             QueryTarget(query.text, tuple(position[one] for one in query.document_ids), corpus=number)
             for number, queries in enumerate(kinds)
@@ -278,6 +303,11 @@ class _Job:
         )
 
 
+def _counted(counts: Mapping[str, int]) -> str:
+    human = f" and {counts['human']:,} people's" if "human" in counts else ""
+    return f"{counts['held_out']:,} held-out and {counts['generated']:,} generated{human}"
+
+
 def tell(settings: TrainSettings, summary: Summary) -> str:
     """What was trained, for a terminal."""
     results = summary.results
@@ -296,7 +326,7 @@ def tell(settings: TrainSettings, summary: Summary) -> str:
         kept = "kept" if feedback["share"] else "left out, because it is worse"
         said = f"feedback of the first document: {interval(feedback)}, {kept}\n{said}"
     return (
-        f"\n{results['queries']['held_out']:,} held-out and {results['queries']['generated']:,} generated queries\n\n"
+        f"\n{_counted(results['queries'])} queries\n\n"
         f"{text_table(['', 'weight', 'nDCG@10 alone'], rows, numbers={1, 2})}\n\n"
         f"together: nDCG@10 {weights['ndcg@10']:.3f}, on queries that the weights were learned from\n"
         f"{said}ranker:  {settings.out}\nsummary: {settings.out / 'summary.json'}"

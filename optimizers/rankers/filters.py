@@ -45,7 +45,14 @@ def keep_round_trip(queries: Sequence[TrainingQuery], retriever: Retriever, *, k
     return _filtered("round trip", queries, kept, k=k, retriever=name)
 
 
-def keep_likeliest(queries: Sequence[TrainingQuery], prompts: Sequence[str], scorer: Scorer, *, keep: int) -> Filtered:
+def keep_likeliest(
+    queries: Sequence[TrainingQuery],
+    prompts: Sequence[str],
+    scorer: Scorer,
+    *,
+    keep: int,
+    name: str | None = None,
+) -> Filtered:
     """Keep the queries that their generator finds likeliest: the mean log-probability of their tokens (InPars v1).
 
     Args:
@@ -53,11 +60,12 @@ def keep_likeliest(queries: Sequence[TrainingQuery], prompts: Sequence[str], sco
         prompts: what the model read before each, such as the program's prompt for the document.
         scorer: of completions.
         keep: how many; of equal ones the first.
+        name: of the model, for the record.
     """
     _positive(keep, "keep")
     scores = scorer.score([(prompt, f" {query.text}") for prompt, query in zip(prompts, queries, strict=True)])
     means = [score.mean_log_probability for score in scores]
-    return _filtered("mean log-probability", queries, _best(means, keep), keep=keep)
+    return _filtered("mean log-probability", queries, _best(means, keep), keep=keep, **({"lm": name} if name else {}))
 
 
 def keep_scored(

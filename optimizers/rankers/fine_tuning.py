@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from inpars_plus.foundation.errors import ConfigurationError, InputError
+from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.parts import require
+from inpars_plus.optimizers.rankers.bases import base_encoder, cross_encoder_base
 from inpars_plus.optimizers.rankers.saving import save_model
-from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.threads import wait_without_spinning
 
 __all__ = ["FineTuning", "tune_bi_encoder", "tune_cross_encoder"]
@@ -60,8 +60,12 @@ def tune_bi_encoder(
 ) -> None:
     """Fine-tune an encoder, and write it as a sentence-transformers model with a card.
 
+    MultipleNegativesRanking takes the answers of the other rows of a batch for negatives, and a query has a row for
+    each of its negatives; so no text is twice in a batch, as the loss asks for.
+
     Args:
-        base: the encoder to begin with, as :func:`~inpars_plus.retrieval.encoders.load_encoder` takes it.
+        base: the encoder to begin with, as :func:`~inpars_plus.optimizers.rankers.bases.base_encoder` takes it;
+            ``None`` is the embedded MiniLM.
         rows: triplets with the columns ``anchor``, ``positive`` and ``negative``; for ``margin-mse`` also ``label``,
             the teacher's score of the positive less that of the negative.
         out: directory; replaced. ``SentenceTransformer(out)`` loads it.
@@ -71,18 +75,22 @@ def tune_bi_encoder(
 
     Raises:
         InputError: there are no rows, or a column is missing.
-        MissingPartError: a package for training is not installed.
+        ConfigurationError: the base is no encoder.
+        MissingPartError: a package for training is not installed, or the base is not on this machine.
     """
     columns = (*_TRIPLET, "label") if loss == "margin-mse" else _TRIPLET
     dataset = _dataset(rows, columns)
     package = _package()
-    model = load_encoder(base).model_to_train()
+    model = base_encoder(base).model_to_train()
     settings = settings or FineTuning()
     model.max_seq_length = min(settings.max_tokens, model.max_seq_length or settings.max_tokens)
     losses = package.sentence_transformer.losses
     function = losses.MarginMSELoss(model) if loss == "margin-mse" else losses.MultipleNegativesRankingLoss(model)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = package.SentenceTransformerTrainingArguments(**_arguments(scratch, settings, seed))
+        arguments = package.SentenceTransformerTrainingArguments(
+            **_arguments(scratch, settings, seed),
+            batch_sampler="no_duplicates" if loss == "ranking" else "batch_sampler",
+        )
         trainer = package.SentenceTransformerTrainer(
             model=model, args=arguments, train_dataset=dataset, loss=function, callbacks=[]
         )
@@ -91,7 +99,7 @@ def tune_bi_encoder(
 
 
 def tune_cross_encoder(
-    base: str,
+    base: str | None,
     rows: Sequence[_Row],
     out: Path,
     *,
@@ -102,7 +110,8 @@ def tune_cross_encoder(
     """Fine-tune a cross-encoder, and write it so that ``CrossEncoder(out)`` loads it.
 
     Args:
-        base: directory of a cross-encoder, or of an encoder, which gets a new head.
+        base: the cross-encoder to begin with, or an encoder, which gets a new head, as
+            :func:`~inpars_plus.optimizers.rankers.bases.cross_encoder_base` takes it; ``None`` is the embedded MiniLM.
         rows: triplets with the columns ``anchor``, ``positive`` and ``negative``; negatives of one anchor and positive
             make a list for ``lists``.
         out: directory; replaced.
@@ -112,17 +121,11 @@ def tune_cross_encoder(
 
     Raises:
         InputError: there are no rows, or a column is missing.
-        ConfigurationError: the base is no directory of a model with safetensors.
-        MissingPartError: a package for training is not installed.
+        ConfigurationError: the base writes text, or has no safetensors weights.
+        MissingPartError: a package for training is not installed, or the base is not on this machine.
     """
     _dataset(rows, _TRIPLET)
-    directory = Path(base).expanduser()
-    if not (directory / "config.json").is_file() or not any(directory.glob("*.safetensors")):
-        raise ConfigurationError(
-            "here is no model with safetensors weights",
-            place=base,
-            remedy="Name the directory of a cross-encoder, such as one fetched with: hf download",
-        )
+    directory = cross_encoder_base(base)
     package, settings = _package(), settings or FineTuning()
     import torch
 

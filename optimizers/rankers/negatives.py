@@ -10,7 +10,10 @@ from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.protocol import Ranking, Retriever
 
-__all__ = ["NegativeSettings", "Negatives", "mine_negatives"]
+__all__ = ["RANDOM", "NegativeSettings", "Negatives", "fill_negatives", "mine_negatives", "random_negatives"]
+
+RANDOM = "random"
+"""Where negatives come from that no retriever found."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def mine_negatives(
     """Choose hard negatives for queries, in turn from each retriever, at random among those that qualify.
 
     Where a ranking does not hold the answer, its last score stands for the answer's, so that hardly anything of that
-    ranking qualifies: who misses the answer cannot tell what is nearly as good.
+    ranking qualifies: who misses the answer cannot tell what is nearly as good. :func:`fill_negatives` gives random
+    ones to queries that are left with none.
 
     Args:
         queries: with their answers.
@@ -84,6 +88,54 @@ def mine_negatives(
         _choose(query, {name: found[at] for name, found in rankings.items()}, settings, seed)
         for at, query in enumerate(queries)
     ]
+
+
+def random_negatives(
+    queries: Sequence[TrainingQuery], document_ids: Sequence[str], *, number: int, seed: int = 0
+) -> list[Negatives]:
+    """Draw negatives for queries from all documents, each as likely as the other.
+
+    Args:
+        queries: with their answers.
+        document_ids: of the corpus.
+        number: of negatives a query, at most.
+        seed: of the draw; a query's negatives depend on nothing else but its id.
+
+    Returns:
+        One a query, in order; the scores are 0, because nobody gave any.
+    """
+    found = []
+    for query in queries:
+        most = min(len(document_ids), number + len(query.document_ids))
+        drawn = random.Random(f"{seed} {query.id}").sample(document_ids, most)
+        others = tuple(one for one in drawn if one not in query.document_ids)[:number]
+        found.append(Negatives(query.id, others, (RANDOM,) * len(others), (0.0,) * len(others)))
+    return found
+
+
+def fill_negatives(
+    queries: Sequence[TrainingQuery],
+    negatives: Sequence[Negatives],
+    document_ids: Sequence[str],
+    *,
+    number: int,
+    seed: int = 0,
+) -> tuple[list[Negatives], int]:
+    """Give random negatives to queries that have none, so that they are trained on too.
+
+    Args:
+        queries: with their answers.
+        negatives: one a query, in order.
+        document_ids: of the corpus.
+        number: of negatives for such a query, at most.
+        seed: of the draw.
+
+    Returns:
+        One a query, in order, and how many were without.
+    """
+    without = [query for query, one in zip(queries, negatives, strict=True) if not one.document_ids]
+    drawn = {one.query_id: one for one in random_negatives(without, document_ids, number=number, seed=seed)}
+    return [drawn.get(one.query_id, one) for one in negatives], len(without)
 
 
 def _choose(query: TrainingQuery, rankings: Mapping[str, Ranking], settings: NegativeSettings, seed: int) -> Negatives:

@@ -151,7 +151,7 @@ def tune_query_encoder(
             }
         )
     model.max_seq_length = longest
-    save_model(model.eval(), out)
+    save_model(model.eval(), out, note=_card(base, settings, len(targets), seed))
     return QueryTuning(tuple(losses), len(targets))
 
 
@@ -166,6 +166,19 @@ def _load(base: str | None) -> tuple[Any, Any, str]:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0  # with so few queries its noise costs more than it saves
     return torch, model, encoder.precision
+
+
+def _card(base: str | None, settings: QuerySideSettings, queries: int, seed: int) -> str:
+    given = Path(base).name if base else "all-MiniLM-L6-v2, as it installs with the package index"
+    return (
+        "# Encoder of queries alone\n\n"
+        f"**Documents are to be encoded with the encoder that this one was tuned from: {given}.** They keep their "
+        "vectors; it was tuned to make vectors of queries that fit these, and of nothing else.\n\n"
+        f"It was tuned on {queries:,} queries with every document as a negative ({settings.steps} steps of "
+        f"{settings.batch}, learning rate {settings.learning_rate:g}, seed {seed}); {settings.share:g} of the weights "
+        "are the tuned ones, the rest those that were given.\n\n"
+        "What follows is the card of the encoder that it was tuned from."
+    )
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -70,7 +70,11 @@ class Recipe:
         prompt: of a document's text and examples; ``None`` where no language model is asked.
         examples: how many examples it shows at most.
         needs_gold: whether examples must be real ones of the collection; without them, none is shown.
-        temperature: of the model.
+        two_questions: whether an example needs a fuller question beside the query; a judged query has none, so
+            :data:`EXAMPLES` are shown even where there are judged ones.
+        temperature: of the model; 0 is greedy.
+        top_k: draws are among so many tokens; ``None`` for all.
+        top_p: and among the fewest that come to this probability together.
         kept: share of the queries that the model finds likeliest (InPars v1), 1 for all.
         round_trip: only queries stay whose document a ranker that was trained on all of them finds first.
         negatives: of ``bm25``, of the ``hybrid`` with the weight that was chosen without labels, or ``random``.
@@ -83,11 +87,32 @@ class Recipe:
     source: str
     examples: int = 3
     needs_gold: bool = False
+    two_questions: bool = False
     temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float = 1.0
     kept: float = 1.0
     round_trip: bool = False
     negatives: Literal["bm25", "hybrid", "random"] = "bm25"
     loss: Literal["ranking", "margin-mse"] = "ranking"
+
+    @property
+    def sampling(self) -> dict[str, int | float]:
+        """What the model is called with beside the prompt; nothing where it is greedy."""
+        if not self.temperature:
+            return {}
+        given = {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def shown(self, gold: Sequence[PromptExample]) -> list[PromptExample]:
+        """The examples of its prompt.
+
+        Args:
+            gold: judged queries with a document of theirs; may be none.
+        """
+        if gold and not self.two_questions:
+            return list(gold[: self.examples])
+        return [] if self.needs_gold else list(EXAMPLES[: self.examples])
 
 
 def usable_query(text: str) -> str | None:
@@ -129,7 +154,7 @@ def _cut(text: str) -> str:
 _RECIPES = (
     Recipe("templates", None, "none: key terms in fixed questions, the cheat of the quality tables"),
     Recipe("InPars", _relevant_query, "Bonifacio et al. 2022", kept=0.5),
-    Recipe("InPars, bad questions", _good_question, "Bonifacio et al. 2022", kept=0.5),
+    Recipe("InPars, bad questions", _good_question, "Bonifacio et al. 2022", two_questions=True, kept=0.5),
     Recipe(
         "Promptagator",
         _query_of_task,
@@ -140,7 +165,16 @@ _RECIPES = (
         round_trip=True,
         negatives="random",
     ),
-    Recipe("GPL", _relevant_query, "Wang et al. 2022", temperature=1.0, negatives="hybrid", loss="margin-mse"),
+    Recipe(
+        "GPL",
+        _relevant_query,
+        "Wang et al. 2022",
+        temperature=1.0,
+        top_k=25,
+        top_p=0.95,
+        negatives="hybrid",
+        loss="margin-mse",
+    ),
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _RECIPES})

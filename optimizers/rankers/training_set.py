@@ -10,18 +10,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from inpars_plus.corpora import Document, Judgment, Query, write_beir
 from inpars_plus.foundation.errors import InputError
-from inpars_plus.foundation.files import JSON, append_lines, write_json
+from inpars_plus.foundation.files import JSON, append_lines, write_json, write_text
 from inpars_plus.optimizers.rankers.negatives import Negatives
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import write_run
 
-__all__ = ["triplets", "write_training_set"]
+__all__ = ["triplets", "with_margins", "write_training_set"]
 
 
 def triplets(
@@ -60,6 +61,26 @@ def triplets(
     return rows
 
 
+def with_margins(
+    rows: Sequence[Mapping[str, Any]], score: Callable[[Sequence[tuple[str, str]]], Sequence[float]]
+) -> list[dict[str, Any]]:
+    """Triplets with a teacher's margins, for MarginMSE (GPL; Wang et al. 2022).
+
+    Args:
+        rows: as :func:`triplets` makes them.
+        score: of (query, text) pairs, such as a cross-encoder's logits; more is better. Each pair is asked for once.
+
+    Returns:
+        The rows with the column ``label``: the score of the positive less that of the negative.
+    """
+    pairs = list(dict.fromkeys((row["anchor"], row[one]) for row in rows for one in ("positive", "negative")))
+    scores = dict(zip(pairs, score(pairs), strict=True))
+    return [
+        {**row, "label": scores[row["anchor"], row["positive"]] - scores[row["anchor"], row["negative"]]}
+        for row in rows
+    ]
+
+
 def write_training_set(
     directory: Path,
     queries: Sequence[TrainingQuery],
@@ -96,11 +117,15 @@ def write_training_set(
         corpus_reference=corpus_reference,
     )
     path = directory / "triplets.jsonl"
-    path.unlink(missing_ok=True)
+    write_text(path, "")
     append_lines(path, rows)
+    folder = directory / "negatives"
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.trec"):
+        stale.unlink()
     for name in sorted({origin for found in negatives for origin in found.origins}):
         run = {found.query_id: _of(found, name) for found in negatives if name in found.origins}
-        write_run(directory / "negatives" / f"{name}.trec", run, name=name)
+        write_run(folder / f"{name}.trec", run, name=name)
     write_json(directory / "filters.json", list(filters))
     return len(rows)
 

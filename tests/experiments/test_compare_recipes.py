@@ -11,9 +11,11 @@ from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir
 from inpars_plus.experiments.compare_recipes import compare_recipes, main
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.workbench import Steps
-from inpars_plus.foundation import Run
+from inpars_plus.foundation import Run, read_json
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.lms import scripted_lm
+from inpars_plus.optimizers.rankers.choosing import System
+from inpars_plus.optimizers.rankers.training_queries import read_training_queries
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -46,7 +48,7 @@ def write_query(prompt: str) -> str:
 
 
 def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
-    collection: Path, ours: Path, tmp_path: Path, small: Any
+    collection: Path, ours: Path, titled: list[Document], tmp_path: Path, small: Any
 ) -> None:
     lm = scripted_lm(write_query)
     names = ["Promptagator", "GPL", OURS]
@@ -55,11 +57,17 @@ def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
 
     told = summary.results["collections"]["mend"]
     assert (told["judged"], told["gold"]) == (40, 3)
+    people = read_training_queries(tmp_path / "out" / "mend" / "ours-0" / "human", titled)
+    assert len(people) == 3
+    trained_with = read_json(tmp_path / "out" / "mend" / "ours-0" / "ranker" / "summary.json", kind="summary")
+    assert trained_with["results"]["queries"]["human"] == 3
     trained = {name for name, one in told["systems"].items() if one["seeds"]}
     assert trained == {OURS} | {f"{name}, {kind}" for name in names[:2] for kind in ("alone", "fused")}
     assert all(0 <= one["ndcg@10"] <= 1 for one in told["systems"].values())
     assert set(told["queries"].values()) == {40 + 3}
     assert set(summary.results["mean"]["ours_less"]) == {*told["systems"]} - {OURS}
+
+    assert {one["kwargs"].get("top_k") for one in lm.history} == {None, 25}
 
     prompts = list(lm.engine.prompts)
     assert any("at night\n" in one for one in prompts)  # a gold query, shown as an example
@@ -97,6 +105,59 @@ def test_queries_are_filtered_and_never_of_test_documents(
     }
     answers = {name for queries in found.values() for one in queries for name in one.document_ids}
     assert all(split_of(name) != "test" for name in answers)
+
+
+def test_queries_that_nothing_is_found_for_are_trained_on_too_and_it_is_said(
+    collection: Path, ours: Path, tmp_path: Path, small: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "inpars_plus")
+    with Run(tmp_path / "out") as run:
+        bench = CollectionBench(
+            "mend",
+            collection,
+            ours,
+            RecipeSettings(documents=12, steps=1, batch=4),
+            steps=Steps(run),
+            lm=scripted_lm(lambda prompt: " glimp frosk zorp hask"),
+            scorer=small.FlatScorer(),
+        )
+        assert set(bench.trained("InPars", 0)) == {"alone", "fused"}
+    assert "InPars: 6 of 6 queries have no hard negative and get random ones" in caplog.text
+
+
+def test_judged_queries_have_a_word_in_the_weight_of_the_others_and_are_written_for_ours(
+    collection: Path,
+    ours: Path,
+    titled: list[Document],
+    tmp_path: Path,
+    small: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[str] = []
+
+    def score(name: str, rankings: Any, queries: Any) -> System:
+        asked[:] = sorted(query.text for query in queries)
+        return System(name, (float(name == "hybrid:0.3"),))
+
+    monkeypatch.setattr("inpars_plus.experiments.recipe_bench.score_system", score)
+    parts: dict[str, Any] = {"lm": scripted_lm(write_query), "scorer": small.FlatScorer()}
+    with Run(tmp_path / "out" / "mend") as run:
+        without, with_gold = (
+            CollectionBench("mend", collection, ours, RecipeSettings(gold=gold), steps=Steps(run), **parts)
+            for gold in (0, 10)
+        )
+        assert without.weight in (without.chosen.dense_weight, 0.5)
+        assert not asked
+        monkeypatch.setattr("inpars_plus.experiments.recipe_bench.judged_share", lambda count: count / 10)
+        assert with_gold.weight == 0.3
+    arguments = ["--collection", f"mend={collection}", "--gold", "10", "--write-gold", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    directory = tmp_path / "out" / "mend" / "gold"
+    assert capsys.readouterr().out == f"{directory}\n"
+    assert sorted(one.text for one in read_training_queries(directory, titled)) == asked
+    with pytest.raises(ConfigurationError, match="--gold: there is nothing to write"):
+        main([one for one in arguments if one not in ("--gold", "10")])
 
 
 def test_a_collection_without_queries_of_ours_is_refused(collection: Path, tmp_path: Path) -> None:

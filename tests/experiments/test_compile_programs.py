@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import write_documents
+from inpars_plus.corpora import open_corpus, split_of, write_documents
 from inpars_plus.experiments.analysts import ANALYST
 from inpars_plus.experiments.compile_programs import compile_programs, tell
-from inpars_plus.foundation import ConfigurationError, Summary, digest_file
+from inpars_plus.foundation import ConfigurationError, CorpusError, Summary, digest_file
 from inpars_plus.programs import SentenceQueryGenerator, list_programs, load_program, programs_of
 from inpars_plus.retrieval.hashing import HashingEncoder
 
@@ -52,6 +53,34 @@ def test_a_compile_writes_a_program_that_beats_the_uncompiled_one(corpus: Path, 
     told = tell(settings, summary)
     assert "before" in told
     assert str(out / "report.html") in told
+
+
+def test_queries_of_people_for_train_documents_are_demonstrations_too(corpus: Path, tmp_path: Path, small: Any) -> None:
+    documents = list(open_corpus(str(corpus)).documents())[:40]
+    human = small.write_generated(documents, tmp_path / "human", text="which seal did people ask {} for")
+    settings = small.compile_settings(corpus, tmp_path / "run", human=human)
+    world = small.World()
+    summary = compile_programs(settings, **world.parts)
+    assert summary is not None
+    train = {one.id for one in documents if split_of(one.id) == "train"}
+    assert summary.results["manual"]["human"] == len(train) < 40
+    prompts = "\n".join(prompt for model in world.models for prompt in model.engine.prompts)
+    shown = set(re.findall(r"which seal did people ask (\S+) that (\d+) for", prompts))
+    assert {"-".join(one) for one in shown} <= train
+    assert shown
+    calls = world.calls
+    assert compile_programs(settings, **world.parts) is not None
+    assert world.calls == calls
+
+
+def test_queries_of_people_are_checked_before_anything_is_paid_for(corpus: Path, tmp_path: Path, small: Any) -> None:
+    world = small.World()
+    with pytest.raises(CorpusError, match=r"queries\.jsonl"):
+        compile_programs(small.compile_settings(corpus, tmp_path / "run", human=tmp_path), **world.parts)
+    settings = small.compile_settings(corpus, tmp_path / "run", human=tmp_path, granularity="sentence")
+    with pytest.raises(ConfigurationError, match=r"--human: people's queries are of whole documents"):
+        compile_programs(settings, **world.parts)
+    assert world.calls == 0
 
 
 def test_a_finished_compile_runs_again_without_a_call_and_tells_the_same(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from inpars_plus.experiments import (
+    build_training_set,
     compile_programs,
     discover_types,
     generate_queries,
@@ -19,6 +20,7 @@ from inpars_plus.experiments.settings import JobSettings, JobText, default_setti
 from inpars_plus.foundation import ConfigurationError
 
 JOBS: list[tuple[type[JobSettings], JobText]] = [
+    (build_training_set.TrainingSetSettings, build_training_set.TEXT),
     (compile_programs.CompileSettings, compile_programs.TEXT),
     (discover_types.DiscoverSettings, discover_types.TEXT),
     (generate_queries.GenerateSettings, generate_queries.TEXT),

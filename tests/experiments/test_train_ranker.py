@@ -14,6 +14,8 @@ from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.metrics.significance import Difference
+from inpars_plus.optimizers.rankers.fusion_weights import learn_weights
+from inpars_plus.optimizers.rankers.query_side import tune_query_encoder
 from inpars_plus.retrieval.rankers import load_ranker
 from inpars_plus.retrieval.stack import build_stack, load_stack
 
@@ -96,6 +98,65 @@ def test_feedback_is_kept_unless_training_queries_say_that_it_is_worse(
     monkeypatch.setattr("inpars_plus.experiments.train_ranker.feedback_difference", lambda *_, **__: found)
     given = settings(titled_corpus, steps=0)
     assert word in tell(given, train_ranker(given))
+    assert load_ranker(given.out).feedback == share
+
+
+@pytest.fixture
+def human(titled: list[Document], small: Any, tmp_path: Path) -> Path:
+    return Path(small.write_generated(titled[:30], tmp_path / "human", text="what to do with the {}"))
+
+
+def test_people_s_queries_are_learned_from_and_those_of_test_documents_are_not(
+    titled_corpus: Path, human: Path, titled: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usable = sum(split_of(one.id) != "test" for one in titled[:30])
+    asked: list[Any] = []
+    learned: list[str] = []
+
+    def weights(*given: Any, judged: Any, **named: Any) -> Any:
+        asked.append(judged)
+        return learn_weights(*given, judged=judged, **named)
+
+    def tuned(base: Any, targets: Any, *given: Any, **named: Any) -> Any:
+        learned.extend(target.text for target in targets)
+        return tune_query_encoder(base, targets, *given, **named)
+
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.learn_weights", weights)
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.tune_query_encoder", tuned)
+    given = settings(titled_corpus, human=human)
+    summary = train_ranker(given)
+    assert summary.results["queries"]["human"] == usable < 30
+    assert len(asked[0].queries) == usable
+    assert sum(text.startswith("what to do with") for text in learned) == usable
+    assert f"0 generated and {usable} people's queries" in tell(given, summary)
+    train_ranker(settings(titled_corpus))
+    assert asked[1] is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "people", "share"),
+    [
+        ((-0.2, -0.1), (0.1, 0.2), 0.2),
+        ((0.1, 0.2), (-0.2, -0.1), 0.0),
+        ((-0.2, -0.1), (-0.1, 0.1), 0.0),
+        ((0.1, 0.2), (-0.1, 0.1), 0.2),
+    ],
+)
+def test_people_s_queries_decide_on_feedback_where_they_can_tell(
+    titled_corpus: Path,
+    human: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: tuple[float, float],
+    people: tuple[float, float],
+    share: float,
+) -> None:
+    def found(components: Any, weights: Any, queries: Any, **_: Any) -> Difference:
+        low, high = people if queries[0].text.startswith("what to do") else lines
+        return Difference((low + high) / 2, low, high)
+
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.feedback_difference", found)
+    given = settings(titled_corpus, human=human, steps=0)
+    train_ranker(given)
     assert load_ranker(given.out).feedback == share
 
 

@@ -91,6 +91,20 @@ def test_demonstrations_come_from_train_documents_and_the_pool_only(toy: Any) ->
     assert shown - invented <= {example.source.id for example in toy.train}
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_queries_of_people_are_tried_as_demonstrations_even_where_the_metric_dislikes_them(
+    toy: Any, warm: bool
+) -> None:
+    start = [compile_program(**toy.arguments, budget=BUDGET).program] if warm else []
+    words = "what who where which whose whom".split()
+    human = [(example, f"{word} do people ask of") for word, example in zip(words, toy.train, strict=False)]
+    found = compile_program(**toy.arguments, budget=BUDGET, human=human, start=start)
+    asked = {example.source.id for example, _ in human}
+    tried = [set(trial.demonstrations) for trial in found.trials if trial.stage == "demonstrations"]
+    assert any(shown and shown <= asked for shown in tried)
+    assert any("do people ask of" in prompt for prompt in toy.engine.prompts)
+
+
 def test_the_trial_log_has_a_line_a_trial_and_a_best_score_that_never_falls_for_the_same_documents(
     toy: Any, tmp_path: Path
 ) -> None:

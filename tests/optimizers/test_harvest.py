@@ -10,9 +10,11 @@ from inpars_plus.optimizers.prompts.bench import Attempt
 from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets
 
 
-def label(name: str, query: str, score: float = 1.0, *, accepted: bool = True, terms: int = 2) -> Label:
+def label(
+    name: str, query: str, score: float = 1.0, *, accepted: bool = True, terms: int = 2, human: bool = False
+) -> Label:
     document = Document(id=name, text="x")
-    return Label(dspy.Example(source=document, document=document.text), query, score, accepted, terms)
+    return Label(dspy.Example(source=document, document=document.text), query, score, accepted, terms, human)
 
 
 def names(demonstrations: list[dspy.Example]) -> list[str]:
@@ -54,6 +56,13 @@ def test_rejected_queries_are_shown_only_when_there_is_nothing_better() -> None:
     rejected = [label("c", "when", 0.3, accepted=False), label("d", "who", 0.2, accepted=False)]
     assert names(demonstration_sets([*accepted, *rejected], size=4, sets=1, seed=0)[0]) == ["a", "b"]
     assert names(demonstration_sets(rejected, size=4, sets=1, seed=0)[0]) == ["c", "d"]
+
+
+def test_what_people_wrote_comes_first_and_needs_to_pass_no_check() -> None:
+    person = label("a", "typed", 0.1, accepted=False, terms=0, human=True)
+    found = best_labels([label("b", "why"), label("a", "good", 1.0), person])
+    assert [one.query for one in found] == ["typed", "why"]
+    assert names(demonstration_sets(found, size=2, sets=1, seed=0)[0]) == ["a", "b"]
 
 
 def test_no_labels_give_no_sets() -> None:

@@ -100,3 +100,11 @@ def test_a_directory_without_a_model_in_safetensors_is_refused(tmp_path, files):
         (tmp_path / name).write_bytes(b"{}")
     with pytest.raises(ConfigurationError, match="no sentence-transformers model with safetensors weights"):
         load_encoder(str(tmp_path))
+
+
+def test_a_cross_encoder_is_refused_instead_of_turned_into_an_encoder(tmp_path):
+    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "model.safetensors").write_text("")
+    (tmp_path / "config_sentence_transformers.json").write_text('{"model_type": "CrossEncoder"}')
+    with pytest.raises(ConfigurationError, match="here is a CrossEncoder, which does not turn a text into one vector"):
+        load_encoder(str(tmp_path))

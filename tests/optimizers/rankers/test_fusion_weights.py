@@ -10,7 +10,12 @@ import pytest
 from inpars_plus.corpora import Judgment
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.metrics.measures import evaluate_rankings
-from inpars_plus.optimizers.rankers.fusion_weights import feedback_difference, learn_weights
+from inpars_plus.optimizers.rankers.fusion_weights import (
+    JudgedQueries,
+    feedback_difference,
+    judged_share,
+    learn_weights,
+)
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.fusion import Component, FusedRetriever
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
@@ -100,3 +105,19 @@ def test_feedback_is_compared_query_by_query(noise: float, better: bool) -> None
     difference = feedback_difference(parts, [1.0], QUERIES, share=0.2, seed=0)
     assert (difference.low > 0) is better
     assert (difference.high < 0) is not better
+
+
+def test_judged_queries_decide_between_what_the_others_cannot_tell_apart() -> None:
+    (one,) = components(0.5)
+    alike = [one, one]  # all weights are as good
+    assert learn_weights(alike, QUERIES).weights == (0.5, 0.5)
+    judged = JudgedQueries(components(0.5, 50.0), QUERIES[:10])
+    assert learn_weights(alike, QUERIES, judged=judged).weights[0] > 0.5
+
+
+def test_few_judged_queries_do_not_outweigh_a_clear_case_and_many_do() -> None:
+    clear, against = components(0.2, 50.0), components(50.0, 0.2)
+    few, many = (JudgedQueries(against, QUERIES[:10] * times) for times in (1, 100))
+    assert learn_weights(clear, QUERIES, judged=few).weights[0] > 0.5
+    assert learn_weights(clear, QUERIES, judged=many).weights[1] > 0.5
+    assert (judged_share(0), judged_share(200)) == (0.0, 0.5)

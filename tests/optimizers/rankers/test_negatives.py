@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.optimizers.rankers.negatives import NegativeSettings, mine_negatives
+from inpars_plus.optimizers.rankers.negatives import NegativeSettings, fill_negatives, mine_negatives, random_negatives
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.protocol import Ranking
 
@@ -54,6 +54,27 @@ def test_scores_below_nothing_are_compared_the_right_way_round() -> None:
 def test_who_misses_the_answer_gives_hardly_any() -> None:
     (found,) = mine_negatives([QUERY], {"x": Fixed(a=0.9, b=0.8, c=0.7)})
     assert found.document_ids == ()
+
+
+def test_a_query_without_any_gets_random_ones_and_the_others_keep_theirs() -> None:
+    queries = [QUERY, TrainingQuery("lost", "where", ("nowhere", "far"))]
+    mined = mine_negatives(queries[:1], {"dense": DENSE}) + mine_negatives(queries[1:], {"x": Fixed(a=0.9, b=0.8)})
+    ids = ["nowhere", "far", "one", "two", "three"]
+    filled, without = fill_negatives(queries, mined, ids, number=2)
+    assert without == 1
+    assert filled[0] == mined[0]
+    assert len(set(filled[1].document_ids) & {"one", "two", "three"}) == 2
+    assert (filled[1].origins, filled[1].scores) == (("random", "random"), (0.0, 0.0))
+
+
+def test_random_ones_are_never_answers_and_go_by_seed_and_query() -> None:
+    ids = [f"d{at}" for at in range(40)]
+    queries = [TrainingQuery(f"q{at}", "why", (f"d{at}",)) for at in range(20)]
+    first = random_negatives(queries, ids, number=30, seed=3)
+    assert all(len(set(one.document_ids)) == 30 and f"d{at}" not in one.document_ids for at, one in enumerate(first))
+    assert random_negatives(queries[5:9], ids, number=30, seed=3) == first[5:9]
+    assert random_negatives(queries, ids, number=30, seed=4) != first
+    assert random_negatives(queries[:1], ["d0"], number=3)[0].document_ids == ()
 
 
 def test_the_seed_and_the_query_alone_decide() -> None:

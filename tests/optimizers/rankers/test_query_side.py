@@ -53,6 +53,8 @@ def test_it_learns_what_only_training_tells_and_others_load_it(
     model = SentenceTransformer(str(tmp_path / "tuned"), device="cpu", local_files_only=True)
     assert model.encode(["a query"]).shape == (1, vectors.shape[1])
     assert not list((tmp_path / "tuned").rglob("*.bin"))
+    card = (tmp_path / "tuned" / "README.md").read_text(encoding="utf-8")
+    assert "Documents are to be encoded with the encoder that this one was tuned from: all-MiniLM-L6-v2" in card
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_other_ones(tmp_path: Path, vectors: np.ndarray) -> None:

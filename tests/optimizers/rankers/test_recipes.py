@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, usable_query
+from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES, PromptExample, usable_query
 
 
 def prompt(name: str, shown: int) -> str:
@@ -26,9 +26,29 @@ def test_bad_questions_show_the_typed_query_as_the_bad_one() -> None:
     assert text.endswith("Good Question:")
 
 
+def test_judged_queries_are_shown_but_where_an_example_needs_a_second_question() -> None:
+    gold = [PromptExample("Bees dance.", f"query {number}") for number in range(10)]
+    shown = {name: recipe.shown(gold) for name, recipe in RECIPES.items() if recipe.prompt is not None}
+    assert shown == {
+        "InPars": gold[:3],
+        "InPars, bad questions": list(EXAMPLES),
+        "Promptagator": gold[:8],
+        "GPL": gold[:3],
+    }
+    assert all(one.question != one.query for one in EXAMPLES)
+    assert RECIPES["Promptagator"].shown([]) == []
+    assert RECIPES["GPL"].shown([]) == list(EXAMPLES)
+
+
 def test_promptagator_without_examples_says_what_to_do() -> None:
     assert prompt("Promptagator", 0).startswith("Read the document, and write a search query that it answers.\n\nDoc")
     assert prompt("Promptagator", 1).startswith(f"Document: {EXAMPLES[0].document}\nQuery: {EXAMPLES[0].query}\n\n")
+
+
+def test_gpl_samples_as_its_paper_does_and_inpars_is_greedy() -> None:
+    assert RECIPES["GPL"].sampling == {"temperature": 1.0, "top_k": 25, "top_p": 0.95}
+    assert RECIPES["Promptagator"].sampling == {"temperature": 0.7, "top_p": 1.0}
+    assert RECIPES["InPars"].sampling == {}
 
 
 def test_long_documents_are_cut() -> None:

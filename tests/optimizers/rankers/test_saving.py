@@ -30,6 +30,25 @@ def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("config.json", "second")]
 
 
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ("---\nlicense: x\n---\n\n# Base\n", "---\nlicense: x\n---\n\nFirst.\n\n# Base\n"),
+        ("# Base\n\n---\nrest\n", "\nFirst.\n\n# Base\n\n---\nrest\n"),
+        (None, "\nFirst.\n\n"),
+    ],
+)
+def test_a_note_stands_first_in_the_card_behind_its_metadata(tmp_path: Path, card: str | None, expected: str) -> None:
+    class Carded(Model):
+        def save_pretrained(self, path: str, *, safe_serialization: bool) -> None:
+            super().save_pretrained(path, safe_serialization=safe_serialization)
+            if card is not None:
+                (Path(path) / "README.md").write_text(card)
+
+    save_model(Carded("first"), tmp_path / "model", note="First.")
+    assert (tmp_path / "model" / "README.md").read_text() == expected
+
+
 def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path: Path) -> None:
     out = tmp_path / "model"
     save_model(Model("first"), out)

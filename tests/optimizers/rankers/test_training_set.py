@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.optimizers.rankers.negatives import Negatives
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
-from inpars_plus.optimizers.rankers.training_set import triplets, write_training_set
+from inpars_plus.optimizers.rankers.training_set import triplets, with_margins, write_training_set
 from inpars_plus.retrieval.runs import read_run
 
 DOCUMENTS = {name: Document(id=name, title=name.upper(), text=f"about {name}") for name in ("a", "b", "c", "d")}
@@ -47,3 +48,17 @@ def test_a_negative_that_answers_and_negatives_of_nobody_are_refused() -> None:
         triplets(QUERIES, [Negatives("q1", ("a",), ("x",), (1.0,))], DOCUMENTS)
     with pytest.raises(InputError, match="a query that is not there"):
         triplets(QUERIES, [Negatives("q9", ("a",), ("x",), (1.0,))], DOCUMENTS)
+
+
+def test_margins_are_the_teacher_s_and_each_pair_is_asked_for_once() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def score(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        asked.extend(pairs)
+        return [float("A about a" in text) + 0.25 * text.count("b") for _, text in pairs]
+
+    rows = triplets(QUERIES, NEGATIVES[1:], DOCUMENTS)
+    labelled = with_margins(rows, score)
+    assert [{**row, "label": one["label"]} for row, one in zip(rows, labelled, strict=True)] == labelled
+    assert [row["label"] for row in labelled] == [1.25 - 0.5, 1.25 - 0.25]
+    assert len(asked) == len(set(asked)) == 3
