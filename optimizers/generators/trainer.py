@@ -155,7 +155,7 @@ class Trainer:
         """Train, or go on training; afterwards the model has the best weights.
 
         Raises:
-            RunError: the loss is not a number, or a checkpoint cannot be written or read.
+            RunError: the loss or its gradient is not a number, or a checkpoint cannot be written or read.
         """
         settings = self._settings
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -214,12 +214,7 @@ class Trainer:
             share = int(part.tokens[part.chosen].sum()) / tokens / weight
             loss = self._loss(sums, part, share)
             value = float(loss.detach())
-            if not math.isfinite(value):
-                raise RunError(
-                    f"the loss is not a number at step {step + 1}",
-                    place=str(self._directory),
-                    remedy="Lower the learning rate and start in another directory; earlier checkpoints are kept",
-                )
+            self._check_number("loss", value, step)
             self._accelerator.backward(loss * weight)
             with torch.no_grad():
                 chosen, rejected = sums[part.chosen], sums[part.rejected]
@@ -229,9 +224,20 @@ class Trainer:
                 line["accuracy"] += float((chosen > rejected).float().mean()) * weight
                 line["nodes"] += part.packed.nodes
         norm = torch.nn.utils.clip_grad_norm_(list(self._weights.values()), settings.max_gradient)
+        # Before the step: one gradient that is not a number makes all weights so, and the checkpoint after them.
+        self._check_number("gradient", float(norm), step)
         self._steps.step()
         self._optimizer.zero_grad(set_to_none=True)
         return {**line, "margin": line["chosen"] - line["rejected"], "gradient": float(norm), "rate": rate}
+
+    def _check_number(self, name: str, value: float, step: int) -> None:
+        if not math.isfinite(value):
+            raise RunError(
+                f"the {name} is not a number at step {step + 1}",
+                place=str(self._directory),
+                remedy="Lower the learning rate (--learning-rate) and run the same command again; the first round's "
+                "samples are kept",
+            )
 
     def _loss(self, sums: Tensor, part: Part, share: float) -> Tensor:
         """The loss of a part.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,24 @@ def test_a_loss_that_is_not_a_number_ends_training_with_a_sentence(
     documents = group_pairs(make_pairs(4), base, max_tokens=512)
     with pytest.raises(RunError, match=r"the loss is not a number at step 1\. Lower the learning rate"):
         Trainer(model, FAST, directory=tmp_path).train(documents)
+
+
+def test_a_gradient_that_is_not_a_number_spoils_neither_weights_nor_checkpoint(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(FAST, checkpoint_every=1)
+    base, model = fresh()
+    documents = group_pairs(make_pairs(8), base, max_tokens=512)
+    first = next(iter(trainable(model).values()))
+    gradients = itertools.count()
+    first.register_hook(lambda given: given * float("nan") if next(gradients) else given)
+    with pytest.raises(RunError, match=r"the gradient is not a number at step 2\. Lower the learning rate .* are kept"):
+        Trainer(model, settings, directory=tmp_path).train(documents)
+    assert all(bool(value.isfinite().all()) for value in trainable(model).values())
+
+    base, model = fresh()
+    assert Trainer(model, settings, directory=tmp_path).train(documents).steps == 4
+    assert [line["step"] for _, line in read_lines(tmp_path / "train.jsonl")] == [1, 2, 3, 4]
 
 
 def test_a_damaged_checkpoint_is_named(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
