@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from inpars_plus.foundation.errors import RunError
-from inpars_plus.foundation.files import append_lines, read_lines
+from inpars_plus.foundation.files import append_lines, read_lines, replacing
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import bar, say
@@ -330,8 +330,8 @@ class Trainer:
         if not path.exists() or not self._accelerator.is_main_process:
             return
         kept = [line for _, line in read_lines(path) if line["step"] <= step]
-        path.unlink()
-        append_lines(path, kept)
+        with replacing(path) as temporary:
+            append_lines(temporary, kept)
 
 
 def learning_rate_at(step: int, total: int, settings: TrainSettings) -> float:

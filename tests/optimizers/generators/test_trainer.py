@@ -187,6 +187,23 @@ def test_a_gradient_that_is_not_a_number_spoils_neither_weights_nor_checkpoint(
     assert [line["step"] for _, line in read_lines(tmp_path / "train.jsonl")] == [1, 2, 3, 4]
 
 
+def test_a_log_that_cannot_be_trimmed_is_not_lost(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, model = fresh()
+    documents = group_pairs(make_pairs(4), base, max_tokens=512)
+    Trainer(model, FAST, directory=tmp_path).train(documents)
+    before = (tmp_path / "train.jsonl").read_bytes()
+
+    def full(path: Path, lines: Any) -> None:
+        raise RunError("the file could not be written (No space left on device)", place=str(path))
+
+    monkeypatch.setattr("inpars_plus.optimizers.generators.trainer.append_lines", full)
+    with pytest.raises(RunError, match="No space left"):
+        Trainer(fresh()[1], FAST, directory=tmp_path).train(documents)
+    assert (tmp_path / "train.jsonl").read_bytes() == before
+
+
 def test_a_damaged_checkpoint_is_named(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
     base, model = fresh()
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"not a checkpoint")
