@@ -15,6 +15,7 @@ import pytest
 
 from inpars_plus.corpora import Judgment, Query, open_corpus, write_beir
 from inpars_plus.experiments.tune_generator import tell, tune_generator
+from inpars_plus.experiments.tuning_samples import sampling_plan
 from inpars_plus.foundation import (
     ConfigurationError,
     CorpusError,
@@ -27,6 +28,7 @@ from inpars_plus.foundation import (
 from inpars_plus.lms import load_lm
 from inpars_plus.lms.embedded import local_model, release_pipelines
 from inpars_plus.optimizers.generators.pairs import read_pairs
+from inpars_plus.optimizers.generators.sampling import OPENINGS
 from inpars_plus.programs import ProgramFileWarning, load_program
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -280,6 +282,16 @@ def test_a_base_with_another_tokenizer_is_refused_before_anything_is_sampled(
     with pytest.warns(ProgramFileWarning), pytest.raises(ConfigurationError, match="different tokenizers"):
         tune_generator(settings)
     assert not (tmp_path / "run" / "rounds").exists()
+
+
+@pytest.mark.parametrize("samples", range(2, 17))
+def test_however_few_the_samples_some_go_on_from_an_opening_and_some_do_not(
+    samples: int, tmp_path: Path, small: Any
+) -> None:
+    settings = small.tune_settings(tmp_path, tmp_path, tmp_path, tmp_path, samples=samples)
+    plan = sampling_plan(settings, OPENINGS)
+    assert plan.calls == samples
+    assert min(plan.free, plan.opened, plan.draws) >= 1
 
 
 def test_the_plan_is_told_without_a_call(
