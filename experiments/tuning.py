@@ -180,6 +180,7 @@ class Tuning:
             "learning_rate": settings.learning_rate,
             "epochs": settings.epochs,
             "validation": documents_digest(self.documents.validation) if settings.validation_documents else None,
+            "patience": settings.patience,
             "seed": settings.seed,
         }
         trained = self.steps.do(
@@ -263,6 +264,7 @@ class Tuning:
             kind=kind,
             learning_rate=settings.learning_rate,
             epochs=settings.epochs,
+            patience=settings.patience,
             seed=settings.seed,
             program=self.program,
             lm=self._lm(settings.lm),

@@ -91,7 +91,7 @@ class Trained:
         steps: updates made, those before a kill included.
         best_step: after which the weights are kept: the best validated, or the last.
         best_reward: its validation reward; ``None`` without validation.
-        stopped_early: whether patience ended it.
+        stopped_early: whether patience ended it before its last step.
     """
 
     steps: int
@@ -192,7 +192,7 @@ class Trainer:
             steps=state.step,
             best_step=state.best_step or state.step,
             best_reward=state.best_reward,
-            stopped_early=state.stopped,
+            stopped_early=state.stopped and state.step < len(plan),
         )
 
     def _update(self, documents: Sequence[DocumentPairs], rate: float, step: int) -> dict[str, float]:

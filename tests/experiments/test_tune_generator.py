@@ -189,6 +189,19 @@ def test_other_settings_in_the_same_directory_train_anew(tune: Any, tmp_path: Pa
     assert calls < 24  # what was sampled is kept
 
 
+@pytest.mark.slow
+def test_training_ends_when_the_reward_no_longer_rises(tune: Any, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    _, summary, _ = tune(out, rounds=1, epochs=6, patience=1)
+    trained = summary.results["manual"]["rounds"][0]["training"]
+    log = [line for _, line in read_lines(out / "rounds" / "1" / "training" / "train.jsonl")]
+    rewards = [line["reward"] for line in log if "reward" in line]
+    # What a tiny model writes is never worth anything, so the first validation stays the best.
+    assert rewards == [0.0, 0.0]
+    assert trained["stopped_early"]
+    assert trained["steps"] == len(log) < 6 * trained["documents"] // 8
+
+
 def test_a_corpus_without_text_is_told_before_anything_is_sampled(
     compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any
 ) -> None:

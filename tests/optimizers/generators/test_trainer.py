@@ -150,6 +150,16 @@ def test_the_best_validated_weights_are_kept_and_patience_ends_it(
     assert all(line["kl"] >= 0 for line in lines)
 
 
+def test_patience_that_runs_out_at_the_last_step_ended_nothing(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    base, model = fresh()
+    documents = group_pairs(make_pairs(8), base, max_tokens=512)
+    settings = dataclasses.replace(FAST, epochs=1, validate_every=1, patience=1)
+    trained = Trainer(model, settings, directory=tmp_path, validate=lambda _: 0.5).train(documents)
+    assert (trained.steps, trained.best_step, trained.stopped_early) == (2, 1, False)
+
+
 def test_the_distance_to_the_base_is_nothing_before_training(
     tiny_base: BaseModel, make_pairs: MakePairs, tmp_path: Path
 ) -> None:
