@@ -29,9 +29,19 @@ from inpars_plus.experiments.tuning_samples import (
 )
 from inpars_plus.experiments.tuning_scores import TuningScores
 from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, documents_digest
-from inpars_plus.foundation import JSON, ConfigurationError, RunError, digest, digest_file, read_lines, say, write_json
-from inpars_plus.foundation.errors import InputError
-from inpars_plus.foundation.files import append_lines
+from inpars_plus.foundation import (
+    JSON,
+    ConfigurationError,
+    InputError,
+    append_lines,
+    copy_folder,
+    digest,
+    digest_file,
+    read_lines,
+    say,
+    write_bytes,
+    write_json,
+)
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
 from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
@@ -284,15 +294,8 @@ class Tuning:
 
         def work() -> None:
             shutil.rmtree(self.generator, ignore_errors=True)  # with other settings it may have held other files
-            try:
-                shutil.copytree(last, self.generator)
-                shutil.copyfile(cast(Path, self.program.card.path), self.generator / "program.json")
-            except OSError as problem:
-                raise RunError(
-                    f"the tuned generator cannot be copied ({problem.strerror or problem})",
-                    place=str(self.generator),
-                    remedy="Make room on the disk and run the same command again; what is trained is kept",
-                ) from problem
+            copy_folder(Path(last), self.generator)
+            write_bytes(self.generator / "program.json", cast(Path, self.program.card.path).read_bytes())
             write_json(self.generator / "card.json", self._card(rounds))
 
         self.steps.do("generator", inputs, work, files=["generator"])
