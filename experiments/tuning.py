@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,7 +44,7 @@ from inpars_plus.foundation import (
 )
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
-from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
+from inpars_plus.lms.embedded import TUNED_CARD, local_model, release_pipelines, shared_pipeline
 from inpars_plus.lms.torch_models import weights_digest
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
 from inpars_plus.optimizers.generators.pairs import (
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = ["Tuning"]
 
 _LEAST_PAIRS = 16
+_CARD_SCORES = ("before", "before_sampled", "after", "after_sampled", "difference", "difference_sampled")
 
 
 class Tuning:
@@ -97,6 +98,8 @@ class Tuning:
             openings = tuple(rounds[-1]["sampled"]["openings"])
             lm = str(self.settings.out / self._work(number) / "generator")
         self._assemble(lm, rounds)
+        test = self._scored(openings)
+        self._describe(rounds, test)
         return {
             "documents": {
                 "train": len(self.documents.train),
@@ -105,7 +108,7 @@ class Tuning:
             },
             "rounds": rounds,
             "generator": "generator",
-            "test": self._scored(openings),
+            "test": test,
         }
 
     def _check_base(self) -> None:
@@ -289,16 +292,28 @@ class Tuning:
         return self.settings.out / self._work(number) / "adapter" / "adapter_model.safetensors"
 
     def _assemble(self, last: str, rounds: Sequence[dict[str, Any]]) -> None:
-        """The directory that people take: model, card, program."""
-        inputs: dict[str, JSON] = {"model": self._model_digest(last), "program": self.program.card.digest}
+        """The directory that people take: model and program, with a card that serving needs."""
+        inputs: dict[str, JSON] = {
+            "model": self._model_digest(last),
+            "program": self.program.card.digest,
+            "openings": rounds[-1]["sampled"]["openings"],
+        }
+        files = ["program.json", *sorted(one.name for one in Path(last).iterdir())]
 
         def work() -> None:
             shutil.rmtree(self.generator, ignore_errors=True)  # with other settings it may have held other files
             copy_folder(Path(last), self.generator)
             write_bytes(self.generator / "program.json", cast(Path, self.program.card.path).read_bytes())
-            write_json(self.generator / "card.json", self._card(rounds))
 
-        self.steps.do("generator", inputs, work, files=["generator"])
+        self.steps.do("generator", inputs, work, files=[f"generator/{name}" for name in files])
+        if not (self.generator / TUNED_CARD).is_file():  # the step takes an old one away
+            write_json(self.generator / TUNED_CARD, self._card(rounds))
+
+    def _describe(self, rounds: Sequence[dict[str, Any]], test: Mapping[str, Any]) -> None:
+        """The card with the scores, once there are any."""
+        card = {**self._card(rounds), "scores": {name: test[name] for name in _CARD_SCORES}}
+        path = f"generator/{TUNED_CARD}"
+        self.steps.do("card", card, lambda: write_json(self.settings.out / path, card), files=[path])
 
     def _card(self, rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
         settings = self.settings

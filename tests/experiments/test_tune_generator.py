@@ -89,6 +89,8 @@ def test_a_tuned_generator_is_written_with_all_that_it_came_from(tuned: Any, com
     card = json.loads((out / "generator" / "card.json").read_text())
     assert card["program"]["digest"] == load_program(compiled / "compiled" / "manual.json").card.digest
     assert card["data"] == [digest_file(out / "rounds" / str(number) / "pairs.jsonl") for number in (1, 2)]
+    assert set(card["scores"]) > {"before", "after", "after_sampled", "difference"}
+    assert all(test[name] == value for name, value in card["scores"].items())
     assert (out / "generator" / "program.json").read_bytes() == (compiled / "compiled" / "manual.json").read_bytes()
     assert local_model(str(out / "generator")).openings == tuple(card["openings"])
     assert len(card["openings"]) >= 4
@@ -122,6 +124,19 @@ def test_a_finished_tuning_runs_again_without_a_call_and_tells_the_same(tuned: A
     assert again.results == summary.results
     assert world.calls == 0
     assert {path: digest_file(path) for path in before} == before
+
+
+@pytest.mark.slow
+def test_the_card_is_of_the_last_command_and_comes_back_where_it_is_taken_away(tune: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "generator" / "card.json"
+    _, first, _ = tune(tmp_path / "run", rounds=1)
+    _, second, _ = tune(tmp_path / "run", rounds=1, test_documents=8)
+    assert second.hashes == first.hashes
+    card = json.loads(path.read_text())
+    assert card["settings"]["test_documents"] == card["scores"]["after"]["documents"] == 8
+    path.unlink()
+    tune(tmp_path / "run", rounds=1, test_documents=8)
+    assert json.loads(path.read_text()) == card
 
 
 @pytest.mark.slow
