@@ -195,6 +195,7 @@ class Tuning:
             "validation": documents_digest(self.documents.validation) if settings.validation_documents else None,
             "patience": settings.patience,
             "seed": settings.seed,
+            "single_stream": settings.single_stream,
         }
         trained = self.steps.do(
             f"train, round {number}",

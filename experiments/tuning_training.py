@@ -128,7 +128,7 @@ def _validation(
         judged = metric.judge([(document, text or None) for document, text in zip(documents, texts, strict=True)])
         release_pipelines()  # the scorer's; it is loaded again in seconds, and training needs the room
         give_back_memory()
-        return sum(one.score for one in judged) / len(judged)
+        return round(sum(one.score for one in judged) / len(judged), 6)
 
     return reward
 

@@ -43,7 +43,7 @@ from conftest import World, tune_settings, write_candidate
 from inpars_plus.experiments.tune_generator import tune_generator
 corpus, programs, out, base = map(Path, sys.argv[2:6])
 world = World(replies=write_candidate, seconds=0.002)
-tune_generator(tune_settings(corpus, programs, out, base, epochs=3), **world.parts)
+tune_generator(tune_settings(corpus, programs, out, base, epochs=3, single_stream=True), **world.parts)
 """
 
 
@@ -144,7 +144,7 @@ def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
     tune: Any, corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    _, expected, _ = tune(whole, epochs=3)
+    _, expected, _ = tune(whole, epochs=3, single_stream=True)
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", SCRIPT, here, str(corpus), str(compiled), str(killed), str(tiny_directory)]
     deaths = 0
@@ -155,9 +155,15 @@ def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
         os.kill(process.pid, signal.SIGKILL)
         deaths += process.wait(timeout=60) == -signal.SIGKILL
     assert deaths >= 2
-    _, summary, _ = tune(killed, epochs=3)
+    _, summary, _ = tune(killed, epochs=3, single_stream=True)
     assert summary.results == expected.results
     assert summary.hashes == expected.hashes
+    files = [path.relative_to(whole) for name in ("rounds", "scores") for path in (whole / name).rglob("*.jsonl")]
+    assert len(files) == 2 * 3 + 5
+    for file in files:
+        # The scripted model bears the name of its directory.
+        resumed = (killed / file).read_bytes().replace(os.fsencode(killed), os.fsencode(whole))
+        assert resumed == (whole / file).read_bytes(), file
 
 
 @pytest.mark.slow
