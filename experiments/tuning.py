@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document
-from inpars_plus.experiments.tuning_documents import program_and_documents
+from inpars_plus.experiments.tuning_documents import fitting_documents, long_documents, program_and_documents
 from inpars_plus.experiments.tuning_samples import (
     HUMAN_FILES,
     human_queries,
@@ -91,6 +91,7 @@ class Tuning:
         self.steps = steps
         lm, rounds = self.settings.lm, []
         self._check_base()
+        self._leave_out_long()
         openings = self._lm(lm).engine.openings or OPENINGS
         for number in range(1, self.settings.rounds + 1):
             say(f"Round {number} of {self.settings.rounds}: {lm} writes")
@@ -128,6 +129,24 @@ class Tuning:
                 check_tokens(loaded, shared_pipeline(local_model(lm).path))
 
         self.steps.do("check the base model", inputs, work)
+
+    def _leave_out_long(self) -> None:
+        """Leave out what could not be trained on before it is paid for."""
+        settings = self.settings
+        documents = [*self.documents.train, *self.documents.validation]
+        name = settings.lm if is_local(settings.lm) else str(settings.base)  # which cut text into the same tokens
+        inputs: dict[str, JSON] = {
+            "documents": documents_digest(documents),
+            "program": self.program.card.digest,
+            "lm": self._model_digest(name),
+        }
+
+        def work() -> list[str]:
+            pipeline = shared_pipeline(local_model(name).path, single_stream=settings.single_stream)
+            return long_documents(self.program, documents, self._lm(settings.lm), pipeline)
+
+        long = set(self.steps.do("long prompts", inputs, work))
+        self.documents = fitting_documents(self.documents, long, settings)
 
     def _refuse_unknown_models(self) -> None:
         """Teachers and models to compare with are needed late, so what is wrong with their names is told now."""

@@ -228,6 +228,17 @@ def test_no_pairs_and_a_prompt_that_is_too_long_are_refused(tiny_base: BaseModel
         group_pairs(make_pairs(1), tiny_base, max_tokens=20)
 
 
+def test_pairs_with_a_completion_that_is_too_long_are_left_out(
+    tiny_base: BaseModel, make_pairs: MakePairs, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = make_pairs(3)
+    long = second.model_copy(update={"rejected": " WHAT" * 200})
+    with caplog.at_level("INFO", "inpars_plus"):
+        kept = group_pairs([first, long, third], tiny_base, max_tokens=512)
+    assert kept == group_pairs([first, third], tiny_base, max_tokens=512)
+    assert "1 of 3 prompts with their completions are too long" in caplog.text
+
+
 def test_every_document_comes_once_an_epoch_in_an_order_of_its_own() -> None:
     first, second = (steps_of(10, 4, epoch=epoch, seed=1) for epoch in (0, 1))
     assert [len(step) for step in first] == [4, 4, 2]
