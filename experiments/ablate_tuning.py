@@ -19,7 +19,7 @@ from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
 from inpars_plus.experiments.workbench import MakeLm
-from inpars_plus.foundation import LmUsage, Summary, read_lines, say, write_summary
+from inpars_plus.foundation import LmUsage, Summary, copy_folder, read_lines, say, write_summary
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.significance import paired_bootstrap
 
@@ -127,8 +127,7 @@ def _begin(out: Path, name: str, seed: int) -> Path:
     if source is not None and not folder.exists():
         half = folder.with_name(f"{folder.name}.copy")
         shutil.rmtree(half, ignore_errors=True)
-        own = shutil.ignore_patterns("summary.json", "report.html", ".lock", "replies*")
-        shutil.copytree(source, half, ignore=own)
+        copy_folder(source, half, without=("summary.json", "report.html", ".lock", "replies*"))
         half.rename(folder)
     return folder
 

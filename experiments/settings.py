@@ -111,7 +111,9 @@ class ModelSettings(_Settings):
     max_cost: float | None = option("stop before a model's cost passes this", metavar="USD", default=None, gt=0)
     requests_per_minute: int | None = option("ask no faster than this", metavar="N", default=None, gt=0)
     threads: int = option("calls at once", metavar="N", ge=1, le=256)
-    single_stream: bool = option("a local model takes one request at a time: slow, and repeats exactly")
+    single_stream: bool = option(
+        "local models take one request at a time, and queries are judged so: slow, and repeats exactly"
+    )
 
 
 Settings = TypeVar("Settings", bound=JobSettings)

@@ -76,6 +76,9 @@ class TuneSettings(BenchSettings):
     loss: Literal["cpo", "sft", "sft-cpo"] = option("what is trained; sft-cpo begins with a round of SFT")
     train_documents: int = option("candidates are sampled for so many documents, a round", metavar="N", ge=4)
     validation_documents: int = option("training keeps the best weights on so many; 0 for the last", metavar="N", ge=0)
+    patience: int = option(
+        "a round's training ends after so many validations without a better reward; 0 for never", metavar="N", ge=0
+    )
     test_documents: int = option("scored on so many documents", metavar="N", ge=4)
     samples: int = option("candidates of each train document", metavar="N", ge=2, le=16)
     learning_rate: float = option("the highest rate of the adapters", metavar="RATE", gt=0)

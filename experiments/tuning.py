@@ -12,14 +12,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
 from inpars_plus.corpora import Document
-from inpars_plus.experiments.tuning_documents import program_and_documents
+from inpars_plus.experiments.tuning_documents import fitting_documents, long_documents, program_and_documents
 from inpars_plus.experiments.tuning_samples import (
     HUMAN_FILES,
     human_queries,
@@ -29,12 +29,22 @@ from inpars_plus.experiments.tuning_samples import (
 )
 from inpars_plus.experiments.tuning_scores import TuningScores
 from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, documents_digest
-from inpars_plus.foundation import JSON, ConfigurationError, RunError, digest, digest_file, read_lines, say, write_json
-from inpars_plus.foundation.errors import InputError
-from inpars_plus.foundation.files import append_lines
+from inpars_plus.foundation import (
+    JSON,
+    ConfigurationError,
+    InputError,
+    append_lines,
+    copy_folder,
+    digest,
+    digest_file,
+    read_lines,
+    say,
+    write_bytes,
+    write_json,
+)
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
-from inpars_plus.lms.embedded import local_model, release_pipelines, shared_pipeline
+from inpars_plus.lms.embedded import TUNED_CARD, local_model, release_pipelines, shared_pipeline
 from inpars_plus.lms.torch_models import weights_digest
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
 from inpars_plus.optimizers.generators.pairs import (
@@ -52,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = ["Tuning"]
 
 _LEAST_PAIRS = 16
+_CARD_SCORES = ("before", "before_sampled", "after", "after_sampled", "difference", "difference_sampled")
 
 
 class Tuning:
@@ -80,6 +91,7 @@ class Tuning:
         self.steps = steps
         lm, rounds = self.settings.lm, []
         self._check_base()
+        self._leave_out_long()
         openings = self._lm(lm).engine.openings or OPENINGS
         for number in range(1, self.settings.rounds + 1):
             say(f"Round {number} of {self.settings.rounds}: {lm} writes")
@@ -87,6 +99,8 @@ class Tuning:
             openings = tuple(rounds[-1]["sampled"]["openings"])
             lm = str(self.settings.out / self._work(number) / "generator")
         self._assemble(lm, rounds)
+        test = self._scored(openings)
+        self._describe(rounds, test)
         return {
             "documents": {
                 "train": len(self.documents.train),
@@ -95,7 +109,7 @@ class Tuning:
             },
             "rounds": rounds,
             "generator": "generator",
-            "test": self._scored(openings),
+            "test": test,
         }
 
     def _check_base(self) -> None:
@@ -115,6 +129,24 @@ class Tuning:
                 check_tokens(loaded, shared_pipeline(local_model(lm).path))
 
         self.steps.do("check the base model", inputs, work)
+
+    def _leave_out_long(self) -> None:
+        """Leave out what could not be trained on before it is paid for."""
+        settings = self.settings
+        documents = [*self.documents.train, *self.documents.validation]
+        name = settings.lm if is_local(settings.lm) else str(settings.base)  # which cut text into the same tokens
+        inputs: dict[str, JSON] = {
+            "documents": documents_digest(documents),
+            "program": self.program.card.digest,
+            "lm": self._model_digest(name),
+        }
+
+        def work() -> list[str]:
+            pipeline = shared_pipeline(local_model(name).path, single_stream=settings.single_stream)
+            return long_documents(self.program, documents, self._lm(settings.lm), pipeline)
+
+        long = set(self.steps.do("long prompts", inputs, work))
+        self.documents = fitting_documents(self.documents, long, settings)
 
     def _refuse_unknown_models(self) -> None:
         """Teachers and models to compare with are needed late, so what is wrong with their names is told now."""
@@ -180,7 +212,9 @@ class Tuning:
             "learning_rate": settings.learning_rate,
             "epochs": settings.epochs,
             "validation": documents_digest(self.documents.validation) if settings.validation_documents else None,
+            "patience": settings.patience,
             "seed": settings.seed,
+            "single_stream": settings.single_stream,
         }
         trained = self.steps.do(
             f"train, round {number}",
@@ -263,6 +297,7 @@ class Tuning:
             kind=kind,
             learning_rate=settings.learning_rate,
             epochs=settings.epochs,
+            patience=settings.patience,
             seed=settings.seed,
             program=self.program,
             lm=self._lm(settings.lm),
@@ -277,23 +312,28 @@ class Tuning:
         return self.settings.out / self._work(number) / "adapter" / "adapter_model.safetensors"
 
     def _assemble(self, last: str, rounds: Sequence[dict[str, Any]]) -> None:
-        """The directory that people take: model, card, program."""
-        inputs: dict[str, JSON] = {"model": self._model_digest(last), "program": self.program.card.digest}
+        """The directory that people take: model and program, with a card that serving needs."""
+        inputs: dict[str, JSON] = {
+            "model": self._model_digest(last),
+            "program": self.program.card.digest,
+            "openings": rounds[-1]["sampled"]["openings"],
+        }
+        files = ["program.json", *sorted(one.name for one in Path(last).iterdir())]
 
         def work() -> None:
             shutil.rmtree(self.generator, ignore_errors=True)  # with other settings it may have held other files
-            try:
-                shutil.copytree(last, self.generator)
-                shutil.copyfile(cast(Path, self.program.card.path), self.generator / "program.json")
-            except OSError as problem:
-                raise RunError(
-                    f"the tuned generator cannot be copied ({problem.strerror or problem})",
-                    place=str(self.generator),
-                    remedy="Make room on the disk and run the same command again; what is trained is kept",
-                ) from problem
-            write_json(self.generator / "card.json", self._card(rounds))
+            copy_folder(Path(last), self.generator)
+            write_bytes(self.generator / "program.json", cast(Path, self.program.card.path).read_bytes())
 
-        self.steps.do("generator", inputs, work, files=["generator"])
+        self.steps.do("generator", inputs, work, files=[f"generator/{name}" for name in files])
+        if not (self.generator / TUNED_CARD).is_file():  # the step takes an old one away
+            write_json(self.generator / TUNED_CARD, self._card(rounds))
+
+    def _describe(self, rounds: Sequence[dict[str, Any]], test: Mapping[str, Any]) -> None:
+        """The card with the scores, once there are any."""
+        card = {**self._card(rounds), "scores": {name: test[name] for name in _CARD_SCORES}}
+        path = f"generator/{TUNED_CARD}"
+        self.steps.do("card", card, lambda: write_json(self.settings.out / path, card), files=[path])
 
     def _card(self, rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
         settings = self.settings

@@ -30,9 +30,14 @@ HUMAN_FILES = ("queries.jsonl", "qrels/train.tsv")
 
 
 def sampling_plan(settings: TuneSettings, openings: tuple[str, ...]) -> SamplePlan:
-    """A quarter of the samples go on from the prompt as it stands, the others from an opening."""
-    opened, draws = settings.samples // 4, SamplePlan().draws
-    return SamplePlan(free=settings.samples - opened * draws, opened=opened, openings=openings)
+    """About a quarter of the samples go on from the prompt as it stands, the others from an opening.
+
+    At least one of each: an opening that was never sampled with would be served unseen.
+    """
+    opened = max(1, settings.samples // 4)
+    draws = min(SamplePlan().draws, settings.samples - opened)
+    free = settings.samples - opened * draws
+    return SamplePlan(free=free, opened=opened, draws=draws, openings=openings)
 
 
 def sample_round(

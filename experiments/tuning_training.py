@@ -44,6 +44,7 @@ def train_round(
     kind: str,
     learning_rate: float,
     epochs: int,
+    patience: int,
     seed: int,
     program: Any,
     lm: dspy.LM,
@@ -61,6 +62,7 @@ def train_round(
         kind: loss.
         learning_rate: of the first round; later ones take half.
         epochs: passes over the pairs.
+        patience: validations without a better reward after which training ends; 0 for never.
         seed: of adapters and order.
         program: renders the prompts of the validation documents.
         lm: the model it was compiled for.
@@ -81,6 +83,7 @@ def train_round(
         loss="sft" if kind == "sft" else "cpo",
         learning_rate=learning_rate * (1.0 if before is None else _ON_POLICY_RATE),
         epochs=epochs,
+        patience=patience,
         validate_every=max(1, len(documents) // TrainSettings().documents_per_step // 2) if validation else 0,
     )
     trainer = Trainer(
@@ -125,7 +128,7 @@ def _validation(
         judged = metric.judge([(document, text or None) for document, text in zip(documents, texts, strict=True)])
         release_pipelines()  # the scorer's; it is loaded again in seconds, and training needs the room
         give_back_memory()
-        return sum(one.score for one in judged) / len(judged)
+        return round(sum(one.score for one in judged) / len(judged), 6)
 
     return reward
 

@@ -132,7 +132,8 @@ class Workbench:
     def metric(self) -> QueryMetric:
         """Judges queries."""
         retriever = self.retriever
-        return QueryMetric(retriever, self._scorer or load_scorer())
+        single = self.settings.single_stream
+        return QueryMetric(retriever, self._scorer or load_scorer(single_stream=single), one_at_a_time=single)
 
     def prompt_lm(self, settings: _WithPromptModel) -> dspy.LM | None:
         """Writes instructions; ``None`` for the pool."""

@@ -19,6 +19,7 @@ from inpars_plus.foundation.errors import (
 from inpars_plus.foundation.files import (
     JSON,
     append_lines,
+    copy_folder,
     default_cache_directory,
     digest,
     digest_file,
@@ -59,6 +60,7 @@ __all__ = [
     "bar",
     "batched",
     "contains_secret",
+    "copy_folder",
     "default_cache_directory",
     "digest",
     "digest_file",

@@ -71,13 +71,20 @@ class Scorer(Protocol):
 
 
 class _Sequence:
-    """A pair as tokens, with a key for each token of its completion that stands for all tokens up to it."""
+    """A pair as tokens, with a key for each token of its completion that stands for all tokens up to it.
 
-    def __init__(self, prompt: list[int], completion: list[int]) -> None:
+    Args:
+        prompt: ids.
+        completion: ids.
+        alone: the keys stand for this whole completion too, so that what another began with is never its own.
+    """
+
+    def __init__(self, prompt: list[int], completion: list[int], *, alone: bool = False) -> None:
         self.prompt = prompt
         self.completion = completion
         self.keys: list[bytes] = []
-        running = hashlib.blake2b(np.asarray(prompt, dtype=np.int32).tobytes(), digest_size=12)
+        head = [*prompt, *completion] if alone else prompt
+        running = hashlib.blake2b(np.asarray(head, dtype=np.int32).tobytes(), digest_size=12)
         for token in completion:
             running.update(np.int32(token).tobytes())
             self.keys.append(running.digest())
@@ -94,11 +101,14 @@ class EmbeddedScorer:
     Args:
         path: the GGUF file; loaded at the first call.
         name: the model's name, with its digest.
+        single_stream: one pair at a time and nothing cached between them: slower, and a score does not depend on what
+            was scored before or beside it.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, single_stream: bool = False) -> None:
         self.name = name
         self._path = path
+        self._single_stream = single_stream
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
         self._usage = LmUsage()
         # One call at a time: keys and values that another call has just cached come back without log-probabilities,
@@ -120,13 +130,16 @@ class EmbeddedScorer:
             InputError: a prompt is empty, or a pair is longer than the model's context.
             DeadModelError: the model failed.
         """
-        pipeline = cast(Pipeline, shared_pipeline(self._path))  # load_scorer lets no other in
-        sequences = [_tokens(pipeline, prompt, completion) for prompt, completion in pairs]
+        # load_scorer lets no other in.
+        pipeline = cast(Pipeline, shared_pipeline(self._path, single_stream=self._single_stream))
+        alone = self._single_stream
+        sequences = [_tokens(pipeline, prompt, completion, alone=alone) for prompt, completion in pairs]
         with self._turn:
             started = time.perf_counter()
             known = {key: self._remembered[key] for one in sequences for key in one.keys if key in self._remembered}
             waiting = {one.keys[-1]: one for one in sequences if not one.known_in(known)}
-            self._read_prompts(pipeline, waiting.values())
+            if not alone:
+                self._read_prompts(pipeline, waiting.values())
             self._echo(pipeline, waiting.values(), known)
             missing = [one for one in waiting.values() if not one.known_in(known)]
             if missing:
@@ -196,15 +209,16 @@ class BatchedScorer:
         return self
 
 
-_scorers: dict[str, EmbeddedScorer] = {}
+_scorers: dict[tuple[str, bool], EmbeddedScorer] = {}
 _lock = threading.Lock()
 
 
-def load_scorer(name: str = "embedded") -> EmbeddedScorer:
+def load_scorer(name: str = "embedded", *, single_stream: bool = False) -> EmbeddedScorer:
     """The scorer of a local model; one a model and process, so that its memory is shared.
 
     Args:
         name: ``embedded``, ``gguf:PATH``, or the directory of a tuned generator.
+        single_stream: see :class:`EmbeddedScorer`.
 
     Raises:
         MissingPartError: a package that it needs is not installed.
@@ -217,10 +231,11 @@ def load_scorer(name: str = "embedded") -> EmbeddedScorer:
             remedy="Name embedded or gguf:PATH",
         )
     with _lock:
-        return _scorers.setdefault(model.name, EmbeddedScorer(model.path, model.name))
+        made = EmbeddedScorer(model.path, model.name, single_stream=single_stream)
+        return _scorers.setdefault((model.name, single_stream), made)
 
 
-def _tokens(pipeline: Pipeline, prompt: str, completion: str) -> _Sequence:
+def _tokens(pipeline: Pipeline, prompt: str, completion: str, *, alone: bool) -> _Sequence:
     if completion and not completion[0].isspace():
         completion = f" {completion}"
     first, second = pipeline.encode(prompt), pipeline.encode(completion) if completion.strip() else []
@@ -232,4 +247,4 @@ def _tokens(pipeline: Pipeline, prompt: str, completion: str) -> _Sequence:
             f"{pipeline.context_tokens}",
             remedy="Cut the prompt",
         )
-    return _Sequence(first, second)
+    return _Sequence(first, second, alone=alone)

@@ -78,6 +78,8 @@ class QueryMetric:
         scorer: the embedded model's; the same one whatever model generates.
         floor: mean log-probability below which a query is ``not_natural``.
         threshold: score from which an accepted query counts as a success while bootstrapping.
+        one_at_a_time: never search or score in a batch. What is judged together changes rounding, and some judgments
+            are remembered, so only this judges a query alike whatever was judged before.
     """
 
     def __init__(
@@ -87,11 +89,13 @@ class QueryMetric:
         *,
         floor: float = NATURALNESS_FLOOR,
         threshold: float = 0.5,
+        one_at_a_time: bool = False,
     ) -> None:
         self.threshold = threshold
         self._retriever = retriever
         self._scorer = scorer
         self._floor = floor
+        self._one_at_a_time = one_at_a_time
         self._known: OrderedDict[tuple[str, str], Judged] = OrderedDict()
         self._lock = threading.Lock()
         self._batcher: Batcher[Sequence[tuple[Document, str | None]], list[Judged]] = Batcher(
@@ -146,7 +150,9 @@ class QueryMetric:
         with self._lock:
             known = {(d.id, q): self._known[d.id, q] for d, q in flat if (d.id, q) in self._known}
         fresh = list({(d.id, q): (d, q) for d, q in flat if (d.id, q) not in known}.values())
-        known.update(zip(((d.id, q) for d, q in fresh), self._judge_alone(fresh), strict=True))
+        batches = [[pair] for pair in fresh] if self._one_at_a_time else [fresh]
+        judged = [one for batch in batches for one in self._judge_alone(batch)]
+        known.update(zip(((d.id, q) for d, q in fresh), judged, strict=True))
         with self._lock:
             self._known.update(known)
             while len(self._known) > _REMEMBERED:

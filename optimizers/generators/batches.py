@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from inpars_plus.foundation.errors import InputError
+from inpars_plus.foundation.progress import say
 from inpars_plus.optimizers.generators.models import BaseModel
 from inpars_plus.optimizers.generators.packing import Packed, TokenPair, pack, pack_plain
 from inpars_plus.optimizers.generators.pairs import PreferencePair
@@ -70,13 +71,15 @@ class Part:
 def group_pairs(pairs: Sequence[PreferencePair], base: BaseModel, *, max_tokens: int) -> list[DocumentPairs]:
     """Turn pairs into tokens, those of one prompt together, in the order in which prompts first come.
 
+    Prompts that are too long with one of their completions are left out, and their number is told.
+
     Args:
         pairs: preference data.
         base: whose tokens.
         max_tokens: most tokens of a prompt with one completion.
 
     Raises:
-        InputError: there are no pairs, or one is longer than that.
+        InputError: there are no pairs, or all are longer than that.
     """
     if not pairs:
         raise InputError("there are no preference pairs", remedy="Sample more candidates, or lower the gap")
@@ -84,6 +87,7 @@ def group_pairs(pairs: Sequence[PreferencePair], base: BaseModel, *, max_tokens:
     for pair in pairs:
         prompts.setdefault(pair.prompt, []).append(pair)
     found = []
+    too_long: list[tuple[str, int]] = []
     for text, members in prompts.items():
         prompt = tuple(base.encode(text))
         positions: dict[str, int] = {}
@@ -93,13 +97,19 @@ def group_pairs(pairs: Sequence[PreferencePair], base: BaseModel, *, max_tokens:
         completions = tuple((*base.encode(completion), base.end) for completion in positions)
         longest = len(prompt) + max(map(len, completions))
         if longest > max_tokens:
-            raise InputError(
-                f"a prompt with its completion has {longest} tokens, but at most {max_tokens} are trained on",
-                place=f"document {members[0].document_id}",
-                remedy="Shorten the documents, use fewer demonstrations, or raise max_tokens",
-            )
+            too_long.append((members[0].document_id, longest))
+            continue
         chosen = tuple((positions[pair.chosen], positions[pair.rejected]) for pair in members)
         found.append(DocumentPairs(prompt, completions, chosen))
+    if not found:
+        document, longest = too_long[0]
+        raise InputError(
+            f"a prompt with its completion has {longest} tokens, but at most {max_tokens} are trained on",
+            place=f"document {document}",
+            remedy="Shorten the documents, or use fewer demonstrations",
+        )
+    if too_long:
+        say(f"{len(too_long):,} of {len(prompts):,} prompts with their completions are too long to train on: left out")
     return found
 
 

@@ -45,7 +45,7 @@ class ScoredCandidate(Candidate):
     """A candidate with its reward.
 
     Attributes:
-        reward: the compile metric's score of the query, in [0, 1].
+        reward: the compile metric's score of the query, in [0, 1], to six digits.
         accepted: whether it passes every check, retrieval and naturalness included.
         reason: the first check that it fails.
         rank: of its document in the default retriever's ranking; ``None`` beyond the depth.
@@ -63,11 +63,12 @@ class ScoredCandidate(Candidate):
         """A candidate with what the metric says; ``reward`` in place of its score."""
         return cls(
             **candidate.model_dump(include=set(Candidate.model_fields)),
-            reward=judged.score if reward is None else reward,
+            # As files show scores, and so that rounding in the last digits decides no pair.
+            reward=round(judged.score if reward is None else reward, 6),
             accepted=judged.accepted,
             reason=judged.reason,
             rank=judged.rank,
-            copy4=judged.copy4,
+            copy4=round(judged.copy4, 6),
         )
 
 

@@ -57,7 +57,10 @@ def save_weights(model: Any, tokenizer: Any, directory: Path, *, dtype: torch.dt
         with silent(require("transformers", install="pip install transformers", purpose="Writing a tuned model")):
             model.to(dtype).save_pretrained(directory, safe_serialization=True)
             tokenizer.save_pretrained(directory)
-    except (OSError, SafetensorError) as problem:
+    except Exception as problem:
+        # Of a full disk, tokenizers say so with an exception of no kind.
+        if not isinstance(problem, OSError | SafetensorError) and type(problem) is not Exception:
+            raise
         raise _unwritten(directory, problem) from problem
 
 

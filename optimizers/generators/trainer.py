@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from inpars_plus.foundation.errors import RunError
-from inpars_plus.foundation.files import append_lines, read_lines
+from inpars_plus.foundation.files import append_lines, read_lines, replacing
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import bar, say
@@ -91,7 +91,7 @@ class Trained:
         steps: updates made, those before a kill included.
         best_step: after which the weights are kept: the best validated, or the last.
         best_reward: its validation reward; ``None`` without validation.
-        stopped_early: whether patience ended it.
+        stopped_early: whether patience ended it before its last step.
     """
 
     steps: int
@@ -155,7 +155,7 @@ class Trainer:
         """Train, or go on training; afterwards the model has the best weights.
 
         Raises:
-            RunError: the loss is not a number, or a checkpoint cannot be written or read.
+            RunError: the loss or its gradient is not a number, or a checkpoint cannot be written or read.
         """
         settings = self._settings
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -192,7 +192,7 @@ class Trainer:
             steps=state.step,
             best_step=state.best_step or state.step,
             best_reward=state.best_reward,
-            stopped_early=state.stopped,
+            stopped_early=state.stopped and state.step < len(plan),
         )
 
     def _update(self, documents: Sequence[DocumentPairs], rate: float, step: int) -> dict[str, float]:
@@ -214,12 +214,7 @@ class Trainer:
             share = int(part.tokens[part.chosen].sum()) / tokens / weight
             loss = self._loss(sums, part, share)
             value = float(loss.detach())
-            if not math.isfinite(value):
-                raise RunError(
-                    f"the loss is not a number at step {step + 1}",
-                    place=str(self._directory),
-                    remedy="Lower the learning rate and start in another directory; earlier checkpoints are kept",
-                )
+            self._check_number("loss", value, step)
             self._accelerator.backward(loss * weight)
             with torch.no_grad():
                 chosen, rejected = sums[part.chosen], sums[part.rejected]
@@ -229,9 +224,20 @@ class Trainer:
                 line["accuracy"] += float((chosen > rejected).float().mean()) * weight
                 line["nodes"] += part.packed.nodes
         norm = torch.nn.utils.clip_grad_norm_(list(self._weights.values()), settings.max_gradient)
+        # Before the step: one gradient that is not a number makes all weights so, and the checkpoint after them.
+        self._check_number("gradient", float(norm), step)
         self._steps.step()
         self._optimizer.zero_grad(set_to_none=True)
         return {**line, "margin": line["chosen"] - line["rejected"], "gradient": float(norm), "rate": rate}
+
+    def _check_number(self, name: str, value: float, step: int) -> None:
+        if not math.isfinite(value):
+            raise RunError(
+                f"the {name} is not a number at step {step + 1}",
+                place=str(self._directory),
+                remedy="Lower the learning rate (--learning-rate) and run the same command again; the first round's "
+                "samples are kept",
+            )
 
     def _loss(self, sums: Tensor, part: Part, share: float) -> Tensor:
         """The loss of a part.
@@ -324,8 +330,8 @@ class Trainer:
         if not path.exists() or not self._accelerator.is_main_process:
             return
         kept = [line for _, line in read_lines(path) if line["step"] <= step]
-        path.unlink()
-        append_lines(path, kept)
+        with replacing(path) as temporary:
+            append_lines(temporary, kept)
 
 
 def learning_rate_at(step: int, total: int, settings: TrainSettings) -> float:

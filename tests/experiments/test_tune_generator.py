@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from inpars_plus.corpora import Judgment, Query, open_corpus, write_beir
 from inpars_plus.experiments.tune_generator import tell, tune_generator
+from inpars_plus.experiments.tuning_samples import sampling_plan
 from inpars_plus.foundation import (
     ConfigurationError,
     CorpusError,
@@ -27,6 +29,7 @@ from inpars_plus.foundation import (
 from inpars_plus.lms import load_lm
 from inpars_plus.lms.embedded import local_model, release_pipelines
 from inpars_plus.optimizers.generators.pairs import read_pairs
+from inpars_plus.optimizers.generators.sampling import OPENINGS
 from inpars_plus.programs import ProgramFileWarning, load_program
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -41,7 +44,7 @@ from conftest import World, tune_settings, write_candidate
 from inpars_plus.experiments.tune_generator import tune_generator
 corpus, programs, out, base = map(Path, sys.argv[2:6])
 world = World(replies=write_candidate, seconds=0.002)
-tune_generator(tune_settings(corpus, programs, out, base, epochs=3), **world.parts)
+tune_generator(tune_settings(corpus, programs, out, base, epochs=3, single_stream=True), **world.parts)
 """
 
 
@@ -87,6 +90,8 @@ def test_a_tuned_generator_is_written_with_all_that_it_came_from(tuned: Any, com
     card = json.loads((out / "generator" / "card.json").read_text())
     assert card["program"]["digest"] == load_program(compiled / "compiled" / "manual.json").card.digest
     assert card["data"] == [digest_file(out / "rounds" / str(number) / "pairs.jsonl") for number in (1, 2)]
+    assert set(card["scores"]) > {"before", "after", "after_sampled", "difference"}
+    assert all(test[name] == value for name, value in card["scores"].items())
     assert (out / "generator" / "program.json").read_bytes() == (compiled / "compiled" / "manual.json").read_bytes()
     assert local_model(str(out / "generator")).openings == tuple(card["openings"])
     assert len(card["openings"]) >= 4
@@ -123,11 +128,24 @@ def test_a_finished_tuning_runs_again_without_a_call_and_tells_the_same(tuned: A
 
 
 @pytest.mark.slow
+def test_the_card_is_of_the_last_command_and_comes_back_where_it_is_taken_away(tune: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "generator" / "card.json"
+    _, first, _ = tune(tmp_path / "run", rounds=1)
+    _, second, _ = tune(tmp_path / "run", rounds=1, test_documents=8)
+    assert second.hashes == first.hashes
+    card = json.loads(path.read_text())
+    assert card["settings"]["test_documents"] == card["scores"]["after"]["documents"] == 8
+    path.unlink()
+    tune(tmp_path / "run", rounds=1, test_documents=8)
+    assert json.loads(path.read_text()) == card
+
+
+@pytest.mark.slow
 def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
     tune: Any, corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    _, expected, _ = tune(whole, epochs=3)
+    _, expected, _ = tune(whole, epochs=3, single_stream=True)
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", SCRIPT, here, str(corpus), str(compiled), str(killed), str(tiny_directory)]
     deaths = 0
@@ -138,9 +156,15 @@ def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
         os.kill(process.pid, signal.SIGKILL)
         deaths += process.wait(timeout=60) == -signal.SIGKILL
     assert deaths >= 2
-    _, summary, _ = tune(killed, epochs=3)
+    _, summary, _ = tune(killed, epochs=3, single_stream=True)
     assert summary.results == expected.results
     assert summary.hashes == expected.hashes
+    files = [path.relative_to(whole) for name in ("rounds", "scores") for path in (whole / name).rglob("*.jsonl")]
+    assert len(files) == 2 * 3 + 5
+    for file in files:
+        # The scripted model bears the name of its directory.
+        resumed = (killed / file).read_bytes().replace(os.fsencode(killed), os.fsencode(whole))
+        assert resumed == (whole / file).read_bytes(), file
 
 
 @pytest.mark.slow
@@ -185,6 +209,59 @@ def test_other_settings_in_the_same_directory_train_anew(tune: Any, tmp_path: Pa
     _, alone, _ = tune(tmp_path / "alone", rounds=1, learning_rate=5e-3)
     assert second.hashes == alone.hashes != first.hashes
     assert calls < 24  # what was sampled is kept
+
+
+@pytest.mark.slow
+def test_training_ends_when_the_reward_no_longer_rises(tune: Any, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    _, summary, _ = tune(out, rounds=1, epochs=6, patience=1)
+    trained = summary.results["manual"]["rounds"][0]["training"]
+    log = [line for _, line in read_lines(out / "rounds" / "1" / "training" / "train.jsonl")]
+    rewards = [line["reward"] for line in log if "reward" in line]
+    # What a tiny model writes is never worth anything, so the first validation stays the best.
+    assert rewards == [0.0, 0.0]
+    assert trained["stopped_early"]
+    assert trained["steps"] == len(log) < 6 * trained["documents"] // 8
+
+
+def write_long(path: Path, small: Any, every: int) -> Path:
+    """A corpus in which one document in so many has a word as long as a book."""
+    rows = [small.row(number) for number in range(240)]
+    for row in rows[::every]:
+        row["text"] = f"{'QUJD' * 2000} {row['text']}"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_documents_with_prompts_too_long_to_train_on_are_left_out_before_sampling(
+    compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus = write_long(tmp_path / "corpus.jsonl", small, 3)
+    settings = small.tune_settings(corpus, compiled, tmp_path / "run", tiny_directory, train_documents=48, rounds=1)
+    world = small.World(replies=small.write_candidate)
+    with caplog.at_level("INFO", "inpars_plus"):
+        summary = tune_generator(settings, **world.parts)
+    assert summary is not None
+    told = re.search(r"(\d+) train and (\d+) validation documents have prompts too long", caplog.text)
+    assert told is not None
+    result = summary.results["manual"]
+    assert result["documents"]["train"] == 48 - int(told[1]) == result["rounds"][0]["sampled"]["documents"]
+    assert result["documents"]["validation"] == 4 - int(told[2])
+    assert int(told[1]) > 0
+    candidates = [line for _, line in read_lines(tmp_path / "run" / "rounds" / "1" / "candidates.jsonl")]
+    assert not any("QUJD" in line["prompt"] for line in candidates)
+
+
+def test_too_few_documents_with_short_prompts_are_told_before_anything_is_sampled(
+    compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any
+) -> None:
+    corpus = write_long(tmp_path / "corpus.jsonl", small, 1)
+    world = small.World(replies=small.write_candidate)
+    settings = small.tune_settings(corpus, compiled, tmp_path / "run", tiny_directory)
+    with pytest.raises(ConfigurationError, match=r"0 train documents with prompts short .* --max-characters cuts"):
+        tune_generator(settings, **world.parts)
+    assert world.calls == 0
 
 
 def test_a_corpus_without_text_is_told_before_anything_is_sampled(
@@ -280,6 +357,16 @@ def test_a_base_with_another_tokenizer_is_refused_before_anything_is_sampled(
     with pytest.warns(ProgramFileWarning), pytest.raises(ConfigurationError, match="different tokenizers"):
         tune_generator(settings)
     assert not (tmp_path / "run" / "rounds").exists()
+
+
+@pytest.mark.parametrize("samples", range(2, 17))
+def test_however_few_the_samples_some_go_on_from_an_opening_and_some_do_not(
+    samples: int, tmp_path: Path, small: Any
+) -> None:
+    settings = small.tune_settings(tmp_path, tmp_path, tmp_path, tmp_path, samples=samples)
+    plan = sampling_plan(settings, OPENINGS)
+    assert plan.calls == samples
+    assert min(plan.free, plan.opened, plan.draws) >= 1
 
 
 def test_the_plan_is_told_without_a_call(

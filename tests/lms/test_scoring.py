@@ -100,6 +100,20 @@ def test_a_leading_space_is_added_where_it_is_missing(scorer: EmbeddedScorer) ->
 
 
 @pytest.mark.model
+def test_in_single_stream_a_score_does_not_depend_on_what_else_is_scored() -> None:
+    pairs = [
+        (PROMPT, completion) for completion in (NATURAL, " at what temperature", f"{NATURAL} in a pot", " at what")
+    ]
+    path = load_scorer()._path
+    together = EmbeddedScorer(path, "together", single_stream=True)
+    scores = together.score(pairs)
+    assert scores == together.score(pairs)
+    for pair, score in zip(pairs[::-1], scores[::-1], strict=True):
+        assert EmbeddedScorer(path, "alone", single_stream=True).score([pair]) == [score]
+    assert load_scorer(single_stream=True) is load_scorer(single_stream=True) is not load_scorer()
+
+
+@pytest.mark.model
 def test_what_is_remembered_is_not_asked_again(scorer: EmbeddedScorer) -> None:
     scorer.score([(PROMPT, NATURAL)] * 5)
     assert scorer.usage.calls == 1

@@ -89,6 +89,17 @@ def test_all_queries_are_searched_and_scored_in_one_call(
     assert len(retriever.calls) == 1
 
 
+def test_one_at_a_time_no_query_is_searched_or_scored_beside_another(
+    told_retriever: Told, told_scorer: Told, document: Document
+) -> None:
+    retriever, scorer = told_retriever({GOOD: 1, OTHER: 2}), told_scorer({})
+    asked = [(document, GOOD), (document, OTHER), (document, None), (document, GOOD)]
+    judged = QueryMetric(retriever, scorer, one_at_a_time=True).judge(asked)
+    assert retriever.calls == [[GOOD], [OTHER]]
+    assert scorer.calls == 2
+    assert judged == QueryMetric(told_retriever({GOOD: 1, OTHER: 2}), told_scorer({})).judge(asked)
+
+
 def test_dspy_gets_the_mean_over_the_queries_asked_for(metric_of: Make, document: Document) -> None:
     metric = metric_of({GOOD: 1})
     one = metric(example(document), dspy.Prediction(queries=[GOOD]))

@@ -67,3 +67,10 @@ def test_a_folder_that_cannot_be_written_is_told(tiny_base: BaseModel, tmp_path:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(RunError, match="the tuned generator cannot be written"):
         save_weights(tiny_base.model, tiny_base.tokenizer, tmp_path / "taken" / "hf")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_a_disk_that_is_full_for_the_tokenizer_is_told(tiny_base: BaseModel, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").symlink_to("/dev/full")
+    with pytest.raises(RunError, match=r"the tuned generator cannot be written \(No space left on device"):
+        save_weights(tiny_base.model, tiny_base.tokenizer, tmp_path)

@@ -9,7 +9,8 @@ import pytest
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.lms import ReplyStore, scripted_lm, usage_of
-from inpars_plus.optimizers.generators.candidates import ScoredCandidate
+from inpars_plus.metrics.query_metric import Judged
+from inpars_plus.optimizers.generators.candidates import Candidate, ScoredCandidate
 from inpars_plus.optimizers.generators.sampling import OPENINGS, SamplePlan, sample_candidates, worthy_openings
 from inpars_plus.programs import QueryGenerator
 
@@ -61,6 +62,14 @@ def test_a_chat_model_and_wrong_plans_are_refused() -> None:
     for wrong in ({"free": 1, "opened": 0}, {"temperature": 0.0}, {"opened": 11}):
         with pytest.raises(ConfigurationError):
             SamplePlan(**wrong)  # type: ignore[arg-type]
+
+
+def test_rewards_have_the_digits_that_files_show() -> None:
+    candidate = Candidate(document_id="d", prompt="p", text="why do cats sleep", origin="m")
+    judged = Judged(candidate.text, True, None, 0.12345678, rank=1, copy4=1 / 3, naturalness=-5.0)
+    one = ScoredCandidate.of(candidate, judged)
+    assert (one.reward, one.copy4) == (0.123457, 0.333333)
+    assert ScoredCandidate.of(candidate, judged, 2 / 3).reward == 0.666667
 
 
 def test_openings_that_a_model_goes_on_from_badly_are_left_out_but_four_are_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,16 @@ def test_the_best_validated_weights_are_kept_and_patience_ends_it(
     assert all(line["kl"] >= 0 for line in lines)
 
 
+def test_patience_that_runs_out_at_the_last_step_ended_nothing(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    base, model = fresh()
+    documents = group_pairs(make_pairs(8), base, max_tokens=512)
+    settings = dataclasses.replace(FAST, epochs=1, validate_every=1, patience=1)
+    trained = Trainer(model, settings, directory=tmp_path, validate=lambda _: 0.5).train(documents)
+    assert (trained.steps, trained.best_step, trained.stopped_early) == (2, 1, False)
+
+
 def test_the_distance_to_the_base_is_nothing_before_training(
     tiny_base: BaseModel, make_pairs: MakePairs, tmp_path: Path
 ) -> None:
@@ -168,6 +179,41 @@ def test_a_loss_that_is_not_a_number_ends_training_with_a_sentence(
         Trainer(model, FAST, directory=tmp_path).train(documents)
 
 
+def test_a_gradient_that_is_not_a_number_spoils_neither_weights_nor_checkpoint(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(FAST, checkpoint_every=1)
+    base, model = fresh()
+    documents = group_pairs(make_pairs(8), base, max_tokens=512)
+    first = next(iter(trainable(model).values()))
+    gradients = itertools.count()
+    first.register_hook(lambda given: given * float("nan") if next(gradients) else given)
+    with pytest.raises(RunError, match=r"the gradient is not a number at step 2\. Lower the learning rate .* are kept"):
+        Trainer(model, settings, directory=tmp_path).train(documents)
+    assert all(bool(value.isfinite().all()) for value in trainable(model).values())
+
+    base, model = fresh()
+    assert Trainer(model, settings, directory=tmp_path).train(documents).steps == 4
+    assert [line["step"] for _, line in read_lines(tmp_path / "train.jsonl")] == [1, 2, 3, 4]
+
+
+def test_a_log_that_cannot_be_trimmed_is_not_lost(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, model = fresh()
+    documents = group_pairs(make_pairs(4), base, max_tokens=512)
+    Trainer(model, FAST, directory=tmp_path).train(documents)
+    before = (tmp_path / "train.jsonl").read_bytes()
+
+    def full(path: Path, lines: Any) -> None:
+        raise RunError("the file could not be written (No space left on device)", place=str(path))
+
+    monkeypatch.setattr("inpars_plus.optimizers.generators.trainer.append_lines", full)
+    with pytest.raises(RunError, match="No space left"):
+        Trainer(fresh()[1], FAST, directory=tmp_path).train(documents)
+    assert (tmp_path / "train.jsonl").read_bytes() == before
+
+
 def test_a_damaged_checkpoint_is_named(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
     base, model = fresh()
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"not a checkpoint")
@@ -180,6 +226,17 @@ def test_no_pairs_and_a_prompt_that_is_too_long_are_refused(tiny_base: BaseModel
         group_pairs([], tiny_base, max_tokens=512)
     with pytest.raises(InputError, match=r"document 0: a prompt with its completion has \d+ tokens"):
         group_pairs(make_pairs(1), tiny_base, max_tokens=20)
+
+
+def test_pairs_with_a_completion_that_is_too_long_are_left_out(
+    tiny_base: BaseModel, make_pairs: MakePairs, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = make_pairs(3)
+    long = second.model_copy(update={"rejected": " WHAT" * 200})
+    with caplog.at_level("INFO", "inpars_plus"):
+        kept = group_pairs([first, long, third], tiny_base, max_tokens=512)
+    assert kept == group_pairs([first, third], tiny_base, max_tokens=512)
+    assert "1 of 3 prompts with their completions are too long" in caplog.text
 
 
 def test_every_document_comes_once_an_epoch_in_an_order_of_its_own() -> None:
