@@ -15,7 +15,13 @@ from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.progress import bar, say
 from inpars_plus.lms.embedded import TUNED_FILE, TUNED_WEIGHTS, release_pipelines
 from inpars_plus.metrics.query_metric import QueryMetric
-from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, why_not_gguf, write_gguf
+from inpars_plus.optimizers.generators.export import (
+    merge_adapters,
+    save_weights,
+    why_not_gguf,
+    why_not_served,
+    write_gguf,
+)
 from inpars_plus.optimizers.generators.fitting import Judge, TrainingTask
 from inpars_plus.optimizers.generators.pairs import PreferencePair
 from inpars_plus.optimizers.generators.processes import fit, processes_for
@@ -84,10 +90,14 @@ def train_round(
     shutil.rmtree(folder / "generator", ignore_errors=True)  # another base may have left a file of another kind
     with bar("Writing the tuned model", None):
         merged = merge_adapters(model.to(torch.float32))
-        reason = why_not_gguf(base)
+        reason, file = why_not_gguf(base), folder / "generator" / TUNED_FILE
         if reason is None:
-            write_gguf(base, merged, folder / "generator" / TUNED_FILE)
+            write_gguf(base, merged, file)
         save_weights(merged, base.tokenizer, folder / "generator" / TUNED_WEIGHTS)
+        if reason is None and not base.is_gguf:  # of a GGUF file the tokenizer is carried over as it stands
+            reason = why_not_served(base, file)
+            if reason is not None:
+                file.unlink()
     if reason is not None:
         say(f"Torch will serve the tuned model: {reason}")
     return {

@@ -28,6 +28,7 @@ __all__ = [
     "check_trainable",
     "load_base",
     "mixed_precision",
+    "same_tokens",
     "trainable",
 ]
 
@@ -196,14 +197,17 @@ def check_tokens(base: BaseModel, pipeline: Pipeline | TorchPipeline) -> None:
     Raises:
         ConfigurationError: they differ.
     """
-    for probe in _PROBES:
-        mine, theirs = base.encode(probe), pipeline.encode(probe)
-        if mine != theirs:
-            raise ConfigurationError(
-                f"the base model '{base.name}' and the model that wrote the candidates have different tokenizers",
-                place=str(base.path),
-                remedy="Name the same model with --lm and --base, or write the candidates with the base model",
-            )
+    if not same_tokens(base, pipeline):
+        raise ConfigurationError(
+            f"the base model '{base.name}' and the model that wrote the candidates have different tokenizers",
+            place=str(base.path),
+            remedy="Name the same model with --lm and --base, or write the candidates with the base model",
+        )
+
+
+def same_tokens(base: BaseModel, pipeline: Pipeline | TorchPipeline) -> bool:
+    """Whether a base model and what serves a model cut prose, code and foreign letters into the same tokens."""
+    return all(base.encode(probe) == pipeline.encode(probe) for probe in _PROBES)
 
 
 def trainable(model: Any) -> dict[str, Tensor]:
