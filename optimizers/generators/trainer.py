@@ -24,6 +24,7 @@ from inpars_plus.foundation.files import append_lines, read_lines
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import bar, say
+from inpars_plus.foundation.summaries import peak_memory_mb
 from inpars_plus.optimizers.generators.batches import DocumentPairs, Part, chosen_tokens, parts_of, steps_of
 from inpars_plus.optimizers.generators.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from inpars_plus.optimizers.generators.losses import CpoVariant, NllReduction, cpo_loss, dpo_loss, rpo_loss, sft_loss
@@ -330,10 +331,11 @@ class Trainer:
             state.best = best or {}
             save_checkpoint(self._directory, state, self._weights, self._optimizer)
 
-    def _log(self, step: int, line: dict[str, float]) -> None:
+    def _log(self, step: int, figures: dict[str, float]) -> None:
         if self._accelerator.is_main_process:
-            shown = {name: round(value, 6) for name, value in line.items()}
-            append_lines(self._directory / "train.jsonl", [{"step": step, **shown}])
+            shown = {name: round(value, 6) for name, value in figures.items()}
+            line = {"step": step, **shown, "peak_memory_mb": peak_memory_mb()}
+            append_lines(self._directory / "train.jsonl", [line])
 
     def _trim_log(self, step: int) -> None:
         """Drop the lines after the checkpoint that training goes on from: those steps are made again."""
