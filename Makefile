@@ -8,12 +8,13 @@ INSTALLED := $(VENV)/.installed
 PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(BIN)/python -m pip
 
-.PHONY: help install quickstart test test-fast check benchmark clean
+.PHONY: help install quickstart test test-fast test-trl check benchmark clean
 
 help:
 	@echo "make quickstart   from the documents on this machine to compiled programs, queries and a report"
 	@echo "make test         all tests"
 	@echo "make test-fast    the tests that need no model, in under a minute"
+	@echo "make test-trl     our losses beside those of TRL, which it installs"
 	@echo "make check        ruff, mypy and the order of the layers"
 	@echo "make benchmark    speed beside the alternatives"
 
@@ -34,6 +35,10 @@ test: $(INSTALLED)
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest -m "not model and not slow and not collections"
+
+test-trl: $(INSTALLED)
+	$(PIP) install --quiet --editable '.[trl]'
+	$(BIN)/pytest tests/optimizers/generators/test_against_trl.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -39,7 +39,7 @@ class QuickstartSettings(JobSettings):
     budget: int = option("language model calls for compiling", metavar="N", gt=0)
     test_documents: int = option("programs are scored on so many documents", metavar="N", ge=4)
     documents: int = option("queries are generated for so many documents at the end", metavar="N", gt=0)
-    tune: bool = option("tune the model on what retrieval rewards before queries are generated; 10 to 15 minutes more")
+    tune: bool = option("tune the model on what retrieval rewards before queries are generated; 10 to 20 minutes more")
 
 
 def quickstart(settings: QuickstartSettings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,6 +116,7 @@ def tune_generator(
     Raises:
         InParsError: see its kinds. What is finished is kept; the same settings go on from there.
     """
+    _refuse_launchers()
     if make_lm is None and not is_local(settings.lm):
         raise ConfigurationError(
             f"'{settings.lm}' is no model on this machine, and only such a one can be tuned",
@@ -147,6 +149,16 @@ def tune_generator(
         write_text(settings.out / "report.html", tuning_report(summary, tuning.documents.test))
         write_summary(settings.out, summary)
         return summary
+
+
+def _refuse_launchers() -> None:
+    """A launcher starts the whole job several times; the job itself starts what training needs."""
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise ConfigurationError(
+            "the job was started in several processes, as accelerate launch and torchrun do",
+            place="WORLD_SIZE",
+            remedy="Start it once, without them; training takes every GPU that CUDA_VISIBLE_DEVICES shows by itself",
+        )
 
 
 def _preview(settings: TuneSettings, tuning: Tuning) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,21 @@ from inpars_plus.corpora import Document
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.progress import bar, say
 from inpars_plus.lms.embedded import TUNED_FILE, TUNED_WEIGHTS, release_pipelines
-from inpars_plus.lms.torch_models import pick_precision
 from inpars_plus.metrics.query_metric import QueryMetric
-from inpars_plus.optimizers.generators.batches import group_pairs, part_of
 from inpars_plus.optimizers.generators.export import (
     merge_adapters,
-    save_adapters,
     save_weights,
     why_not_gguf,
+    why_not_served,
     write_gguf,
 )
-from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, load_base
+from inpars_plus.optimizers.generators.fitting import Judge, TrainingTask
 from inpars_plus.optimizers.generators.pairs import PreferencePair
-from inpars_plus.optimizers.generators.trainer import Trainer, TrainSettings
-from inpars_plus.optimizers.generators.writing import greedy_completions
+from inpars_plus.optimizers.generators.processes import fit, processes_for
+from inpars_plus.optimizers.generators.trainer import TrainSettings
 
 __all__ = ["train_round"]
 
-_PROBE_DOCUMENTS = 4
 _ON_POLICY_RATE = 0.5
 
 
@@ -58,7 +55,7 @@ def train_round(
         base_name: of the model to tune.
         pairs: preference data.
         folder: of the round.
-        before: adapters of the round before, which training goes on from.
+        before: file of the adapters of the round before, which training goes on from.
         kind: loss.
         learning_rate: of the first round; later ones take half.
         epochs: passes over the pairs.
@@ -73,42 +70,41 @@ def train_round(
     Returns:
         Steps, the best reward, tokens and loss of the first and the last steps.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    base = load_base(base_name, dtype=pick_precision(device), device=device)
-    model = add_lora(base, LoraSettings(), seed=seed)
-    if before is not None:
-        _load_adapters(model, before)
-    documents = group_pairs(pairs, base, max_tokens=TrainSettings().max_tokens)
+    count = len({pair.prompt for pair in pairs})
     settings = TrainSettings(
         loss="sft" if kind == "sft" else "cpo",
         learning_rate=learning_rate * (1.0 if before is None else _ON_POLICY_RATE),
         epochs=epochs,
         patience=patience,
-        validate_every=max(1, len(documents) // TrainSettings().documents_per_step // 2) if validation else 0,
+        validate_every=max(1, count // TrainSettings().documents_per_step // 2) if validation else 0,
     )
-    trainer = Trainer(
-        model,
-        settings,
-        directory=folder / "training",
+    task = TrainingTask(
+        base=base_name,
+        pairs=tuple(pairs),
+        before=before,
+        settings=settings,
         seed=seed,
-        validate=_validation(base, program, lm, metric, validation) if validation else None,
-        probe=part_of(documents[:_PROBE_DOCUMENTS]),
+        directory=folder / "training",
+        adapter=folder / "adapter",
+        prompts=tuple(program.completion_prompt(document, lm) for document in validation),
         key=key,
     )
-    trained = trainer.train(documents)
-    give_back_memory()
-    save_adapters(model, folder / "adapter")
+    base, model, trained = fit(task, _judge(metric, validation), processes=processes_for(settings))
     shutil.rmtree(folder / "generator", ignore_errors=True)  # another base may have left a file of another kind
     with bar("Writing the tuned model", None):
         merged = merge_adapters(model.to(torch.float32))
-        reason = why_not_gguf(base)
+        reason, file = why_not_gguf(base), folder / "generator" / TUNED_FILE
         if reason is None:
-            write_gguf(base, merged, folder / "generator" / TUNED_FILE)
+            write_gguf(base, merged, file)
         save_weights(merged, base.tokenizer, folder / "generator" / TUNED_WEIGHTS)
+        if reason is None and not base.is_gguf:  # of a GGUF file the tokenizer is carried over as it stands
+            reason = why_not_served(base, file)
+            if reason is not None:
+                file.unlink()
     if reason is not None:
         say(f"Torch will serve the tuned model: {reason}")
     return {
-        "documents": len(documents),
+        "documents": count,
         "steps": trained.steps,
         "best_step": trained.best_step,
         "best_reward": trained.best_reward,
@@ -116,25 +112,11 @@ def train_round(
     }
 
 
-def _validation(
-    base: BaseModel, program: Any, lm: dspy.LM, metric: QueryMetric, documents: Sequence[Document]
-) -> Callable[[Any], float]:
-    prompts = [program.completion_prompt(document, lm) for document in documents]
-
-    def reward(model: Any) -> float:
-        give_back_memory()  # what the steps before left free
-        texts = greedy_completions(model, base, prompts)
-        give_back_memory()
+def _judge(metric: QueryMetric, documents: Sequence[Document]) -> Judge:
+    def reward(texts: list[str]) -> float:
         judged = metric.judge([(document, text or None) for document, text in zip(documents, texts, strict=True)])
         release_pipelines()  # the scorer's; it is loaded again in seconds, and training needs the room
         give_back_memory()
         return round(sum(one.score for one in judged) / len(judged), 6)
 
     return reward
-
-
-def _load_adapters(model: Any, path: Path) -> None:
-    from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    set_peft_model_state_dict(model, load_file(path))

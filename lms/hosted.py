@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import dspy
-from dspy.lm15 import Request, Response, ServerError
+from dspy.lm15 import Request, Response, ServerError, registered_providers
 from dspy.lm15 import TimeoutError as EngineTimeoutError
 from dspy.utils.exceptions import (
     LMAuthError,
@@ -53,6 +53,11 @@ _TIMEOUT_SECONDS = 60.0
 _ATTEMPTS_AFTER_THE_FIRST = 3
 _FAILURES_IN_A_ROW = 12
 _CHARACTERS_A_TOKEN = 4
+
+_NAMES = (
+    "Name one of: embedded, gguf:PATH, the directory of a tuned generator, or provider/model as LiteLLM writes it, "
+    "such as openai/gpt-4o-mini"
+)
 
 _FINAL = (LMAuthError, LMBillingError, LMUnsupportedModelError, LMNotConfiguredError)
 _SILENT = (LMTransportError, LMTimeoutError)
@@ -220,10 +225,10 @@ def hosted_lm(
     """
     provider, _, model = name.partition("/")
     if not provider or not model:
+        raise ConfigurationError(f"'{name}' names no language model", remedy=_NAMES)
+    if _address(name, api_base) is None and not _has_provider(name):
         raise ConfigurationError(
-            f"'{name}' names no language model",
-            remedy="Name one of: embedded, gguf:PATH, the directory of a tuned generator, or provider/model as LiteLLM "
-            "writes it, such as openai/gpt-4o-mini",
+            f"'{name}' is no directory with a model, and there is no provider '{provider}'", remedy=_NAMES
         )
     price = _price(name)
     budget = Budget(limits, price=price, label=name) if limits is not None else None
@@ -237,9 +242,7 @@ def hosted_lm(
 
 
 def _price(name: str) -> Price | None:
-    # Without this, LiteLLM fetches a list of prices from the network when it is imported.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
-    litellm = require("litellm", install="pip install litellm", purpose="Calling a hosted language model")
+    litellm = _litellm()
     with contextlib.suppress(Exception):  # LiteLLM has no common base of what it raises for an unknown model
         known = litellm.get_model_info(name)
         prompt, completion = known.get("input_cost_per_token"), known.get("output_cost_per_token")
@@ -248,7 +251,32 @@ def _price(name: str) -> Price | None:
     return None
 
 
+def _has_provider(name: str) -> bool:
+    """Whether DSPy or LiteLLM knows who serves a model; a path that was mistyped has nobody."""
+    litellm, prefix = _litellm(), name.partition("/")[0]
+    listed = {str(getattr(one, "value", one)) for one in litellm.provider_list}
+    if prefix in listed or prefix in {one.id for one in registered_providers()}:
+        return True
+    talks, litellm.suppress_debug_info = litellm.suppress_debug_info, True  # or it prints where to read of providers
+    try:
+        litellm.get_llm_provider(name)
+    except Exception:  # of no common kind
+        return False
+    finally:
+        litellm.suppress_debug_info = talks
+    return True
+
+
+def _litellm() -> Any:
+    # Without this, LiteLLM fetches a list of prices from the network when it is imported.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
+    return require("litellm", install="pip install litellm", purpose="Calling a hosted language model")
+
+
 def _host(name: str, api_base: str | None) -> str:
-    prefix = name.partition("/")[0]
-    address = api_base or os.environ.get(f"{prefix.upper()}_API_BASE") or os.environ.get(f"{prefix.upper()}_BASE_URL")
-    return address or f"the provider '{prefix}'"
+    return _address(name, api_base) or f"the provider '{name.partition('/')[0]}'"
+
+
+def _address(name: str, api_base: str | None) -> str | None:
+    prefix = name.partition("/")[0].upper()
+    return api_base or os.environ.get(f"{prefix}_API_BASE") or os.environ.get(f"{prefix}_BASE_URL")

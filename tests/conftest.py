@@ -59,7 +59,7 @@ def collections() -> Path:
     return Path(_COLLECTIONS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tree() -> Path:
     """The root of the repository."""
     return Path(__file__).resolve().parent.parent
@@ -85,7 +85,9 @@ def tiny() -> Any:
 
     def tokenizer() -> Any:
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        bytewise = Tokenizer(models.BPE(vocab={letter: at for at, letter in enumerate(alphabet)}, merges=[]))
+        merged = ("Ā", "Ā")  # two bytes 0: nothing reads a GGUF file without merges, and no text has these
+        vocabulary = {letter: at for at, letter in enumerate([*alphabet, "".join(merged)])}
+        bytewise = Tokenizer(models.BPE(vocab=vocabulary, merges=[merged]))
         bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         bytewise.decoder = decoders.ByteLevel()
         made: Any = PreTrainedTokenizerFast
@@ -108,6 +110,52 @@ def tiny() -> Any:
         return made(config).eval().requires_grad_(False)
 
     return SimpleNamespace(tokenizer=tokenizer, model=model)
+
+
+@pytest.fixture(scope="session")
+def kinds(tree: Path) -> Any:
+    """``model(kind, tied)`` and ``tokenizer(cut)`` of tiny models whose weights, all random, all make a difference.
+
+    ``kind`` is ``llama``, ``qwen2`` or ``qwen3``. A tokenizer is learned from the license; ``cut`` is the pattern by
+    which text is cut before anything is merged, and ``kinds.qwen`` is Qwen's.
+    """
+    import torch
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    sizes = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048}
+
+    def tokenizer(cut: str) -> Any:
+        bytewise = Tokenizer(models.BPE())
+        split: Any = pre_tokenizers.Split(Regex(cut), "isolated")
+        bytewise.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
+        bytewise.decoder = decoders.ByteLevel()
+        trainer: Any = trainers.BpeTrainer(
+            vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        )
+        bytewise.train_from_iterator([(tree / "LICENSE").read_text(encoding="utf-8")], trainer)
+        made: Any = PreTrainedTokenizerFast
+        return made(tokenizer_object=bytewise, eos_token="<|end|>", pad_token="<|end|>")
+
+    def model(kind: str, tied: bool) -> Any:
+        torch.manual_seed(0)
+        own = {"head_dim": 32} if kind == "qwen3" else {}
+        config = AutoConfig.for_model(kind, **sizes, **own, tie_word_embeddings=tied)
+        made: Any = AutoModelForCausalLM
+        found = made.from_config(config).eval().requires_grad_(False)
+        for name, value in found.named_parameters():
+            if value.ndim == 2:
+                value.normal_(std=0.15)
+            elif name.endswith("bias"):
+                value.normal_(std=0.5)
+            else:
+                value.add_(torch.randn_like(value) * 0.1)
+        return found
+
+    words = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
+    qwen = words + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    return SimpleNamespace(model=model, qwen=qwen, tokenizer=tokenizer)
 
 
 @pytest.fixture(scope="session")

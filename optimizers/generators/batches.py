@@ -19,7 +19,7 @@ from inpars_plus.optimizers.generators.models import BaseModel
 from inpars_plus.optimizers.generators.packing import Packed, TokenPair, pack, pack_plain
 from inpars_plus.optimizers.generators.pairs import PreferencePair
 
-__all__ = ["DocumentPairs", "Part", "group_pairs", "part_of", "parts_of", "steps_of"]
+__all__ = ["DocumentPairs", "Part", "chosen_tokens", "group_pairs", "part_of", "parts_of", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,11 @@ def group_pairs(pairs: Sequence[PreferencePair], base: BaseModel, *, max_tokens:
     if too_long:
         say(f"{len(too_long):,} of {len(prompts):,} prompts with their completions are too long to train on: left out")
     return found
+
+
+def chosen_tokens(document: DocumentPairs) -> int:
+    """Tokens of the chosen completion of each of a document's pairs, summed."""
+    return sum(len(document.completions[better]) for better, _ in document.pairs)
 
 
 def steps_of(count: int, size: int, *, epoch: int, seed: int) -> list[list[int]]:

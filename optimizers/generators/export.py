@@ -17,10 +17,19 @@ from safetensors import SafetensorError
 from inpars_plus.foundation.errors import ConfigurationError, RunError
 from inpars_plus.foundation.files import replacing
 from inpars_plus.foundation.parts import require
+from inpars_plus.lms.pipeline import Pipeline
 from inpars_plus.lms.torch_models import silent
-from inpars_plus.optimizers.generators.models import BaseModel
+from inpars_plus.optimizers.generators.models import BaseModel, same_tokens
 
-__all__ = ["GGUF_ARCHITECTURES", "merge_adapters", "save_adapters", "save_weights", "why_not_gguf", "write_gguf"]
+__all__ = [
+    "GGUF_ARCHITECTURES",
+    "merge_adapters",
+    "save_adapters",
+    "save_weights",
+    "why_not_gguf",
+    "why_not_served",
+    "write_gguf",
+]
 
 GGUF_ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """``model_type`` of ``transformers`` → architecture of GGUF. Others are not written as GGUF."""
@@ -113,6 +122,26 @@ def write_gguf(base: BaseModel, model: Any, path: Path) -> None:
             writer.close()
     except OSError as problem:
         raise _unwritten(path, problem) from problem
+
+
+def why_not_served(base: BaseModel, path: Path) -> str | None:
+    """Why a GGUF file would not be served as the model that was tuned, as a clause; ``None`` if it would.
+
+    The file has a name for each way of cutting text before merging, and that of a tokenizer is a guess; so the engine
+    loads the file, and what it reads is compared.
+
+    Args:
+        base: what was tuned.
+        path: of the file.
+    """
+    try:
+        pipeline = Pipeline(path, prefix_caching=False)
+    except ConfigurationError as problem:
+        return problem.message
+    try:
+        return None if same_tokens(base, pipeline) else "as GGUF it would read text as other tokens"
+    finally:
+        pipeline.close()
 
 
 def _copy_fields(gguf: Any, writer: Any, path: Path) -> None:

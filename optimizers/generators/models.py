@@ -28,6 +28,7 @@ __all__ = [
     "check_trainable",
     "load_base",
     "mixed_precision",
+    "same_tokens",
     "trainable",
 ]
 
@@ -36,6 +37,8 @@ _PROBES = (
     "def search(self, query: str, *, k=10) -> list[int]:\n\treturn [x for x in self._index if x != -1]\n",
     "naïve café, „quotes“, 中文, emoji 🙂, 3.14e-10 and a_snake_case_name",
 )
+_ANSWERED = (("Words: boils, water\nQuery:", " How hot is steam"), ("Query: How", " hot is it?"))
+"""Prompts and answers. They are trained on as two texts, and serving reads an opening behind the prompt as one."""
 _PROBE_TOKENS = 256
 _MOST_APART = 0.1
 """Mean difference of log-probabilities that rounding in bfloat16 stays well below."""
@@ -158,7 +161,8 @@ def check_trainable(base: BaseModel) -> None:
 
     Raises:
         ConfigurationError: it has no end token or none of the layers, or it does not see the whole of a long
-            prompt, or log-probabilities taken from its body and its head are not those of the whole model.
+            prompt, or log-probabilities taken from its body and its head are not those of the whole model; or its
+            tokens change where a prompt and its answer meet, or it is a GGUF file of a model with scaled positions.
     """
     from inpars_plus.optimizers.generators.packing import completion_log_probabilities, pack
 
@@ -167,7 +171,12 @@ def check_trainable(base: BaseModel) -> None:
     problem = None
     config = base.model.config
     window = getattr(config, "sliding_window", None)
-    if window and window < _LONGEST and _SLIDING in (getattr(config, "layer_types", None) or [_SLIDING]):
+    scaled = _scaled_positions(base)
+    if scaled is not None:
+        problem = f"scales its positions ('{scaled}'), which torch does not read from a GGUF file"
+    elif any(base.encode(f"{text}{answer}") != base.encode(text) + base.encode(answer) for text, answer in _ANSWERED):
+        problem = "cuts a prompt with its answer into other tokens than the prompt and the answer by themselves"
+    elif window and window < _LONGEST and _SLIDING in (getattr(config, "layer_types", None) or [_SLIDING]):
         problem = f"sees only the last {window} tokens in some layers, and training would show it all"
     elif not hasattr(base.model, "model"):
         problem = "has no body of its own"
@@ -186,7 +195,7 @@ def check_trainable(base: BaseModel) -> None:
         raise ConfigurationError(
             f"models of type '{base.model.config.model_type}' cannot be tuned here: the base model {problem}",
             place=str(base.path),
-            remedy="Use a Llama or Qwen model",
+            remedy="Use a Llama 3, Qwen or SmolLM model; one with scaled positions in Hugging Face's form",
         )
 
 
@@ -196,14 +205,17 @@ def check_tokens(base: BaseModel, pipeline: Pipeline | TorchPipeline) -> None:
     Raises:
         ConfigurationError: they differ.
     """
-    for probe in _PROBES:
-        mine, theirs = base.encode(probe), pipeline.encode(probe)
-        if mine != theirs:
-            raise ConfigurationError(
-                f"the base model '{base.name}' and the model that wrote the candidates have different tokenizers",
-                place=str(base.path),
-                remedy="Name the same model with --lm and --base, or write the candidates with the base model",
-            )
+    if not same_tokens(base, pipeline):
+        raise ConfigurationError(
+            f"the base model '{base.name}' and the model that wrote the candidates have different tokenizers",
+            place=str(base.path),
+            remedy="Name the same model with --lm and --base, or write the candidates with the base model",
+        )
+
+
+def same_tokens(base: BaseModel, pipeline: Pipeline | TorchPipeline) -> bool:
+    """Whether a base model and what serves a model cut prose, code and foreign letters into the same tokens."""
+    return all(base.encode(probe) == pipeline.encode(probe) for probe in _PROBES)
 
 
 def trainable(model: Any) -> dict[str, Tensor]:
@@ -215,6 +227,18 @@ def mixed_precision(model: Any) -> Any:
     """A context for forward passes: adapters in single precision compute in the precision of a model in bfloat16."""
     weight = next(model.parameters())
     return torch.autocast(weight.device.type, dtype=torch.bfloat16, enabled=weight.dtype == torch.bfloat16)
+
+
+def _scaled_positions(base: BaseModel) -> str | None:
+    """The tensor or setting by which a GGUF file scales positions; ``None`` where it does not."""
+    if not base.is_gguf:
+        return None
+    gguf = require("gguf", install="pip install gguf", purpose="Tuning a generator")
+    reader = gguf.GGUFReader(base.path)
+    for field in reader.fields.values():
+        if field.name.endswith(".rope.scaling.type") and field.contents() != "none":
+            return str(field.name)
+    return next((str(tensor.name) for tensor in reader.tensors if tensor.name.startswith("rope_")), None)
 
 
 def _targets(base: BaseModel) -> list[str]:

@@ -4,7 +4,8 @@ Three rules choose the pairs. ``reward`` is ours: an accepted candidate against 
 alike where possible, the openings of the chosen ones kept in balance. ``three-candidates`` is the rule of CPO and of
 InPars+ (best against worst of reference, teacher and student, arXiv 2401.08417, section 3), ``threshold`` that of
 Reinforced-IR (arXiv 2502.11562). All of them refuse what a reward must not be won by: a chosen candidate is never a
-copy, and never fails a check; pairs of one text, ties and pairs across documents do not occur.
+copy, and never fails a check; pairs of one text, ties and pairs across documents do not occur. All but the control
+``random`` keep openings in balance: a candidate that opens as too many chosen ones do cannot be the best.
 
 Why the balance. A model tuned on what scores best learns the form that scores best, and then all its queries open with
 the same word. A pair whose two queries open alike says nothing about openings; and a chosen set in which openings are
@@ -35,8 +36,12 @@ __all__ = [
     "choose_pairs",
     "pair_counts",
     "read_pairs",
+    "threshold_choice",
     "write_pairs",
 ]
+
+_OF_QUERY = 0.8
+"""Share of the query in what Reinforced-IR searches with; the answer has the rest."""
 
 PairRule = Literal["reward", "three-candidates", "threshold", "random"]
 
@@ -70,12 +75,12 @@ class PairSettings:
     Attributes:
         rule: a key of :data:`PAIR_RULES`.
         per_document: most pairs of a document.
-        min_gap: least difference of rewards.
+        min_gap: least difference of rewards; not of the threshold rule, which has ``tau``.
         min_chosen: least reward of the chosen.
         opening_share: most of the chosen queries that may begin with the same word; and twice as many with the
             same kind of question. 1 turns balance off.
         guarded: whether a chosen candidate must pass every check. Off only to show what then happens.
-        tau: of the threshold rule.
+        tau: of the threshold rule; see :func:`threshold_choice`.
     """
 
     rule: PairRule = "reward"
@@ -203,19 +208,58 @@ def _three_candidates(
     three = [*others[:2], own] if others else list(candidates)[:3]
     if len(three) < 2 or all(0.3 < one.reward < 0.7 for one in three):
         return []
-    best, worst = _extremes(three)
-    return [(best, worst)] if _may_win(best, settings) and _clearly(best, worst, settings) else []
+    _, worst = _extremes(three)
+    best, _ = _extremes([worst, *(one for one in three if balance.room_for(one.text))])
+    if not _may_win(best, settings) or not _clearly(best, worst, settings):
+        return []
+    balance.add(best.text)
+    return [(best, worst)]
 
 
 def _threshold(
     candidates: Sequence[ScoredCandidate], settings: PairSettings, balance: _Balance, rng: random.Random
 ) -> list[tuple[ScoredCandidate, ScoredCandidate]]:
-    """Reinforced-IR's: kept if the worst is at most ``tau`` times the best."""
-    if len(candidates) < 2:
+    """Reinforced-IR's, with the least reward of a chosen query as what the best must surpass."""
+    if not candidates:
         return []
-    best, worst = _extremes(candidates)
-    kept = worst.reward <= settings.tau * best.reward and _may_win(best, settings) and _distinct(best, worst)
-    return [(best, worst)] if kept and best.reward > worst.reward else []
+    _, worst = _extremes(candidates)
+    pool = [one for one in candidates if one is worst or balance.room_for(one.text)]
+    pool.sort(key=lambda one: (one.reward, one.text), reverse=True)
+    baseline = settings.min_chosen
+    # A reward stands where the likeness of answer and passage stands in the paper.
+    scores = [_OF_QUERY * baseline + (1 - _OF_QUERY) * one.reward for one in pool]
+    choice = threshold_choice(scores, baseline=baseline, tau=settings.tau)
+    if choice is None:
+        return []
+    best = pool[choice[0]]
+    if not _may_win(best, settings) or not _distinct(best, worst):
+        return []
+    balance.add(best.text)
+    return [(best, worst)]
+
+
+def threshold_choice(scores: Sequence[float], *, baseline: float, tau: float = 0.95) -> tuple[int, int] | None:
+    """Which of several answers Reinforced-IR prefers to which (arXiv 2502.11562 and its published code).
+
+    An answer a is judged by how like the passage d a query q is with it: ``s = (.8 q + .2 a) · d``. The best is
+    preferred to the worst if it is better than the query alone, ``max s > s0`` with ``s0 = q · d``, and if the worst is
+    clearly below it: ``(max s - .8 s0) tau >= min s - .8 s0``, which says ``a_worst · d <= tau a_best · d``.
+
+    Args:
+        scores: s of each answer.
+        baseline: s0.
+        tau: how near to the best the worst may come.
+
+    Returns:
+        The positions of the best and of the worst, or ``None`` where neither is preferred. Of equals the first counts.
+    """
+    if len(scores) < 2:
+        return None
+    positions = range(len(scores))
+    best, worst = max(positions, key=scores.__getitem__), min(positions, key=scores.__getitem__)
+    own = _OF_QUERY * baseline
+    kept = scores[best] > max(baseline, scores[worst]) and (scores[best] - own) * tau >= scores[worst] - own
+    return (best, worst) if kept else None
 
 
 def _random(

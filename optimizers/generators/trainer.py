@@ -2,7 +2,10 @@
 
 The loop is short and our own because of what it must do that trainers at hand do not: packed forward passes in which
 documents share their demonstrations, checkpoints without pickle in the middle of an epoch, and a stop on what retrieval
-rewards instead of on a loss. Devices, mixed precision across them and gradients between processes are ``accelerate``'s.
+rewards instead of on a loss. Devices and what passes between processes are ``accelerate``'s.
+
+Several processes share each step's documents and add up their gradients before they update, each the same weights in
+the same way; so they end as one alone would, but for rounding. The first of them validates, writes and tells the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from inpars_plus.foundation.files import append_lines, read_lines, replacing
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import bar, say
-from inpars_plus.optimizers.generators.batches import DocumentPairs, Part, parts_of, steps_of
+from inpars_plus.foundation.summaries import peak_memory_mb
+from inpars_plus.optimizers.generators.batches import DocumentPairs, Part, chosen_tokens, parts_of, steps_of
 from inpars_plus.optimizers.generators.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from inpars_plus.optimizers.generators.losses import CpoVariant, NllReduction, cpo_loss, dpo_loss, rpo_loss, sft_loss
 from inpars_plus.optimizers.generators.models import trainable
@@ -100,17 +104,6 @@ class Trained:
     stopped_early: bool
 
 
-class _Scored(torch.nn.Module):
-    """The model as one forward pass from a part to log-probabilities, so that what wraps a module can wrap it."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, part: Part) -> Tensor:
-        return completion_log_probabilities(self.model, part.packed)[0]
-
-
 class Trainer:
     """Trains the adapters of a model.
 
@@ -119,7 +112,8 @@ class Trainer:
         settings: how.
         directory: of checkpoints and of the log ``train.jsonl``; a run that was killed goes on from there.
         seed: of the order of documents.
-        validate: gives the reward of the model as it is, on validation documents; more is better.
+        validate: gives the reward of the model as it is, on validation documents; more is better. Of several processes
+            all are given one, and only the first calls it.
         probe: a part on which the distance to the base is measured at each validation.
         key: digest of all that the result depends on; a checkpoint in the directory with another is passed over.
     """
@@ -144,12 +138,12 @@ class Trainer:
         self._probe = probe
         self._key = key
         self._accelerator = accelerate.Accelerator(cpu=not torch.cuda.is_available())
+        model.to(self._accelerator.device)
         self._weights = trainable(model)
         # fused: five times faster on a CPU.
         self._optimizer = torch.optim.AdamW(
             self._weights.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self._scored, self._steps = self._accelerator.prepare(_Scored(model), self._optimizer)
 
     def train(self, documents: Sequence[DocumentPairs]) -> Trained:
         """Train, or go on training; afterwards the model has the best weights.
@@ -200,16 +194,16 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._model.train()
-        everything = parts_of(documents, max_nodes=settings.max_nodes, packed=settings.packed)
-        share = self._accelerator.num_processes
-        parts = everything[self._accelerator.process_index :: share] or everything[:1]
-        pairs = sum(part.pairs for part in parts)
-        tokens = sum(int(part.tokens[part.chosen].sum()) for part in parts)
+        # Weights of the whole step, so that what the processes make of their own documents only has to be added up.
+        pairs = sum(len(document.pairs) for document in documents)
+        tokens = sum(map(chosen_tokens, documents))
+        own = documents[self._accelerator.process_index :: self._accelerator.num_processes]
+        parts = parts_of(own, max_nodes=settings.max_nodes, packed=settings.packed)
         line: dict[str, float] = {"loss": 0.0, "chosen": 0.0, "rejected": 0.0, "accuracy": 0.0, "nodes": 0.0}
         for part in parts:
             weight = part.pairs / pairs
             part = part.to(self._accelerator.device)
-            sums = self._scored(part)
+            sums = completion_log_probabilities(self._model, part.packed)[0]
             # A mean over tokens is one over the tokens of the step, however the step is cut.
             share = int(part.tokens[part.chosen].sum()) / tokens / weight
             loss = self._loss(sums, part, share)
@@ -223,12 +217,26 @@ class Trainer:
                 line["rejected"] += float(settings.beta * rejected.mean()) * weight
                 line["accuracy"] += float((chosen > rejected).float().mean()) * weight
                 line["nodes"] += part.packed.nodes
+        if self._accelerator.num_processes > 1:
+            line = self._added_up(line)
         norm = torch.nn.utils.clip_grad_norm_(list(self._weights.values()), settings.max_gradient)
         # Before the step: one gradient that is not a number makes all weights so, and the checkpoint after them.
         self._check_number("gradient", float(norm), step)
-        self._steps.step()
+        self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return {**line, "margin": line["chosen"] - line["rejected"], "gradient": float(norm), "rate": rate}
+
+    def _added_up(self, line: dict[str, float]) -> dict[str, float]:
+        """Add the gradients of all processes, and the figures of a line of the log; one message carries both."""
+        weights = list(self._weights.values())
+        figures = torch.tensor(list(line.values()), device=self._accelerator.device)
+        # A step with fewer documents than processes leaves some without any, and so without gradients.
+        own = [torch.zeros_like(one) if one.grad is None else one.grad for one in weights]
+        flat = self._accelerator.reduce(torch.cat([one.flatten() for one in (*own, figures)]), reduction="sum")
+        *summed, told = flat.split([one.numel() for one in (*own, figures)])
+        for weight, total in zip(weights, summed, strict=True):
+            weight.grad = total.view_as(weight)
+        return dict(zip(line, told.tolist(), strict=True))
 
     def _check_number(self, name: str, value: float, step: int) -> None:
         if not math.isfinite(value):
@@ -282,11 +290,9 @@ class Trainer:
         self, state: Checkpoint, line: dict[str, float], best: dict[str, Tensor] | None
     ) -> dict[str, Tensor] | None:
         """Validate; remember the weights if they are the best so far."""
-        assert self._validate is not None
-        self._model.eval()
-        reward = self._validate(self._model)
+        reward = self._reward()
         line["reward"] = reward
-        if self._probe is not None:
+        if self._probe is not None and self._accelerator.is_main_process:
             line["kl"] = self.distance_to_base(self._probe)
         if state.best_reward is None or reward > state.best_reward:
             state.best_reward, state.best_step, state.worse = reward, state.step, 0
@@ -294,6 +300,17 @@ class Trainer:
         state.worse += 1
         state.stopped = bool(self._settings.patience) and state.worse >= self._settings.patience
         return best
+
+    def _reward(self) -> float:
+        """The validation reward, which the first process measures: all must agree on when to stop."""
+        assert self._validate is not None
+        self._model.eval()
+        main = self._accelerator.is_main_process
+        reward = self._validate(self._model) if main else 0.0
+        if self._accelerator.num_processes > 1:
+            told = torch.tensor([reward], dtype=torch.float64, device=self._accelerator.device)
+            reward = float(self._accelerator.reduce(told, reduction="sum"))
+        return reward
 
     @torch.no_grad()
     def distance_to_base(self, part: Part) -> float:
@@ -310,7 +327,8 @@ class Trainer:
 
     def _resume(self) -> Checkpoint:
         state = load_checkpoint(self._directory, self._weights, self._optimizer, self._key)
-        if state.step:
+        # The first process writes the next one only after a step with the others, so all have read this one by then.
+        if state.step and self._accelerator.is_main_process:
             say(f"Training goes on after step {state.step}")
         return state
 
@@ -319,10 +337,11 @@ class Trainer:
             state.best = best or {}
             save_checkpoint(self._directory, state, self._weights, self._optimizer)
 
-    def _log(self, step: int, line: dict[str, float]) -> None:
+    def _log(self, step: int, figures: dict[str, float]) -> None:
         if self._accelerator.is_main_process:
-            shown = {name: round(value, 6) for name, value in line.items()}
-            append_lines(self._directory / "train.jsonl", [{"step": step, **shown}])
+            shown = {name: round(value, 6) for name, value in figures.items()}
+            line = {"step": step, **shown, "peak_memory_mb": peak_memory_mb()}
+            append_lines(self._directory / "train.jsonl", [line])
 
     def _trim_log(self, step: int) -> None:
         """Drop the lines after the checkpoint that training goes on from: those steps are made again."""

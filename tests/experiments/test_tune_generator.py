@@ -348,6 +348,15 @@ def test_a_hosted_model_cannot_be_tuned(corpus: Path, compiled: Path, tiny_direc
     assert not Path("never").exists()
 
 
+def test_a_job_that_a_launcher_starts_several_times_is_refused(
+    tune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigurationError, match=r"started in several processes.*Start it once.*takes every GPU"):
+        tune(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.model
 def test_a_base_with_another_tokenizer_is_refused_before_anything_is_sampled(

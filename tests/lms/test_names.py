@@ -55,6 +55,21 @@ def test_a_name_that_means_nothing_lists_what_there_is(name: str) -> None:
         load_lm(name)
 
 
+def test_a_mistyped_directory_is_no_hosted_model(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"no directory with a model, and .* no provider 'runs'\. Name one of"):
+        load_lm("runs/notes-tuned/generatr")
+    assert capfd.readouterr().out == ""
+
+
+def test_a_hosted_model_needs_a_provider_that_is_known_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_lm("groq/some-model").model == "groq/some-model"
+    assert load_lm("mine/some-model", api_base="http://localhost:1/v1").model == "mine/some-model"
+    with pytest.raises(ConfigurationError, match="no provider 'mine'"):
+        load_lm("mine/some-model")
+    monkeypatch.setenv("MINE_API_BASE", "http://localhost:1/v1")
+    assert load_lm("mine/some-model").model == "mine/some-model"
+
+
 @pytest.mark.parametrize("setting", [{"api_base": "http://localhost:1/v1"}, {"api_key": "k"}, {"timeout": 3.0}])
 def test_a_local_model_takes_no_settings_of_a_server(tmp_path: Path, setting: dict[str, Any]) -> None:
     (tmp_path / "model.gguf").write_bytes(b"abc")

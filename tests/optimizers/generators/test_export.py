@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
 from inpars_plus.foundation.errors import ConfigurationError, RunError
-from inpars_plus.optimizers.generators.export import merge_adapters, save_weights, why_not_gguf, write_gguf
+from inpars_plus.lms.embedded import release_pipelines
+from inpars_plus.lms.scoring import EmbeddedScorer
+from inpars_plus.optimizers.generators.export import (
+    merge_adapters,
+    save_weights,
+    why_not_gguf,
+    why_not_served,
+    write_gguf,
+)
 from inpars_plus.optimizers.generators.models import BaseModel, LoraSettings, add_lora, load_base, trainable
 
 
@@ -42,6 +53,48 @@ def test_a_directory_in_hugging_faces_form_becomes_a_gguf_file_with_the_same_wei
     down = gguf.quants.dequantize(tensors["blk.0.ffn_down.weight"].data, tensors["blk.0.ffn_down.weight"].tensor_type)
     mine = base.model.model.layers[0].mlp.down_proj.weight.detach().numpy()
     assert abs(down - mine).max() < abs(mine).max() / 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
+def test_the_engine_reads_and_computes_a_qwen_model_as_torch_does(
+    kind: str, tied: bool, kinds: Any, tmp_path: Path
+) -> None:
+    save_weights(kinds.model(kind, tied), kinds.tokenizer(kinds.qwen), tmp_path / "hf", dtype=torch.float32)
+    base = load_base(str(tmp_path / "hf"))
+    path = tmp_path / "model.gguf"
+    write_gguf(base, base.model, path)
+    assert why_not_served(base, path) is None
+    prompt, completion = "Document: Pump 12 stops with error 7.\nQuery:", " why does the pump 12 stop with error 7?"
+    (served,) = EmbeddedScorer(path, kind).score([(prompt, completion)])
+    release_pipelines()
+    first, more = base.encode(prompt), base.encode(completion)
+    with torch.no_grad():
+        likely = base.model(torch.tensor([[*first, *more]])).logits[0, len(first) - 1 : -1].log_softmax(-1)
+    mine = [float(likely[at, token]) for at, token in enumerate(more)]
+    assert served.tokens == len(mine) > 8
+    apart = [abs(a - b) for a, b in zip(mine, served.log_probabilities, strict=True)]
+    assert sum(apart) / len(apart) <= 0.05
+    assert max(mine) - min(mine) > 1  # so that other weights would be seen
+
+
+@pytest.mark.slow
+def test_a_file_whose_tokenizer_would_cut_otherwise_is_not_served(kinds: Any, tmp_path: Path) -> None:
+    save_weights(kinds.model("llama", True), kinds.tokenizer(r"\p{N}+|[^\p{N}]+"), tmp_path / "hf", dtype=torch.float32)
+    base = load_base(str(tmp_path / "hf"))
+    assert why_not_gguf(base) is None
+    write_gguf(base, base.model, tmp_path / "model.gguf")
+    assert "read text as other tokens" in str(why_not_served(base, tmp_path / "model.gguf"))
+
+
+@pytest.mark.slow
+def test_a_file_that_the_engine_cannot_load_is_not_served(tiny_base: BaseModel, tmp_path: Path) -> None:
+    parts = json.loads(tiny_base.tokenizer.backend_tokenizer.to_str())
+    parts["model"]["merges"] = []
+    tiny_base.tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(parts)))
+    write_gguf(tiny_base, tiny_base.model, tmp_path / "model.gguf")
+    assert "the file cannot be loaded as a GGUF model" in str(why_not_served(tiny_base, tmp_path / "model.gguf"))
 
 
 def test_an_architecture_without_a_name_in_gguf_is_told(tiny_base: BaseModel, tmp_path: Path) -> None:

@@ -6,15 +6,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate, opening_of, query_type
 from inpars_plus.optimizers.generators.pairs import (
+    PairRule,
     PairSettings,
     PreferencePair,
     choose_pairs,
     pair_counts,
     read_pairs,
+    threshold_choice,
     write_pairs,
 )
 
@@ -118,6 +121,49 @@ def test_the_threshold_rule_keeps_a_worst_of_at_most_tau_times_the_best() -> Non
     far = [candidate("what is x", 0.9), candidate("how is x", 0.9 * 0.9)]
     assert choose_pairs({"d": near}, PairSettings(rule="threshold")) == []
     assert len(choose_pairs({"d": far}, PairSettings(rule="threshold"))) == 1
+
+
+def test_the_threshold_rule_chooses_as_reinforced_ir_does() -> None:
+    query, passage = torch.tensor([1.0, 0.0, 0.5]), torch.tensor([0.8, 0.1, 0.6])
+    answers = torch.tensor([[0.9, 0.2, 0.7], [0.1, 0.9, 0.1], [1.0, 0.0, 0.9]])
+    baseline = float(query @ passage)
+
+    def scores(answers: torch.Tensor) -> list[float]:
+        return [float(score) for score in (0.8 * query + 0.2 * answers) @ passage]
+
+    found = scores(answers)
+    assert threshold_choice(found, baseline=baseline, tau=0.95) == (2, 1)
+    assert found[2] / baseline == pytest.approx(1.043636, abs=1e-6)
+    assert found[1] / baseline == pytest.approx(0.841818, abs=1e-6)
+    near = scores(torch.stack([answers[0], 0.97 * answers[0]]))
+    assert threshold_choice(near, baseline=baseline, tau=0.95) is None
+    assert threshold_choice(near, baseline=baseline, tau=0.98) == (0, 1)
+
+
+def test_the_threshold_rule_wants_better_than_the_query_alone() -> None:
+    assert threshold_choice([0.9, 0.5], baseline=1.0) is None
+    assert threshold_choice([1.1, 0.5], baseline=1.0) == (0, 1)
+    assert threshold_choice([1.1], baseline=1.0) is None
+    assert threshold_choice([1.1, 1.1], baseline=1.0, tau=1.0) is None
+    low = [candidate("what is x", 0.5), candidate("x", 0.0)]
+    assert choose_pairs({"d": low}, PairSettings(rule="threshold")) == []
+
+
+@pytest.mark.parametrize("rule", ["threshold", "three-candidates"])
+def test_the_published_rules_keep_openings_in_balance_too(rule: PairRule) -> None:
+    documents = {
+        str(number): [
+            candidate("what is the role of x", 0.99, document=str(number), origin="teacher"),
+            candidate(f"{('how', 'why', 'when', 'where', 'which')[number % 5]} is x", 0.9, document=str(number)),
+            candidate("x", 0.0, document=str(number), origin="human"),
+        ]
+        for number in range(100)
+    }
+    openings = Counter(opening_of(pair.chosen) for pair in choose_pairs(documents, PairSettings(rule=rule)))
+    assert openings.total() >= 90
+    assert openings["what"] <= 0.25 * openings.total()
+    free = choose_pairs(documents, PairSettings(rule=rule, opening_share=1))
+    assert {opening_of(pair.chosen) for pair in free} == {"what"}
 
 
 def test_without_guards_a_copy_can_win() -> None:

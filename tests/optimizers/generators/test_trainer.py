@@ -148,6 +148,8 @@ def test_the_best_validated_weights_are_kept_and_patience_ends_it(
     lines = [line for _, line in read_lines(tmp_path / "train.jsonl")]
     assert [line["reward"] for line in lines] == [0.5, 0.9, 0.3, 0.2]
     assert all(line["kl"] >= 0 for line in lines)
+    memory = [line["peak_memory_mb"] for line in lines]
+    assert 100 < memory[0] <= memory[-1] < memory[0] + 500
 
 
 def test_patience_that_runs_out_at_the_last_step_ended_nothing(
