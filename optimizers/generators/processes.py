@@ -144,7 +144,8 @@ class _Workers:
                     process.stdin.flush()  # type: ignore[union-attr]
             else:
                 trained = Trained(**message["trained"])
-        assert trained is not None
+        if trained is None:
+            raise self._died(0, 0)
         return trained
 
     def _environment(self, rank: int) -> dict[str, str]:
@@ -171,7 +172,10 @@ class _Workers:
     def _listen(self, rank: int, stream: IO[str]) -> None:
         with stream:
             for line in stream:
-                self._messages.put((rank, json.loads(line)))
+                # What a library prints while it loads, or half a line of a process that was killed, is no message.
+                with contextlib.suppress(json.JSONDecodeError):
+                    if isinstance(message := json.loads(line), dict):
+                        self._messages.put((rank, message))
         self._messages.put((rank, None))
 
     def _log(self, rank: int) -> Path:

@@ -223,7 +223,7 @@ def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(
         ({"run": "mine.trec"}, "is not of the form NAME=FILE"),
         ({"run": "bm25=x.trec"}, "a name of its own"),
         ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
-        ({"encoder": "no/where"}, "the encoder 'no/where' is neither a directory nor in the local cache"),
+        ({"encoder": "no/where"}, "the model 'no/where' is neither a directory nor in the local cache"),
         ({"judged": "nowhere"}, "nowhere: there is no queries.jsonl here"),
     ],
 )

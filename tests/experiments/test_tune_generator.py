@@ -162,9 +162,12 @@ def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
     files = [path.relative_to(whole) for name in ("rounds", "scores") for path in (whole / name).rglob("*.jsonl")]
     assert len(files) == 2 * 3 + 5
     for file in files:
-        # The scripted model bears the name of its directory.
-        resumed = (killed / file).read_bytes().replace(os.fsencode(killed), os.fsencode(whole))
-        assert resumed == (whole / file).read_bytes(), file
+        # The scripted model bears the name of its directory, and memory is what each process happens to hold.
+        resumed, undisturbed = (
+            re.sub(r', "peak_memory_mb": \d+', "", (run / file).read_text().replace(str(run), "RUN"))
+            for run in (killed, whole)
+        )
+        assert resumed == undisturbed, file
 
 
 @pytest.mark.slow

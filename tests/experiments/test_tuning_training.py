@@ -44,6 +44,7 @@ def test_torch_serves_what_the_engine_would_read_as_other_tokens(
             kind="cpo",
             learning_rate=1e-3,
             epochs=1,
+            patience=0,
             seed=0,
             program=None,
             lm=None,

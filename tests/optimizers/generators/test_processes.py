@@ -68,7 +68,12 @@ def test_there_is_a_process_for_each_gpu_and_none_without_documents(monkeypatch:
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_weights_of_one(make_task: MakeTask) -> None:
+def test_two_processes_end_with_the_weights_of_one(
+    make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A process that prints while it starts has sent no message, and is heard all the same.
+    (tmp_path / "sitecustomize.py").write_text("print('{half a line', flush=True)\nprint(3, flush=True)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     asked: list[list[str]] = []
     found = {}
     for processes in (1, 2):
