@@ -206,7 +206,7 @@ class _Job:
 
     @property
     def _learned_from(self) -> list[TrainingQuery]:
-        return [*(self.held_out.queries if self.held_out else []), *self.generated]
+        return [*(self.held_out.queries if self.held_out else []), *self.generated, *self.human]
 
     def _parts(self, query_encoder: str | None = None) -> list[ComponentSpec]:
         encoder = self.settings.base or EMBEDDED

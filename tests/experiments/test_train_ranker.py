@@ -129,6 +129,7 @@ def test_people_s_queries_are_learned_from_and_those_of_test_documents_are_not(
     assert len(asked[0].queries) == usable
     assert sum(text.startswith("what to do with") for text in learned) == usable
     assert f"0 generated and {usable} people's queries" in tell(given, summary)
+    assert sum(text.startswith("what to do with") for text in seen_queries([given.out])) == usable
     train_ranker(settings(titled_corpus))
     assert asked[1] is None
 
