@@ -12,6 +12,7 @@ import pytest
 
 from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir, write_documents
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker, tell
+from inpars_plus.experiments.leaks import write_trained_on
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval import Ranking
@@ -247,6 +248,16 @@ def test_another_encoder_takes_part_untrained(titled_corpus: Path, tmp_path: Pat
     assert systems["dense mine"]["ndcg@10"] == pytest.approx(systems["dense"]["ndcg@10"], abs=1e-3)
     with pytest.raises(InParsError, match=r"two rankers have the name 'hybrid:0\.1 mine'"):
         choose_ranker(settings(titled_corpus, encoder=[str(tmp_path / "mine")] * 2))
+
+
+@pytest.mark.model
+def test_an_encoder_that_was_fine_tuned_does_not_take_part_as_an_untrained_one(
+    titled_corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(load_encoder().directory, tmp_path / "mine")
+    write_trained_on(tmp_path / "mine", ["why does the kiln freeze"])
+    with pytest.raises(InParsError, match=r"--encoder: the encoder .*mine' was fine-tuned.*train-ranker --base"):
+        choose_ranker(settings(titled_corpus, encoder=str(tmp_path / "mine")))
 
 
 @pytest.mark.model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 
 from inpars_plus.corpora import Document, split_of
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
-from inpars_plus.experiments.leaks import seen_queries
+from inpars_plus.experiments.leaks import seen_queries, write_trained_on
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.metrics.significance import Difference
 from inpars_plus.optimizers.rankers.fusion_weights import learn_weights
 from inpars_plus.optimizers.rankers.query_side import tune_query_encoder
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import load_ranker
 from inpars_plus.retrieval.stack import build_stack, load_stack
 
@@ -132,6 +134,24 @@ def test_people_s_queries_are_learned_from_and_those_of_test_documents_are_not(
     assert sum(text.startswith("what to do with") for text in seen_queries([given.out])) == usable
     train_ranker(settings(titled_corpus))
     assert asked[1] is None
+
+
+def test_what_the_base_was_tuned_on_counts_as_learned_from(
+    titled_corpus: Path, generated: Path, titled: list[Document], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(load_encoder().directory, tmp_path / "mine")
+    mine = {"base": str(tmp_path / "mine"), "steps": 0, "passages": 0}
+    learned = [f"how to mend a {one.id.replace('-', ' that ')}" for one in titled if split_of(one.id) != "test"]
+    write_trained_on(tmp_path / "mine", [*learned[:7], "What nobody else asks?"])
+    given = settings(titled_corpus, **mine)
+    with caplog.at_level("INFO", "inpars_plus"):
+        train_ranker(given)
+        assert "The base was tuned on" not in caplog.text  # the weights are learned from lines that it does not know
+        seen = seen_queries([given.out])
+        assert {*learned[:7], "what nobody else asks"} <= set(seen)
+        assert learned[7] not in seen
+        train_ranker(settings(titled_corpus, **mine, queries=generated, held_out=0))
+    assert f"The base was tuned on 7 of the {len(learned)} queries that weights are learned from" in caplog.text
 
 
 @pytest.mark.parametrize(
