@@ -253,15 +253,22 @@ class _Job:
         ]
         return [*rankers, *others]
 
-    def _judgments(self, given: str) -> Collection:
-        """Judged queries without those that something was trained on or chosen by."""
+    def _judgments(self, given: str) -> Collection | None:
+        """Judged queries without those that something was trained on or chosen by; ``None`` where none is left."""
         settings = self.settings
         seen = seen_queries([*settings.seen, *settings.ranker])
         if settings.queries is not None:
             read = read_training_queries(settings.queries, self.documents)
             seen |= as_seen([Query(id=query.id, text=query.text) for query in read], str(settings.queries))
-        collection = read_collection(given, half=settings.half, seen=seen, drop_seen=True)
+        collection = read_collection(given, half=settings.half, seen=seen, drop_seen=True, may_be_empty=True)
         left_out = collection.counts["seen_queries_left_out"]
+        if not collection.queries:
+            # They only tell of the choice, which is no worse without them.
+            say(
+                f"{given}: all {left_out:,} judged queries were trained on, shown or chosen by, so the choice is not "
+                "compared with them"
+            )
+            return None
         if left_out:
             say(f"{given}: {left_out:,} queries that were trained on, shown or chosen by are left out")
         return collection

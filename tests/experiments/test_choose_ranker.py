@@ -218,6 +218,18 @@ def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(
     assert "37 judged queries without 3 that were seen in training" in tell(given, summary)
 
 
+def test_the_choice_is_made_without_judgments_where_all_judged_queries_were_seen(
+    judged_corpus: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings(judged_corpus, seen=judged_corpus / "queries.jsonl", judged=str(judged_corpus), stack=True)
+    with caplog.at_level("INFO", "inpars_plus"):
+        summary = choose_ranker(given)
+    assert "all 40 judged queries were trained on, shown or chosen by" in caplog.text
+    assert "judged" not in summary.results
+    assert "people:" not in tell(given, summary)
+    assert (given.out / "stack").is_dir()
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
