@@ -236,7 +236,7 @@ def test_the_choice_is_made_without_judgments_where_all_judged_queries_were_seen
         ({"run": "mine.trec"}, "is not of the form NAME=FILE"),
         ({"run": "bm25=x.trec"}, "a name of its own"),
         ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
-        ({"encoder": "no/where"}, "the encoder 'no/where' is neither a directory nor in the local cache"),
+        ({"encoder": "no/where"}, "the model 'no/where' is neither a directory nor in the local cache"),
         ({"judged": "nowhere"}, "nowhere: there is no queries.jsonl here"),
     ],
 )
