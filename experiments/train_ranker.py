@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.corpora import Query, split_documents
+from inpars_plus.experiments.human_queries import read_human_queries
 from inpars_plus.experiments.leaks import as_seen, leaked, trained_on
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
@@ -129,8 +130,10 @@ class _Job:
         splits = split_documents(self.documents, self.corpus)
         self.eligible = [*splits.train, *splits.validation]
         self.test = splits.test
-        self.generated = self._given(settings.queries, "generated")
-        self.human = self._given(settings.human, "people's")
+        generated = [] if settings.queries is None else read_training_queries(settings.queries, self.documents)
+        human = [] if settings.human is None else read_human_queries(settings.human, self.corpus)
+        self.generated = self._learnable(generated, "generated")
+        self.human = self._learnable(human, "people's")
         self.cache = default_cache_directory()
 
     def do(self) -> Summary:
@@ -199,12 +202,9 @@ class _Job:
         titled = sum(bool(one.title) for one in self.documents)
         return self.settings.titles if titled >= _TITLED * len(self.documents) else 0.0
 
-    def _given(self, directory: Path | None, kind: str) -> list[TrainingQuery]:
-        """The queries of a directory of which every answer may be learned from."""
-        if directory is None:
-            return []
+    def _learnable(self, read: Sequence[TrainingQuery], kind: str) -> list[TrainingQuery]:
+        """The queries of which every answer may be learned from."""
         ids = {document.id for document in self.eligible}
-        read = read_training_queries(directory, self.documents)
         kept = [query for query in read if set(query.document_ids) <= ids]
         if len(kept) < len(read):
             say(f"{len(read) - len(kept):,} of {len(read):,} {kind} queries are of test documents and left out")

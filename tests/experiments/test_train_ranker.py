@@ -154,6 +154,15 @@ def test_what_the_base_was_tuned_on_counts_as_learned_from(
     assert f"The base was tuned on 7 of the {len(learned)} queries that weights are learned from" in caplog.text
 
 
+def test_people_s_queries_go_by_the_ids_of_the_collection_also_where_documents_are_cut(
+    titled_corpus: Path, human: Path, titled: list[Document]
+) -> None:
+    with (human / "qrels/train.tsv").open("a") as file:
+        file.write(f"q-{titled[0].id}\telsewhere\t1\n")
+    summary = train_ranker(settings(titled_corpus, human=human, steps=0, passages=0, max_characters=60))
+    assert summary.results["queries"]["human"] == sum(split_of(one.id) != "test" for one in titled[:30])
+
+
 @pytest.mark.parametrize(
     ("lines", "people", "share"),
     [
