@@ -146,7 +146,8 @@ class _Stages:
         )
         self._stage("train", lambda given, **_: train_ranker(given), training)
         self._stage("choose", lambda given, **_: choose_ranker(given), _choosing(settings))
-        if settings.judged is not None:
+        # Without where all judged queries were learned from, as the choice has told.
+        if settings.judged is not None and "judged" in self.done["choose"].results:
             evaluating = _evaluating(settings, settings.judged, self.done["choose"].results)
             self._stage("evaluate", lambda given, **_: evaluate_runs(given), evaluating)
         summary = Summary(
@@ -225,7 +226,7 @@ def tell(settings: AdaptSettings, summary: Summary) -> str:
     choosing = _choosing(settings)
     told = _summary(choosing.out)
     said = tell_chosen(choosing, told)
-    if settings.judged is not None:
+    if settings.judged is not None and "judged" in told.results:
         evaluating = _evaluating(settings, settings.judged, told.results)
         said += f"\n\nBy people's judgments:\n{tell_evaluated(evaluating, _summary(evaluating.out))}"
     return (

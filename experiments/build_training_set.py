@@ -12,6 +12,7 @@ from pydantic import field_validator
 
 from inpars_plus.corpora import split_documents
 from inpars_plus.corpora.judgments import REFERENCE_FILE
+from inpars_plus.experiments.leaks import trained_on, write_trained_on
 from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.settings import JobSettings, JobText, RetrieverSettings, option, parse_settings
 from inpars_plus.experiments.tables import text_table
@@ -164,7 +165,7 @@ def _check(settings: TrainingSetSettings) -> None:
     if settings.reranker is not None:
         reranker_digest(settings.reranker)
     if settings.fine_tune is not None:
-        _base_digest(settings)
+        _base(settings)
     elif settings.base is not None:
         raise ConfigurationError(
             "there is a base, but nothing to fine-tune", place="--base", remedy="Add --fine-tune bi-encoder"
@@ -276,10 +277,11 @@ class _Job:
         out = settings.out / _TUNED[kind]
         inputs: dict[str, JSON] = {
             "triplets": digest_file(settings.out / "triplets.jsonl"),
-            "base": _base_digest(settings),
+            "base": _base(settings).digest,
             "loss": loss,
             "settings": [how.steps, how.batch, how.learning_rate, how.max_tokens, settings.seed],
             "teacher": reranker_digest(settings.reranker) if loss == "margin-mse" else None,
+            "record": "trained on",  # a model of before this record cannot say what it knows
         }
 
         def work() -> dict[str, Any]:
@@ -289,16 +291,19 @@ class _Job:
                 rows = with_margins(rows, load_pair_scorer(str(settings.reranker)))
             tune: Any = tune_cross_encoder if kind == "cross-encoder" else tune_bi_encoder
             tune(settings.base, rows, out, loss=loss, settings=how, seed=settings.seed)
+            # What the base was tuned on, this one knows too.
+            write_trained_on(out, [*(row["anchor"] for row in rows), *trained_on(_base(settings).directory)])
             return {"kind": kind, "loss": loss, "triplets": len(rows), "directory": out.name}
 
         tuned: dict[str, Any] = self.steps.do("fine-tuning", inputs, work, files=[out.name])
         return tuned
 
 
-def _base_digest(settings: TrainingSetSettings) -> str:
+def _base(settings: TrainingSetSettings) -> Encoder:
+    """What fine-tuning begins with; of a cross-encoder for its files alone."""
     if settings.fine_tune == "cross-encoder":
-        return Encoder(cross_encoder_base(settings.base)).digest
-    return base_encoder(settings.base).digest
+        return Encoder(cross_encoder_base(settings.base))
+    return base_encoder(settings.base)
 
 
 def _without(settings: TrainingSetSettings, made: Mapping[str, Any]) -> str:

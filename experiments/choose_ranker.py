@@ -15,7 +15,7 @@ from scipy.stats import kendalltau
 
 from inpars_plus.corpora import Document, Query, split_documents
 from inpars_plus.experiments.judged import Collection, read_collection
-from inpars_plus.experiments.leaks import as_seen, seen_queries
+from inpars_plus.experiments.leaks import as_seen, seen_queries, trained_on
 from inpars_plus.experiments.own_engines import Selection, without_set_aside
 from inpars_plus.experiments.reports.choice_report import choice_report
 from inpars_plus.experiments.selection import safe_name
@@ -142,9 +142,18 @@ class _Job:
             )
 
     def _of_encoders(self) -> list[RankerSpec]:
-        """Untrained rankers of further encoders, which are looked for before anything is computed."""
+        """Untrained rankers of further encoders, which are looked for before anything is computed.
+
+        Raises:
+            ConfigurationError: an encoder was tuned on documents, some of which would be asked for.
+        """
         for name in self.settings.encoder:
-            load_encoder(name)
+            if trained_on(load_encoder(name).directory):
+                raise ConfigurationError(
+                    f"the encoder '{name}' was fine-tuned, so it cannot be compared as an untrained one",
+                    place="--encoder",
+                    remedy="Make a ranker of it with train-ranker --base, and give that with --ranker",
+                )
         return [spec for name in self.settings.encoder for spec in plain_rankers(name) if spec.dense_weight]
 
     def do(self) -> Summary:
@@ -244,15 +253,22 @@ class _Job:
         ]
         return [*rankers, *others]
 
-    def _judgments(self, given: str) -> Collection:
-        """Judged queries without those that something was trained on or chosen by."""
+    def _judgments(self, given: str) -> Collection | None:
+        """Judged queries without those that something was trained on or chosen by; ``None`` where none is left."""
         settings = self.settings
         seen = seen_queries([*settings.seen, *settings.ranker])
         if settings.queries is not None:
             read = read_training_queries(settings.queries, self.documents)
             seen |= as_seen([Query(id=query.id, text=query.text) for query in read], str(settings.queries))
-        collection = read_collection(given, half=settings.half, seen=seen, drop_seen=True)
+        collection = read_collection(given, half=settings.half, seen=seen, drop_seen=True, may_be_empty=True)
         left_out = collection.counts["seen_queries_left_out"]
+        if not collection.queries:
+            # They only tell of the choice, which is no worse without them.
+            say(
+                f"{given}: all {left_out:,} judged queries were trained on, shown or chosen by, so the choice is not "
+                "compared with them"
+            )
+            return None
         if left_out:
             say(f"{given}: {left_out:,} queries that were trained on, shown or chosen by are left out")
         return collection

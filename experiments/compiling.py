@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document, split_documents
+from inpars_plus.experiments.human_queries import HUMAN_FILES, by_document, read_human_queries
 from inpars_plus.experiments.selection import TypeDocuments, safe_name
-from inpars_plus.experiments.tuning_samples import HUMAN_FILES, human_queries
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
 from inpars_plus.foundation import JSON, digest, digest_file, read_lines, say, write_text
 from inpars_plus.foundation.files import append_lines
@@ -111,7 +111,7 @@ class TypeCompile:
         if self._settings.human is None:
             return []
         corpus = self._bench.corpus
-        asked = human_queries(self._settings.human, corpus)
+        asked = by_document(read_human_queries(self._settings.human, corpus))
         documents = [one for one in corpus.documents() if one.id in asked and one.doc_type == self.doc_type]
         train = [one for one in split_documents(documents, corpus).train if not one.is_empty]
         return [

@@ -35,7 +35,12 @@ class Collection:
 
 
 def read_collection(
-    given: str, *, half: str = "all", seen: Mapping[str, str] | None = None, drop_seen: bool = False
+    given: str,
+    *,
+    half: str = "all",
+    seen: Mapping[str, str] | None = None,
+    drop_seen: bool = False,
+    may_be_empty: bool = False,
 ) -> Collection:
     """Read judged queries.
 
@@ -44,6 +49,7 @@ def read_collection(
         half: ``all``, or one of :data:`inpars_plus.corpora.splits.HALVES`.
         seen: queries that something was trained on, as :func:`~inpars_plus.experiments.leaks.seen_queries` has them.
         drop_seen: leave these out, instead of refusing them.
+        may_be_empty: whether all may be left out.
 
     Raises:
         ConfigurationError: no query is left, because none is judged, in the half, or unseen; or some were seen.
@@ -85,7 +91,7 @@ def read_collection(
     seen = seen or {}
     if drop_seen:
         dropped = leaked(kept, seen)
-        if len(dropped) == len(kept):
+        if len(dropped) == len(kept) and not may_be_empty:
             raise ConfigurationError(
                 f"all {len(kept):,} judged queries were trained on or shown in a prompt, so none would be left",
                 place=str(judged_file),

@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.corpora import Query, read_queries
-from inpars_plus.foundation import ConfigurationError, ProgramFileError, read_json
+from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, read_json, write_json
 from inpars_plus.metrics.words import words
 from inpars_plus.programs import list_programs, programs_folder
 from inpars_plus.retrieval.rankers import RANKER_FILE, load_ranker
 
-__all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries"]
+__all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries", "trained_on", "write_trained_on"]
 
 _SHOWN = 3
+_TRAINED_ON = "trained-on.json"
+"""Beside a fine-tuned model: the queries that it was tuned on, which its weights do not tell."""
 
 
 def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
     """The queries that were trained on or shown, in a form that case and punctuation do not matter to.
 
     Args:
-        paths: each a BEIR directory or a ``queries.jsonl``, a ranker, a search stack, a compiled program, or a
-            directory of programs.
+        paths: each a BEIR directory or a ``queries.jsonl``, a ranker, a search stack, a model that
+            ``build-training-set`` fine-tuned, a compiled program, or a directory of programs.
 
     Returns:
         Normalised text → the file that it comes from.
@@ -37,6 +39,31 @@ def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
 def as_seen(queries: Sequence[Query], place: str) -> dict[str, str]:
     """These queries in the form of :func:`seen_queries`."""
     return {_normal(query.text): place for query in queries}
+
+
+def write_trained_on(directory: Path, queries: Iterable[str]) -> None:
+    """Write beside a fine-tuned model which queries it was tuned on.
+
+    Raises:
+        RunError: the disk is full, or the directory cannot be written.
+    """
+    write_json(directory / _TRAINED_ON, {"queries": sorted(set(queries))})
+
+
+def trained_on(directory: Path) -> list[str]:
+    """The queries that the model in a directory was tuned on; none where it does not say so.
+
+    Raises:
+        InputError: the record cannot be read.
+    """
+    path = directory / _TRAINED_ON
+    if not path.is_file():
+        return []
+    record = read_json(path, kind="record of what a model was tuned on")
+    queries = record.get("queries") if isinstance(record, dict) else None
+    if not isinstance(queries, list):
+        raise InputError("the file does not list queries", place=str(path), remedy="Fine-tune the model again")
+    return [str(text) for text in queries]
 
 
 def leaked(queries: Sequence[Query], seen: Mapping[str, str]) -> dict[str, str]:
@@ -68,6 +95,9 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
             return
         if (path / RANKER_FILE).is_file():
             yield from ((text, str(path)) for text in _learned(path))
+            return
+        if (path / _TRAINED_ON).is_file():
+            yield from ((text, str(path)) for text in trained_on(path))
             return
         cards = list_programs(programs_folder(path))
         if cards:

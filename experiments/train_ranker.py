@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from inpars_plus.corpora import split_documents
+from inpars_plus.corpora import Query, split_documents
+from inpars_plus.experiments.human_queries import read_human_queries
+from inpars_plus.experiments.leaks import as_seen, leaked, trained_on
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps, corpus_of, documents_digest
@@ -128,8 +130,10 @@ class _Job:
         splits = split_documents(self.documents, self.corpus)
         self.eligible = [*splits.train, *splits.validation]
         self.test = splits.test
-        self.generated = self._given(settings.queries, "generated")
-        self.human = self._given(settings.human, "people's")
+        generated = [] if settings.queries is None else read_training_queries(settings.queries, self.documents)
+        human = [] if settings.human is None else read_human_queries(settings.human, self.corpus)
+        self.generated = self._learnable(generated, "generated")
+        self.human = self._learnable(human, "people's")
         self.cache = default_cache_directory()
 
     def do(self) -> Summary:
@@ -187,18 +191,20 @@ class _Job:
         tried = {document.id for document in self.test}
         return held_out_queries(self.documents, self.eligible, count=count, seed=self.settings.seed, avoid=tried)
 
+    @cached_property
+    def known(self) -> list[str]:
+        """The queries that the base was tuned on."""
+        return trained_on(load_encoder(self.settings.base).directory)
+
     @property
     def titles(self) -> float:
         """Share of BM25's weight that titles have; it cannot be learned from titles that are held out."""
         titled = sum(bool(one.title) for one in self.documents)
         return self.settings.titles if titled >= _TITLED * len(self.documents) else 0.0
 
-    def _given(self, directory: Path | None, kind: str) -> list[TrainingQuery]:
-        """The queries of a directory of which every answer may be learned from."""
-        if directory is None:
-            return []
+    def _learnable(self, read: Sequence[TrainingQuery], kind: str) -> list[TrainingQuery]:
+        """The queries of which every answer may be learned from."""
         ids = {document.id for document in self.eligible}
-        read = read_training_queries(directory, self.documents)
         kept = [query for query in read if set(query.document_ids) <= ids]
         if len(kept) < len(read):
             say(f"{len(read) - len(kept):,} of {len(read):,} {kind} queries are of test documents and left out")
@@ -206,7 +212,7 @@ class _Job:
 
     @property
     def _learned_from(self) -> list[TrainingQuery]:
-        return [*(self.held_out.queries if self.held_out else []), *self.generated]
+        return [*(self.held_out.queries if self.held_out else []), *self.generated, *self.human]
 
     def _parts(self, query_encoder: str | None = None) -> list[ComponentSpec]:
         encoder = self.settings.base or EMBEDDED
@@ -222,6 +228,7 @@ class _Job:
             if held_out is None
             else (held_out.documents, list(held_out.queries))
         )
+        self._tell_known(queries)
         share = self.settings.passages
         mixtures = [(1.0, 0.0, 0.0), (0.0, 1 - share, share)] if share else None
         components = self._components(SharedIndexes(documents, cache_directory=cache))
@@ -236,6 +243,16 @@ class _Job:
             "alone": list(found.alone),
             "feedback": feedback,
         }
+
+    def _tell_known(self, queries: Sequence[TrainingQuery]) -> None:
+        """Tell of queries that the base finds better than any new one."""
+        known = as_seen([Query(id=text, text=text) for text in self.known], "the base")
+        found = leaked([Query(id=query.id, text=query.text) for query in queries], known)
+        if found:
+            say(
+                f"The base was tuned on {len(found):,} of the {len(queries):,} queries that weights are learned from, "
+                "so it counts for more than it is worth; queries of another seed of generate-queries tell it better"
+            )
 
     def _components(self, indexes: SharedIndexes) -> list[Component]:
         return [indexes.component(one) for one in self._parts()]
@@ -298,7 +315,7 @@ class _Job:
                 "documents": documents_digest(self.eligible),
                 "settings": settings.model_dump(mode="json"),
                 # For whoever evaluates it: these prove nothing about it.
-                "queries": sorted({query.text for query in self._learned_from}),
+                "queries": sorted({*(query.text for query in self._learned_from), *self.known}),
             },
         )
 

@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document
+from inpars_plus.experiments.human_queries import HUMAN_FILES, by_document, read_human_queries
 from inpars_plus.experiments.tuning_documents import fitting_documents, long_documents, program_and_documents
 from inpars_plus.experiments.tuning_samples import (
-    HUMAN_FILES,
-    human_queries,
     judged_candidates,
     sample_round,
     sampling_plan,
@@ -82,7 +81,7 @@ class Tuning:
         self._make_lm = make_lm
         self._refuse_unknown_models()
         self.program, self.documents = program_and_documents(settings, bench, self._lm(settings.lm))
-        self._human = human_queries(settings.human, bench.corpus) if settings.human else {}
+        self._human = by_document(read_human_queries(settings.human, bench.corpus)) if settings.human else {}
         self.doc_type = self.program.card.document_type
         self.generator = settings.out / "generator"
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from inpars_plus.corpora import Corpus, Document, read_judgments, read_queries
-from inpars_plus.corpora.chunking import parent_id_of
+from inpars_plus.corpora import Document
 from inpars_plus.experiments.workbench import Workbench
-from inpars_plus.foundation import InputError, bar
+from inpars_plus.foundation import bar
 from inpars_plus.metrics.cheats import FINDING_CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, retrieval_score, summarize
 from inpars_plus.optimizers.generators.candidates import Candidate, ScoredCandidate
@@ -23,10 +21,7 @@ from inpars_plus.programs import example_of
 if TYPE_CHECKING:
     from inpars_plus.experiments.tune_generator import TuneSettings
 
-__all__ = ["HUMAN_FILES", "human_queries", "judged_candidates", "sample_round", "sampling_plan"]
-
-HUMAN_FILES = ("queries.jsonl", "qrels/train.tsv")
-"""What is read of a directory of human queries."""
+__all__ = ["judged_candidates", "sample_round", "sampling_plan"]
 
 
 def sampling_plan(settings: TuneSettings, openings: tuple[str, ...]) -> SamplePlan:
@@ -144,39 +139,3 @@ def judged_candidates(
         "without_opening": summarize(free),
         "openings": worthy_openings(scored, openings),
     }
-
-
-def human_queries(directory: Path, corpus: Corpus) -> dict[str, list[str]]:
-    """What people asked that a document of the corpus answers.
-
-    Only judgments for training are read: those that rankers are proven on later must not be learned from.
-
-    Args:
-        directory: in BEIR layout, with ``queries.jsonl`` and ``qrels/train.tsv``.
-        corpus: whose ids the judgments name, as they stand in the collection itself.
-
-    Returns:
-        Document id, as the corpus has it → queries. A chunk has those of the whole document; their reward tells which
-        of them it answers.
-
-    Raises:
-        CorpusError: a file is missing or malformed.
-        InputError: no judgment is of a document of the corpus.
-    """
-    texts = {query.id: query.text for query in read_queries(directory / HUMAN_FILES[0])}
-    original: dict[str, list[str]] = {}
-    for judgment in read_judgments(directory / HUMAN_FILES[1]):
-        if judgment.grade > 0 and judgment.query_id in texts:
-            original.setdefault(judgment.document_id, []).append(texts[judgment.query_id])
-    found = {}
-    for document in corpus.documents():
-        queries = original.get(corpus.original_id(parent_id_of(document)))
-        if queries:
-            found[document.id] = sorted(queries)
-    if not found:
-        raise InputError(
-            "no judgment is of a document of the corpus",
-            place=str(directory / HUMAN_FILES[1]),
-            remedy="Give the collection that the corpus is of",
-        )
-    return found

@@ -31,6 +31,8 @@ _PROSE = 0.97
 _CALL = re.compile(r"\w\(|\)\s*:|::|->|\w\.\w+\(")
 _USABLE_SHARE = 0.5
 _FEWEST = 30
+_MOST_SET_ASIDE = 50
+"""They are taken out of rankings, and a fused ranker sums only the first 100 of each part: enough must be left."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def held_out_queries(
         seed: draws them.
         avoid: ids of documents that must not answer any of them: what is learned here is tried on those.
         set_aside: ids of documents whose answers must not count: what is tried here was learned from those. A title
-            that they share with a candidate is still asked for.
+            that they share with a candidate is still asked for, unless more than 50 of them have it.
 
     Returns:
         The queries and the corpus without these lines; ``None`` where fewer than half of the documents, or fewer than
@@ -152,12 +154,12 @@ def held_out_queries(
             continue
         # Where the line is the title, every document of that title loses it.
         others = namesakes[document.title] if document.title and not rest.title else [document]
-        if any(one.id in avoid for one in others):
+        aside = tuple(one.id for one in others if one.id in set_aside)
+        if len(aside) > _MOST_SET_ASIDE or any(one.id in avoid for one in others):
             continue
         without |= {one.id: one.model_copy(update={"title": ""}) for one in others if one is not document}
         without[document.id] = rest
         answers = tuple(one.id for one in others if one.id not in set_aside)
-        aside = tuple(one.id for one in others if one.id in set_aside)
         queries.append(TrainingQuery(f"title {document.id}", query, answers, aside))
     if len(queries) < fewest:
         return None

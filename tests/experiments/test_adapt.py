@@ -10,7 +10,7 @@ import pytest
 from inpars_plus.corpora import Judgment, Query, write_beir
 from inpars_plus.experiments.adapt import AdaptSettings, adapt, tell
 from inpars_plus.experiments.settings import make_settings
-from inpars_plus.foundation import read_json
+from inpars_plus.foundation import Summary, read_json, write_summary
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval.stack import load_stack
 
@@ -28,6 +28,27 @@ def test_judgments_that_cannot_be_read_are_told_before_anything_is_done(
     with pytest.raises(InParsError, match=said):
         adapt(settings(judged_corpus, judged=str(judged_corpus.parent / judged)), **world.parts)
     assert not world.models
+
+
+def test_where_the_choice_has_no_unseen_judged_query_nothing_is_evaluated(
+    judged_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = {"chosen": {"name": "bm25", "dense_weight": 0.0, "sureness": 1.0}, "queries": 60, "kind": "held-out"}
+    results = {**chosen, "without_titles": [], "systems": {}, "accepted": 60, "asked": 60}
+
+    def job(given: Any, **_: Any) -> Summary:
+        summary = Summary(settings={}, seed=0, hashes={}, seconds=1.0, peak_memory_mb=1, results=results)
+        given.out.mkdir(parents=True)
+        write_summary(given.out, summary)
+        return summary
+
+    for name in ("compile_programs", "generate_queries", "train_ranker", "choose_ranker"):
+        monkeypatch.setattr(f"inpars_plus.experiments.adapt.{name}", job)
+    monkeypatch.setattr("inpars_plus.experiments.adapt.evaluate_runs", lambda *_, **__: 1 / 0)
+    given = settings(judged_corpus, judged=str(judged_corpus))
+    summary = adapt(given)
+    assert list(summary.results["stages"]) == ["compile", "generate", "train", "choose"]
+    assert "By people's judgments" not in tell(given, summary)
 
 
 @pytest.mark.model

@@ -12,6 +12,7 @@ import pytest
 from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir
 from inpars_plus.experiments.build_training_set import TrainingSetSettings, build_training_set, tell
 from inpars_plus.experiments.cli import main
+from inpars_plus.experiments.leaks import seen_queries, trained_on
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.foundation.errors import ConfigurationError, InParsError, InputError
@@ -195,6 +196,10 @@ def test_an_encoder_is_tuned_that_a_ranker_is_made_of(titled_corpus: Path, gener
     train_ranker(training)
     dense = next(one for one in load_ranker(training.out).components if one.kind == "dense")
     assert (Path(dense.encoder) / "modules.json").is_file()
+    rows = [json.loads(line) for line in (given.out / "triplets.jsonl").read_text().splitlines()]
+    tuned_on = {row["anchor"] for row in rows}
+    assert set(trained_on(given.out / "encoder")) == tuned_on
+    assert {text.lower() for text in tuned_on} <= set(seen_queries([training.out]))
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 
 from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir, write_documents
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker, tell
+from inpars_plus.experiments.leaks import write_trained_on
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.retrieval import Ranking
@@ -217,6 +218,18 @@ def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(
     assert "37 judged queries without 3 that were seen in training" in tell(given, summary)
 
 
+def test_the_choice_is_made_without_judgments_where_all_judged_queries_were_seen(
+    judged_corpus: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings(judged_corpus, seen=judged_corpus / "queries.jsonl", judged=str(judged_corpus), stack=True)
+    with caplog.at_level("INFO", "inpars_plus"):
+        summary = choose_ranker(given)
+    assert "all 40 judged queries were trained on, shown or chosen by" in caplog.text
+    assert "judged" not in summary.results
+    assert "people:" not in tell(given, summary)
+    assert (given.out / "stack").is_dir()
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -247,6 +260,16 @@ def test_another_encoder_takes_part_untrained(titled_corpus: Path, tmp_path: Pat
     assert systems["dense mine"]["ndcg@10"] == pytest.approx(systems["dense"]["ndcg@10"], abs=1e-3)
     with pytest.raises(InParsError, match=r"two rankers have the name 'hybrid:0\.1 mine'"):
         choose_ranker(settings(titled_corpus, encoder=[str(tmp_path / "mine")] * 2))
+
+
+@pytest.mark.model
+def test_an_encoder_that_was_fine_tuned_does_not_take_part_as_an_untrained_one(
+    titled_corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(load_encoder().directory, tmp_path / "mine")
+    write_trained_on(tmp_path / "mine", ["why does the kiln freeze"])
+    with pytest.raises(InParsError, match=r"--encoder: the encoder .*mine' was fine-tuned.*train-ranker --base"):
+        choose_ranker(settings(titled_corpus, encoder=str(tmp_path / "mine")))
 
 
 @pytest.mark.model

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from inpars_plus.corpora import Document, Query
-from inpars_plus.experiments.leaks import leaked, refuse_leaks, seen_queries
-from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
+from inpars_plus.experiments.leaks import leaked, refuse_leaks, seen_queries, trained_on, write_trained_on
+from inpars_plus.foundation.errors import ConfigurationError, InputError, ProgramFileError
 from inpars_plus.retrieval.rankers import hybrid_spec, save_ranker
 from inpars_plus.retrieval.stack import build_stack
 
@@ -49,6 +49,16 @@ def test_a_ranker_that_does_not_say_what_it_was_trained_on_is_refused(tmp_path: 
     save_ranker(hybrid_spec(0).model_copy(update={"how": {"corpus": "abc"}}), tmp_path)
     with pytest.raises(ConfigurationError, match=r"does not say which queries.*Train it again"):
         seen_queries([tmp_path])
+
+
+def test_a_fine_tuned_model_says_what_it_was_tuned_on(tmp_path: Path) -> None:
+    assert trained_on(tmp_path) == []
+    write_trained_on(tmp_path, ["Why does it leak?", "Who turned it?", "Who turned it?"])
+    assert trained_on(tmp_path) == ["Who turned it?", "Why does it leak?"]
+    assert seen_queries([tmp_path]) == dict.fromkeys(["who turned it", "why does it leak"], str(tmp_path))
+    (tmp_path / "trained-on.json").write_text("[]")
+    with pytest.raises(InputError, match=r"does not list queries.*Fine-tune the model again"):
+        trained_on(tmp_path)
 
 
 def test_what_is_neither_queries_nor_programs_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 
 from inpars_plus.corpora import Document, split_of
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
-from inpars_plus.experiments.leaks import seen_queries
+from inpars_plus.experiments.leaks import seen_queries, write_trained_on
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
 from inpars_plus.foundation.errors import InParsError
 from inpars_plus.metrics.significance import Difference
 from inpars_plus.optimizers.rankers.fusion_weights import learn_weights
 from inpars_plus.optimizers.rankers.query_side import tune_query_encoder
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import load_ranker
 from inpars_plus.retrieval.stack import build_stack, load_stack
 
@@ -129,8 +131,36 @@ def test_people_s_queries_are_learned_from_and_those_of_test_documents_are_not(
     assert len(asked[0].queries) == usable
     assert sum(text.startswith("what to do with") for text in learned) == usable
     assert f"0 generated and {usable} people's queries" in tell(given, summary)
+    assert sum(text.startswith("what to do with") for text in seen_queries([given.out])) == usable
     train_ranker(settings(titled_corpus))
     assert asked[1] is None
+
+
+def test_what_the_base_was_tuned_on_counts_as_learned_from(
+    titled_corpus: Path, generated: Path, titled: list[Document], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(load_encoder().directory, tmp_path / "mine")
+    mine = {"base": str(tmp_path / "mine"), "steps": 0, "passages": 0}
+    learned = [f"how to mend a {one.id.replace('-', ' that ')}" for one in titled if split_of(one.id) != "test"]
+    write_trained_on(tmp_path / "mine", [*learned[:7], "What nobody else asks?"])
+    given = settings(titled_corpus, **mine)
+    with caplog.at_level("INFO", "inpars_plus"):
+        train_ranker(given)
+        assert "The base was tuned on" not in caplog.text  # the weights are learned from lines that it does not know
+        seen = seen_queries([given.out])
+        assert {*learned[:7], "what nobody else asks"} <= set(seen)
+        assert learned[7] not in seen
+        train_ranker(settings(titled_corpus, **mine, queries=generated, held_out=0))
+    assert f"The base was tuned on 7 of the {len(learned)} queries that weights are learned from" in caplog.text
+
+
+def test_people_s_queries_go_by_the_ids_of_the_collection_also_where_documents_are_cut(
+    titled_corpus: Path, human: Path, titled: list[Document]
+) -> None:
+    with (human / "qrels/train.tsv").open("a") as file:
+        file.write(f"q-{titled[0].id}\telsewhere\t1\n")
+    summary = train_ranker(settings(titled_corpus, human=human, steps=0, passages=0, max_characters=60))
+    assert summary.results["queries"]["human"] == sum(split_of(one.id) != "test" for one in titled[:30])
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,19 @@ def test_a_title_that_a_document_to_be_avoided_has_too_is_not_taken() -> None:
     assert {query.text for query in found.queries} == {f"How to do {at} well" for at in range(2, 60)}
 
 
+@pytest.mark.parametrize(("number", "asked"), [(50, True), (51, False)])
+def test_a_title_that_very_many_documents_to_be_set_aside_have_is_not_taken(number: int, asked: bool) -> None:
+    documents = titled(60 + number)
+    common = [one.model_copy(update={"title": documents[0].title}) for one in documents[60:]]
+    found = held_out_queries(
+        [*documents[:60], *common], documents[:60], count=100, seed=0, set_aside={one.id for one in common}
+    )
+    assert found is not None
+    assert len(found.queries) == 59 + asked
+    assert (documents[0].title in {query.text for query in found.queries}) == asked
+    assert sum(not one.title for one in found.documents) == 59 + asked * (1 + number)
+
+
 def test_a_title_that_a_document_to_be_set_aside_has_too_is_taken_and_that_answer_does_not_count() -> None:
     documents = [one.model_copy(update={"title": f"How to do {at // 2} well"}) for at, one in enumerate(titled(120))]
     found = held_out_queries(
