@@ -6,7 +6,6 @@ models. A search stack (:mod:`inpars_plus.retrieval.stack`) is such a directory 
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 from inpars_plus.foundation.files import read_json, write_json
-from inpars_plus.foundation.folders import replacing_folder
+from inpars_plus.foundation.folders import copy_folder, replacing_folder
 from inpars_plus.retrieval.fusion import Component, FusedRetriever
 
 __all__ = [
@@ -169,7 +168,7 @@ def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:
             target = directory / kept[str(path)]
             if target.resolve() != path.resolve():
                 with replacing_folder(target) as half:
-                    shutil.copytree(path, half)
+                    copy_folder(path, half)
         return kept[str(path)]
 
     components = tuple(

@@ -112,7 +112,7 @@ def test_an_encoder_that_cannot_be_copied_leaves_the_ranker_as_it_was(
         raise problem
 
     with monkeypatch.context() as patch:
-        patch.setattr("shutil.copytree", fails)
+        patch.setattr("shutil.copyfileobj", fails)
         with pytest.raises(raised):
             save_ranker(spec, tmp_path / "out")
     kept = Path(str(load_ranker(tmp_path / "out").components[0].query_encoder))
