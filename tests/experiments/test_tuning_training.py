@@ -38,12 +38,13 @@ def test_torch_serves_what_the_engine_would_read_as_other_tokens(
     with caplog.at_level("INFO", "inpars_plus"):
         told = train_round(
             base_name=str(tmp_path / "base"),
-            pairs=PAIRS,
+            pairs=[*PAIRS, PAIRS[0].model_copy(update={"prompt": "Query:", "rejected": " fact" * 5000})],
             folder=tmp_path / "round",
             before=None,
             kind="cpo",
             learning_rate=1e-3,
             epochs=1,
+            patience=0,
             seed=0,
             program=None,
             lm=None,
