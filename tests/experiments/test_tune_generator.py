@@ -27,7 +27,7 @@ from inpars_plus.foundation import (
     read_lines,
 )
 from inpars_plus.lms import load_lm
-from inpars_plus.lms.embedded import TUNED_CARD, local_model, release_pipelines
+from inpars_plus.lms.embedded import local_model, release_pipelines
 from inpars_plus.optimizers.generators.pairs import read_pairs
 from inpars_plus.optimizers.generators.sampling import OPENINGS
 from inpars_plus.programs import ProgramFileWarning, load_program
@@ -165,31 +165,6 @@ def test_a_tuning_killed_in_sampling_training_and_export_ends_the_same(
         # The scripted model bears the name of its directory.
         resumed = (killed / file).read_bytes().replace(os.fsencode(killed), os.fsencode(whole))
         assert resumed == (whole / file).read_bytes(), file
-
-
-@pytest.mark.slow
-def test_a_tuning_killed_while_it_hands_over_leaves_the_generator_of_before(
-    tune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def files() -> dict[Path, str]:
-        folder = tmp_path / "run" / "generator"
-        return {path.relative_to(folder): digest_file(path) for path in folder.rglob("*") if path.is_file()}
-
-    def killed(_: Any, copy: Any, *__: Any) -> None:
-        assert ".generator.half" in copy.name
-        raise KeyboardInterrupt
-
-    tune(tmp_path / "run", rounds=1)
-    before = files()
-    assert Path(TUNED_CARD) in before
-    with monkeypatch.context() as patch:
-        patch.setattr("shutil.copyfileobj", killed)
-        with pytest.raises(KeyboardInterrupt):
-            tune(tmp_path / "run", rounds=1, learning_rate=5e-3)
-    assert files() == before
-    tune(tmp_path / "run", rounds=1, learning_rate=5e-3)
-    assert files().keys() == before.keys()
-    assert files() != before
 
 
 @pytest.mark.slow
