@@ -9,7 +9,6 @@ shares: what was sampled, trained or scored there is not done again. Stopped or 
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
 from inpars_plus.experiments.workbench import MakeLm
-from inpars_plus.foundation import LmUsage, Summary, copy_folder, read_lines, say, write_summary
+from inpars_plus.foundation import LmUsage, Summary, copy_folder, read_lines, replacing_folder, say, write_summary
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.significance import paired_bootstrap
 
@@ -125,10 +124,8 @@ def _begin(out: Path, name: str, seed: int) -> Path:
     finished = (_folder(out, other, seed) for other in _SHARED.get(name, ()))
     source = next((other for other in finished if (other / "summary.json").is_file()), None)
     if source is not None and not folder.exists():
-        half = folder.with_name(f"{folder.name}.copy")
-        shutil.rmtree(half, ignore_errors=True)
-        copy_folder(source, half, without=("summary.json", "report.html", ".lock", "replies*"))
-        half.rename(folder)
+        with replacing_folder(folder) as half:
+            copy_folder(source, half, without=("summary.json", "report.html", ".lock", "replies*"))
     return folder
 
 

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -37,6 +36,7 @@ from inpars_plus.foundation import (
     digest,
     digest_file,
     read_lines,
+    replacing_folder,
     say,
     write_bytes,
     write_json,
@@ -320,12 +320,13 @@ class Tuning:
         files = ["program.json", *sorted(one.name for one in Path(last).iterdir())]
 
         def work() -> None:
-            shutil.rmtree(self.generator, ignore_errors=True)  # with other settings it may have held other files
-            copy_folder(Path(last), self.generator)
-            write_bytes(self.generator / "program.json", cast(Path, self.program.card.path).read_bytes())
+            with replacing_folder(self.generator) as half:
+                copy_folder(Path(last), half)
+                write_bytes(half / "program.json", cast(Path, self.program.card.path).read_bytes())
+                write_json(half / TUNED_CARD, self._card(rounds))
 
         self.steps.do("generator", inputs, work, files=[f"generator/{name}" for name in files])
-        if not (self.generator / TUNED_CARD).is_file():  # the step takes an old one away
+        if not (self.generator / TUNED_CARD).is_file():  # no file of the step, because the scores come into it later
             write_json(self.generator / TUNED_CARD, self._card(rounds))
 
     def _describe(self, rounds: Sequence[dict[str, Any]], test: Mapping[str, Any]) -> None:

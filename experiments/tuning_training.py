@@ -68,15 +68,14 @@ def train_round(
         key: digest of all of this; what is left of a training with another is not gone on from.
 
     Returns:
-        Steps, the best reward, tokens and loss of the first and the last steps.
+        How many documents were trained on, the steps, and the best validation reward with its step.
     """
-    count = len({pair.prompt for pair in pairs})
     settings = TrainSettings(
         loss="sft" if kind == "sft" else "cpo",
         learning_rate=learning_rate * (1.0 if before is None else _ON_POLICY_RATE),
         epochs=epochs,
         patience=patience,
-        validate_every=max(1, count // TrainSettings().documents_per_step // 2) if validation else 0,
+        validate_every=None if validation else 0,
     )
     task = TrainingTask(
         base=base_name,
@@ -104,7 +103,7 @@ def train_round(
     if reason is not None:
         say(f"Torch will serve the tuned model: {reason}")
     return {
-        "documents": count,
+        "documents": trained.documents,
         "steps": trained.steps,
         "best_step": trained.best_step,
         "best_reward": trained.best_reward,

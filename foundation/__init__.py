@@ -19,7 +19,6 @@ from inpars_plus.foundation.errors import (
 from inpars_plus.foundation.files import (
     JSON,
     append_lines,
-    copy_folder,
     default_cache_directory,
     digest,
     digest_file,
@@ -30,7 +29,7 @@ from inpars_plus.foundation.files import (
     write_json,
     write_text,
 )
-from inpars_plus.foundation.folders import replacing_folder
+from inpars_plus.foundation.folders import copy_folder, replacing_folder
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import Bar, bar, log_to_stderr, say, track
 from inpars_plus.foundation.runs import Run

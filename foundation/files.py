@@ -10,13 +10,11 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import fnmatch
 import hashlib
 import json
 import logging
 import math
 import os
-import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -32,7 +30,6 @@ __all__ = [
     "JSON",
     "TEMPORARY_SUFFIX",
     "append_lines",
-    "copy_folder",
     "default_cache_directory",
     "digest",
     "digest_file",
@@ -102,26 +99,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def copy_folder(source: Path, target: Path, *, without: Sequence[str] = ()) -> None:
-    """Copy all files of a folder; the first that cannot be written ends it, and none is left half written.
-
-    Args:
-        source: the folder.
-        target: made when missing.
-        without: names of files that are left out, with ``*`` for any characters.
-
-    Raises:
-        RunError: the disk is full, or the target cannot be written.
-    """
-    for path in sorted(source.rglob("*")):
-        if not path.is_file() or any(fnmatch.fnmatch(path.name, pattern) for pattern in without):
-            continue
-        copy = target / path.relative_to(source)
-        # Not shutil.copyfile, which says of a full disk that the source is at fault.
-        with replacing(copy) as temporary, path.open("rb") as old, temporary.open("wb") as new:
-            shutil.copyfileobj(old, new, 1 << 20)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -105,7 +105,7 @@ class Pipeline:
         scheduler.max_num_batched_tokens = _BATCHED_TOKENS
         try:
             self._pipeline = self._genai.ContinuousBatchingPipeline(os.fspath(path), scheduler, "CPU", {})
-        except (RuntimeError, IndexError) as problem:
+        except (RuntimeError, IndexError) as problem:  # the latter of a file whose tokenizer has no merges
             raise ConfigurationError(
                 f"the file cannot be loaded as a GGUF model ({what_it_says(problem)})",
                 place=str(path),

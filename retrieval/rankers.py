@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
-from inpars_plus.foundation.files import read_json, write_json
-from inpars_plus.foundation.folders import replacing_folder
+from inpars_plus.foundation.files import digest_file, read_json, write_json
+from inpars_plus.foundation.folders import copy_folder, replacing_folder
 from inpars_plus.retrieval.fusion import Component, FusedRetriever
 
 __all__ = [
@@ -37,6 +38,7 @@ RANKER_FILE = "ranker.json"
 EMBEDDED = "embedded"
 """Names the encoder that installs with the package index."""
 
+_ENCODERS = "encoders/"
 _FORMAT = "inpars-plus ranker"
 _VERSION = 1
 _GRID = 10
@@ -147,6 +149,9 @@ def plain_rankers(encoder: str = EMBEDDED) -> list[RankerSpec]:
 def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:
     """Write a ranker; encoders that are directories elsewhere are copied into it.
 
+    A ranker that is there is replaced in one step: other encoders than before have other names, and those that
+    ``ranker.json`` no longer names are removed after it is written. So a kill leaves the old ranker or the new one.
+
     Args:
         spec: what to write.
         directory: made when missing.
@@ -165,11 +170,7 @@ def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:
         if path is None or not path.is_dir():
             return name
         if str(path) not in kept:
-            kept[str(path)] = f"encoders/{len(kept)}"
-            target = directory / kept[str(path)]
-            if target.resolve() != path.resolve():
-                with replacing_folder(target) as half:
-                    shutil.copytree(path, half)
+            kept[str(path)] = _ENCODERS + _copied(path, directory / _ENCODERS)
         return kept[str(path)]
 
     components = tuple(
@@ -180,7 +181,26 @@ def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:
     write_json(
         directory / RANKER_FILE, {"format": _FORMAT, "format_version": _VERSION, **written.model_dump(mode="json")}
     )
+    for path in (directory / _ENCODERS).glob("*"):
+        if f"{_ENCODERS}{path.name}" not in kept.values():
+            shutil.rmtree(path, ignore_errors=True)
     return written
+
+
+def _copied(encoder: Path, folder: Path) -> str:
+    """The name that an encoder has in a folder: of one with the same files, or of a copy that is made now."""
+    files = _digests(encoder)
+    there = next((one for one in sorted(folder.glob("[0-9]*")) if _digests(one) == files), None)
+    if there is not None:
+        return there.name
+    free = next(path for path in (folder / str(number) for number in count()) if not path.exists())
+    with replacing_folder(free) as half:
+        copy_folder(encoder, half)
+    return free.name
+
+
+def _digests(folder: Path) -> dict[Path, str]:
+    return {path.relative_to(folder): digest_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def load_ranker(directory: Path) -> RankerSpec:
@@ -211,7 +231,7 @@ def load_ranker(directory: Path) -> RankerSpec:
         ) from problem
 
     def found(name: str | None) -> str | None:
-        inner = directory / name if name is not None and name.startswith("encoders/") else None
+        inner = directory / name if name is not None and name.startswith(_ENCODERS) else None
         return name if inner is None else str(inner)
 
     return spec.model_copy(

@@ -61,7 +61,7 @@ class TrainSettings:
         max_tokens: most tokens of a prompt with a completion.
         packed: whether shared tokens are read once; the plain form gives the same gradients, slower.
         checkpoint_every: steps between two checkpoints.
-        validate_every: steps between two validations; 0 for none but at the end.
+        validate_every: steps between two validations; 0 for none but at the end, ``None`` for two an epoch.
         patience: validations without a better reward after which training ends; 0 for never.
     """
 
@@ -83,7 +83,7 @@ class TrainSettings:
     max_tokens: int = 2048
     packed: bool = True
     checkpoint_every: int = 10
-    validate_every: int = 0
+    validate_every: int | None = 0
     patience: int = 0
 
 
@@ -92,12 +92,14 @@ class Trained:
     """What training came to.
 
     Attributes:
+        documents: trained on; those with pairs that are too long are not.
         steps: updates made, those before a kill included.
         best_step: after which the weights are kept: the best validated, or the last.
         best_reward: its validation reward; ``None`` without validation.
         stopped_early: whether patience ended it before its last step.
     """
 
+    documents: int
     steps: int
     best_step: int
     best_reward: float | None
@@ -158,6 +160,9 @@ class Trainer:
             for epoch in range(settings.epochs)
             for step in steps_of(len(documents), settings.documents_per_step, epoch=epoch, seed=self._seed)
         ]
+        every = settings.validate_every
+        if every is None:
+            every = max(1, len(documents) // settings.documents_per_step // 2)
         state = self._resume()
         self._trim_log(state.step)
         best = {name: value.detach().clone() for name, value in state.best.items()} or None
@@ -169,9 +174,7 @@ class Trainer:
                 line = self._update([documents[member] for member in members], rate, state.step)
                 state.step += 1
                 last = state.step == len(plan)
-                if self._validate is not None and (
-                    last or (settings.validate_every and state.step % settings.validate_every == 0)
-                ):
+                if self._validate is not None and (last or (every and state.step % every == 0)):
                     best = self._judge(state, line, best)
                 self._log(state.step, line)
                 if last or state.stopped or state.step % settings.checkpoint_every == 0:
@@ -183,6 +186,7 @@ class Trainer:
                 for name, value in best.items():
                     self._weights[name].copy_(value)
         return Trained(
+            documents=len(documents),
             steps=state.step,
             best_step=state.best_step or state.step,
             best_reward=state.best_reward,

@@ -38,7 +38,6 @@ from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget, plan_warm_start
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
-from inpars_plus.optimizers.prompts.harvest import human_labels
 from inpars_plus.optimizers.prompts.policy import policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
 from inpars_plus.optimizers.prompts.stages import Stages
@@ -196,11 +195,10 @@ def compile_program(
         bench = Bench(one_ask(student), metric, guarded, lm, threads, watch, log)
         parts = (bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
         with _surfaced(str(lm.model)), quiet_logs():
-            labels = human_labels(bench, human)
             compile_ = (
-                WarmStages(*parts, starts=starting_points(student, start), human=labels)
+                WarmStages(*parts, starts=starting_points(student, start), human=human)
                 if start
-                else Stages(*parts, human=labels)
+                else Stages(*parts, human=human)
             )
             result = compile_.run(train, validation)
     return Compiled(

@@ -15,7 +15,7 @@ from inpars_plus.optimizers.prompts.budget import BudgetPlan
 from inpars_plus.optimizers.prompts.candidates import Candidate, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import judge_all
 from inpars_plus.optimizers.prompts.halving import pool_prompts, rank_prompts
-from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest
+from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest, human_labels
 from inpars_plus.optimizers.prompts.policy import Policy, SearchTask
 from inpars_plus.optimizers.prompts.pool import InstructionPool
 from inpars_plus.optimizers.prompts.watch import BudgetSpent, Halt, WatchedProgram
@@ -52,7 +52,7 @@ class Stages:
         forms: prompt forms to try; ``(None,)`` for a chat model.
         demonstrations: how many a prompt shows at most.
         seed: of what is drawn.
-        human: labels of people.
+        human: examples of train documents, each with a query that a person wrote for it.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Stages:
         forms: Sequence[str | None],
         demonstrations: int,
         seed: int,
-        human: Sequence[Label] = (),
+        human: Sequence[tuple[dspy.Example, str]] = (),
     ) -> None:
-        self._human = list(human)
+        self._human = human
         self.notes: list[str] = []
         self._bench = bench
         self._plan = plan
@@ -158,7 +158,8 @@ class Stages:
         log.stage = "harvest 1"
         seeds = self._seeds()
         seeded = [one.with_demonstrations(seeds, self._fields) for one in ranked[: first.prompts]]
-        labels = best_labels([*self._human, *harvest(self._bench, seeded, train[: first.documents])])
+        human = human_labels(self._bench, self._human)
+        labels = best_labels([*human, *harvest(self._bench, seeded, train[: first.documents])])
         shown = self._with_demonstrations(ranked, labels, seeds)
         if shown:
             log.stage = "demonstrations"

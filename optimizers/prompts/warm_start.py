@@ -30,7 +30,7 @@ from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.progress import say
 from inpars_plus.optimizers.prompts.candidates import Candidate
 from inpars_plus.optimizers.prompts.halving import rank_prompts
-from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest
+from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest, human_labels
 from inpars_plus.optimizers.prompts.stages import Result, Stages
 from inpars_plus.programs.fingerprints import differences, fingerprint
 
@@ -80,11 +80,11 @@ class WarmStages(Stages):
     Args:
         parts: as for :class:`~inpars_plus.optimizers.prompts.stages.Stages`.
         starts: from :func:`starting_points`, by name; at least one.
+        more: as there.
     """
 
-    def __init__(self, *parts: Any, starts: Mapping[str, Candidate], human: Sequence[Label] = ()) -> None:
-        super().__init__(*parts)
-        self._human = list(human)
+    def __init__(self, *parts: Any, starts: Mapping[str, Candidate], **more: Any) -> None:
+        super().__init__(*parts, **more)
         self._starts = starts
 
     def run(self, train: Sequence[dspy.Example], validation: Sequence[dspy.Example]) -> Result:
@@ -106,7 +106,8 @@ class WarmStages(Stages):
         say(f"The nearest program is that for {name}: score {scores[name]:.3f} on {len(ids)} train documents")
         log.stage = "harvest"
         others = train[first.documents : first.documents + second.documents]
-        labels = best_labels([*self._human, *labels, *harvest(bench, [nearest], others)])
+        human = human_labels(bench, self._human)
+        labels = best_labels([*human, *labels, *harvest(bench, [nearest], others)])
         usable = [label for label in labels if label.usable]
         log.stage = "demonstrations"
         settings = self._settings_with_demonstrations(nearest, usable)

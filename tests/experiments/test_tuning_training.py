@@ -1,4 +1,4 @@
-"""One round of training, from pairs to a model to serve."""
+"""One round of training, from pairs to a model to serve, and its hand-over."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from inpars_plus.experiments.tune_generator import tune_generator
 from inpars_plus.experiments.tuning_training import train_round
-from inpars_plus.lms.embedded import local_model
+from inpars_plus.foundation import digest_file
+from inpars_plus.lms.embedded import TUNED_CARD, local_model
 from inpars_plus.optimizers.generators.export import save_weights
 from inpars_plus.optimizers.generators.pairs import PreferencePair
 
@@ -38,7 +40,7 @@ def test_torch_serves_what_the_engine_would_read_as_other_tokens(
     with caplog.at_level("INFO", "inpars_plus"):
         told = train_round(
             base_name=str(tmp_path / "base"),
-            pairs=PAIRS,
+            pairs=[*PAIRS, PAIRS[0].model_copy(update={"prompt": "Query:", "rejected": " fact" * 5000})],
             folder=tmp_path / "round",
             before=None,
             kind="cpo",
@@ -56,3 +58,32 @@ def test_torch_serves_what_the_engine_would_read_as_other_tokens(
     served = local_model(str(tmp_path / "round" / "generator")).path
     assert served.name == ("hf" if own_cut else "model.gguf")
     assert ("Torch will serve the tuned model: as GGUF it would read text" in caplog.text) == own_cut
+
+
+@pytest.mark.slow
+def test_a_tuning_killed_while_it_hands_over_leaves_the_generator_of_before(
+    corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tune(**values: float) -> None:
+        settings = small.tune_settings(corpus, compiled, tmp_path / "run", tiny_directory, rounds=1, **values)
+        tune_generator(settings, **small.World(replies=small.write_candidate).parts)
+
+    def files() -> dict[Path, str]:
+        folder = tmp_path / "run" / "generator"
+        return {path.relative_to(folder): digest_file(path) for path in folder.rglob("*") if path.is_file()}
+
+    def killed(_: Any, copy: Any, *__: Any) -> None:
+        assert ".generator.half" in copy.name
+        raise KeyboardInterrupt
+
+    tune()
+    before = files()
+    assert Path(TUNED_CARD) in before
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfileobj", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tune(learning_rate=5e-3)
+    assert files() == before
+    tune(learning_rate=5e-3)
+    assert files().keys() == before.keys()
+    assert files() != before

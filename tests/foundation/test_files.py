@@ -20,7 +20,6 @@ from pydantic import BaseModel
 from inpars_plus.foundation.errors import CorpusError, InputError, ProgramFileError, RunError
 from inpars_plus.foundation.files import (
     append_lines,
-    copy_folder,
     digest,
     digest_file,
     read_json,
@@ -258,36 +257,6 @@ def test_a_write_that_stops_half_way_leaves_what_was_there(tmp_path: Path) -> No
     assert whole.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "b.bin"]
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 2000
-
-
-_FULL_FOLDER = """
-import resource, sys
-from pathlib import Path
-from inpars_plus.foundation.errors import RunError
-from inpars_plus.foundation.files import copy_folder
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-try:
-    copy_folder(Path(sys.argv[1]), Path(sys.argv[2]))
-except RunError as problem:
-    print(problem)
-"""
-
-
-def test_a_folder_is_copied_without_what_is_left_out_and_a_full_disk_is_told_once(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    for name, size in {"a.txt": 1, "deep/b.txt": 5000, "deep/c.txt": 5000, "replies.db": 1}.items():
-        write_bytes(source / name, b"n" * size)
-    copy_folder(source, tmp_path / "whole", without=("replies*",))
-    copied = {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()}
-    assert copied == {Path("a.txt"), Path("deep/b.txt"), Path("deep/c.txt")}
-    assert (tmp_path / "whole" / "deep" / "b.txt").read_bytes() == b"n" * 5000
-
-    half = tmp_path / "half"
-    command = [sys.executable, "-c", _FULL_FOLDER, str(source), str(half)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.stdout.startswith(f"{half / 'deep' / 'b.txt'}: the file could not be written (File too large). ")
-    assert len(done.stdout.splitlines()) == 1
-    assert [path for path in half.rglob("*") if path.is_file()] == [half / "a.txt"]
 
 
 _WRITER = """

@@ -238,6 +238,22 @@ def test_a_metric_out_of_range_is_noticed_at_once(toy: Any) -> None:
         compile_program(**{**toy.arguments, "metric": Percent()}, budget=BUDGET)
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_metric_with_a_fault_is_noticed_before_it_judges_the_queries_of_people(toy: Any, warm: bool) -> None:
+    class Faulty(type(toy.metric)):  # type: ignore[misc]
+        def judge(self, pairs: Any) -> Any:
+            assert not any(query == "typed by people" for _, query in pairs)
+            return super().judge(pairs)
+
+        def __call__(self, *_: Any, **__: Any) -> float:
+            return 2.0
+
+    start = [compile_program(**toy.arguments, budget=BUDGET).program] if warm else []
+    given = {**toy.arguments, "metric": Faulty(), "start": start, "human": [(toy.train[0], "typed by people")]}
+    with pytest.raises(ConfigurationError, match="from 0 to 1"):
+        compile_program(**given, budget=BUDGET)
+
+
 @every_optimizer
 def test_a_model_that_never_writes_a_good_query_leaves_the_best_prompt_and_says_so(
     toy_with: Callable[..., Any], optimizer: str

@@ -112,13 +112,58 @@ def test_an_encoder_that_cannot_be_copied_leaves_the_ranker_as_it_was(
         raise problem
 
     with monkeypatch.context() as patch:
-        patch.setattr("shutil.copytree", fails)
+        patch.setattr("shutil.copyfileobj", fails)
         with pytest.raises(raised):
             save_ranker(spec, tmp_path / "out")
     kept = Path(str(load_ranker(tmp_path / "out").components[0].query_encoder))
     assert (kept / "modules.json").read_text() == "old"
     save_ranker(spec, tmp_path / "out")
-    assert (kept / "modules.json").read_text() == "new"
+    (mended,) = (tmp_path / "out" / "encoders").iterdir()
+    assert load_ranker(tmp_path / "out").components[0].query_encoder == str(mended)
+    assert (mended / "modules.json").read_text() == "new"
+
+
+def test_a_kill_before_the_weights_are_written_leaves_them_with_their_encoders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ranker(weight: float, *texts: str) -> RankerSpec:
+        parts = []
+        for number, text in enumerate(texts):
+            encoder = tmp_path / f"tuned{number}"
+            encoder.mkdir(exist_ok=True)
+            (encoder / "modules.json").write_text(text)
+            parts.append(ComponentSpec(kind="dense", weight=weight, query_encoder=str(encoder)))
+        return RankerSpec(name="mine", components=tuple(parts))
+
+    def read() -> list[tuple[float, str]]:
+        found = load_ranker(tmp_path / "out").components
+        return [(one.weight, (Path(str(one.query_encoder)) / "modules.json").read_text()) for one in found]
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    save_ranker(ranker(0.25, "old", "same"), tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("inpars_plus.retrieval.rankers.write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_ranker(ranker(0.75, "new", "same"), tmp_path / "out")
+    assert read() == [(0.25, "old"), (0.25, "same")]
+    save_ranker(ranker(0.75, "new", "same"), tmp_path / "out")
+    assert read() == [(0.75, "new"), (0.75, "same")]
+    assert len(list((tmp_path / "out" / "encoders").iterdir())) == 2
+
+
+def test_the_same_ranker_saved_again_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "modules.json").write_text(name)
+    parts = tuple(ComponentSpec(kind="dense", encoder=str(tmp_path / name)) for name in ("other", "one"))
+    written = []
+    for spec in (RankerSpec(name="mine", components=parts), RankerSpec(name="mine", components=parts)):
+        save_ranker(spec, tmp_path / "out")
+        written.append((tmp_path / "out" / RANKER_FILE).read_bytes())
+    save_ranker(load_ranker(tmp_path / "out"), tmp_path / "out")
+    assert written == [(tmp_path / "out" / RANKER_FILE).read_bytes()] * 2
 
 
 @pytest.mark.parametrize(

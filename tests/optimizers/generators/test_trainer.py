@@ -152,6 +152,19 @@ def test_the_best_validated_weights_are_kept_and_patience_ends_it(
     assert 100 < memory[0] <= memory[-1] < memory[0] + 500
 
 
+def test_two_validations_an_epoch_are_of_the_documents_that_are_trained_on(
+    fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    base, model = fresh()
+    pairs = make_pairs(32)
+    long = [pair.model_copy(update={"rejected": " WHAT" * 200}) for pair in pairs[16:]]
+    documents = group_pairs([*pairs[:16], *long], base, max_tokens=512)
+    settings = dataclasses.replace(FAST, epochs=1, validate_every=None)
+    trained = Trainer(model, settings, directory=tmp_path, validate=lambda _: 0.5).train(documents)
+    assert (trained.documents, trained.steps) == (16, 4)
+    assert [line["step"] for _, line in read_lines(tmp_path / "train.jsonl") if "reward" in line] == [2, 4]
+
+
 def test_patience_that_runs_out_at_the_last_step_ended_nothing(
     fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
 ) -> None:
