@@ -4,7 +4,8 @@
 
 On each collection: the share of unchanged human queries that are flagged, and of swapped ones. ``--fit`` also fits the
 weights anew, on all collections and on all but one, and tells what the latter flag on the one that they have not seen.
-``--tuned RUN`` instead compares what a generator wrote before and after ``tune-generator``.
+``--tuned RUN`` instead compares what a generator wrote before and after ``tune-generator``. Stopped or killed, the same
+command goes on with the next collection or the next kind of queries.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ from inpars_plus.corpora import Document, open_corpus, read_judgments, read_quer
 from inpars_plus.experiments.check_metric import COLLECTIONS, collections_root
 from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.tables import interval
-from inpars_plus.foundation.files import read_json, read_lines, write_json
+from inpars_plus.foundation.files import digest, digest_file, read_json, read_lines, write_json
+from inpars_plus.foundation.progress import bar
+from inpars_plus.foundation.runs import Run
 from inpars_plus.foundation.summaries import measured, write_summary
 from inpars_plus.lms import load_scorer
 from inpars_plus.metrics.checks import document_stems, stem
@@ -39,6 +43,7 @@ __all__ = ["main", "swapped_queries"]
 
 _TERMS = 12
 _DRAWS = 200
+_AT_A_TIME = 16
 
 
 def swapped_queries(
@@ -70,7 +75,19 @@ def swapped_queries(
     return found
 
 
-def _measure(directory: Path, split: str, *, pairs: int, seed: int) -> tuple[list[RelationSigns], list[RelationSigns]]:
+def _measure(
+    directory: Path, split: str, steps: Run, *, pairs: int, seed: int
+) -> tuple[list[RelationSigns], list[RelationSigns]]:
+    files = ("corpus.jsonl", "queries.jsonl", f"qrels/{split}.tsv")
+    unchanged, swapped = steps.step(
+        f"signs of {directory.name}",
+        {"files": [digest_file(directory / name) for name in files], "pairs": pairs, "seed": seed},
+        lambda: [[astuple(one) for one in kind] for kind in _both(directory, split, pairs=pairs, seed=seed)],
+    )
+    return [RelationSigns(*one) for one in unchanged], [RelationSigns(*one) for one in swapped]
+
+
+def _both(directory: Path, split: str, *, pairs: int, seed: int) -> tuple[list[RelationSigns], list[RelationSigns]]:
     corpus = {document.id: document for document in open_corpus(str(directory)).documents() if not document.is_empty}
     texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
     judged = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
@@ -79,8 +96,24 @@ def _measure(directory: Path, split: str, *, pairs: int, seed: int) -> tuple[lis
     human = [(corpus[one.document_id], texts[one.query_id]) for one in judged]
     chosen = swapped_queries(human, list(corpus.values()), seed=seed)[:pairs]
     check = RelationCheck(load_scorer(), load_encoder())
-    unchanged = check.signs([(document, query) for document, query, _ in chosen])
-    return unchanged, check.signs([(document, swapped) for document, _, swapped in chosen])
+    unchanged = _signs(check, [(document, query) for document, query, _ in chosen], f"{directory.name}, unchanged")
+    swapped = _signs(check, [(document, other) for document, _, other in chosen], f"{directory.name}, swapped")
+    return unchanged, swapped
+
+
+def _probabilities(check: RelationCheck, pairs: Sequence[tuple[Document, str]], label: str) -> list[float]:
+    return [one.probability for one in _signs(check, pairs, label)]
+
+
+def _signs(check: RelationCheck, pairs: Sequence[tuple[Document, str]], label: str) -> list[RelationSigns]:
+    """The signs of all pairs, a few at a time, so that one sees how far it is: they take about a second each."""
+    parts = [pairs[start : start + _AT_A_TIME] for start in range(0, len(pairs), _AT_A_TIME)]
+    with bar(f"Checking {label}", len(pairs)) as progress:
+        found = []
+        for part in parts:
+            found += check.signs(part)
+            progress.update(len(part))
+    return found
 
 
 def _fit(signs: Mapping[str, tuple[list[RelationSigns], list[RelationSigns]]]) -> npt.NDArray[np.float64]:
@@ -102,7 +135,7 @@ def _flagged(signs: Sequence[RelationSigns], weights: npt.NDArray[np.float64]) -
     return float((values > 0).mean())
 
 
-def _tuned(run: Path, *, seed: int) -> dict[str, Any]:
+def _tuned(run: Path, steps: Run, *, seed: int) -> dict[str, Any]:
     """The share of a tuning's queries that are flagged, before and after, on the same test documents."""
     settings = read_json(run / "summary.json", kind="summary")["settings"]
     corpus = {document.id: document for document in open_corpus(settings["corpus"]).documents()}
@@ -111,8 +144,14 @@ def _tuned(run: Path, *, seed: int) -> dict[str, Any]:
     for row in ("before", "before_with_openings", "after"):
         lines = [line for _, line in read_lines(run / "scores" / f"{row}.jsonl")]
         asked = [(corpus[line["document_id"]], line["query"]) for line in lines if line["query"]]
-        found = [one > FALSE_RELATION for one in check.probabilities(asked)]
-        flagged[row] = {document.id: float(one) for (document, _), one in zip(asked, found, strict=True)}
+        probabilities: list[float] = steps.step(
+            f"check {row}",
+            {"queries": digest([[document.full_text, query] for document, query in asked])},
+            partial(_probabilities, check, asked, row.replace("_", " ")),
+        )
+        flagged[row] = {
+            document.id: float(one > FALSE_RELATION) for (document, _), one in zip(asked, probabilities, strict=True)
+        }
     results: dict[str, Any] = {}
     for row, values in flagged.items():
         results[row] = {"queries": len(values), "flagged": sum(values.values()) / len(values)}
@@ -136,16 +175,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     started = time.monotonic()
     if given.tuned is not None:
-        found = _tuned(given.tuned, seed=given.seed)
+        with Run(given.out) as steps:
+            found = _tuned(given.tuned, steps, seed=given.seed)
         for name, row in found.items():
             less = f", less before {interval(row['less_before'])}" if "less_before" in row else ""
             print(f"{name.replace('_', ' ')}: {row['flagged']:.3f} of {row['queries']} queries flagged{less}")
         write_summary(given.out, measured(started, seed=given.seed, results=found))
         return 0
     root = collections_root()
-    signs = {
-        name: _measure(root / name, split, pairs=given.pairs, seed=given.seed) for name, split in COLLECTIONS.items()
-    }
+    with Run(given.out) as steps:
+        signs = {
+            name: _measure(root / name, split, steps, pairs=given.pairs, seed=given.seed)
+            for name, split in COLLECTIONS.items()
+        }
     results: dict[str, Any] = {}
     for name, (unchanged, swapped) in signs.items():
         shares = [sum(one.probability > FALSE_RELATION for one in kind) / len(kind) for kind in (unchanged, swapped)]
