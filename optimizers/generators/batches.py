@@ -6,6 +6,7 @@ gradients of its parts add up. The order follows from seed and epoch alone, so t
 
 from __future__ import annotations
 
+import bisect
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,7 +134,18 @@ def steps_of(count: int, size: int, *, epoch: int, seed: int) -> list[list[int]]
 
 
 def parts_of(documents: Sequence[DocumentPairs], *, max_nodes: int, packed: bool = True) -> list[Part]:
-    """Cut a step's documents into forward passes of at most ``max_nodes`` tokens (one document at least)."""
+    """Cut a step's documents into forward passes of at most ``max_nodes`` tokens (one document at least).
+
+    They are as few as the limit allows, and then as even as can be, because the largest says how much memory it takes.
+    """
+    fewest = len(_cut(documents, max_nodes, packed=packed))
+    limits = range(max_nodes + 1)
+    even = bisect.bisect_left(limits, True, key=lambda limit: len(_cut(documents, limit, packed=packed)) <= fewest)
+    return [part_of(members, packed=packed) for members in _cut(documents, even, packed=packed)]
+
+
+def _cut(documents: Sequence[DocumentPairs], limit: int, *, packed: bool) -> list[list[DocumentPairs]]:
+    """Runs of documents of at most ``limit`` tokens each, one document at least."""
     parts: list[list[DocumentPairs]] = []
     size = 0
     for document in documents:
@@ -141,12 +153,12 @@ def parts_of(documents: Sequence[DocumentPairs], *, max_nodes: int, packed: bool
             length = sum(len(document.prompt) + len(completion) for completion in document.completions)
         else:  # the trunk that documents share, their demonstrations, counts once
             length = document.length - (_common(parts[-1][0].prompt, document.prompt) if parts else 0)
-        if not parts or size + length > max_nodes:
+        if not parts or size + length > limit:
             parts.append([])
             size, length = 0, document.length if packed else length
         parts[-1].append(document)
         size += length
-    return [part_of(members, packed=packed) for members in parts]
+    return parts
 
 
 def part_of(documents: Sequence[DocumentPairs], *, packed: bool = True) -> Part:

@@ -270,6 +270,17 @@ def test_parts_hold_all_pairs_and_at_most_so_many_tokens(tiny_base: BaseModel, m
     assert all(part.packed.nodes <= 256 for part in parts)
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_parts_are_as_few_as_the_limit_allows_and_even(
+    tiny_base: BaseModel, make_pairs: MakePairs, packed: bool
+) -> None:
+    documents = group_pairs(make_pairs(8), tiny_base, max_tokens=512)
+    (whole,) = parts_of(documents, max_nodes=4096, packed=packed)
+    parts = parts_of(documents, max_nodes=whole.packed.nodes - 1, packed=packed)
+    assert [part.pairs for part in parts] == [4, 4]
+    assert [pair for part in parts for pair in part.packed.predicted.tolist()] == whole.packed.predicted.tolist()
+
+
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "inverse_sqrt", "constant"])
 def test_the_rate_rises_to_the_highest_and_never_above(schedule: str) -> None:
     settings = TrainSettings(learning_rate=1.0, warmup=0.2, schedule=schedule)  # type: ignore[arg-type]
