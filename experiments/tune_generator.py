@@ -186,10 +186,15 @@ def tell(settings: TuneSettings, summary: Summary) -> str:
         rows: dict[str, Any] = {name: test[row] for row, name in names.items()}
         cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
         dense = test["dense"]
+        compared = "".join(
+            f"{f'score, compared {number} less {other}:':<40}{interval(difference)}\n"
+            for number, differences in enumerate(test["compared"].values(), start=1)
+            for other, difference in zip(("before", "after"), differences.values(), strict=True)
+        )
         parts.append(
             f"\n{doc_type}: {test['before']['documents']} test documents\n\n"
             f"{quality_table({**rows, **cheats})}\n\n"
-            f"score, after less before:               {interval(test['difference'])}\n"
+            f"score, after less before:               {interval(test['difference'])}\n{compared}"
             f"hit@10 by the encoder alone:            {dense['before']:.3f} before, {dense['after']:.3f} after, "
             f"{interval(dense['difference'])}"
         )

@@ -113,6 +113,13 @@ class TuningScores:
             "difference_sampled": paired_bootstrap(
                 scores["before_sampled"], scores["after_sampled"], seed=seed
             ).as_dict(),
+            "compared": {
+                f"compared_{number}": {
+                    f"less_{other}": paired_bootstrap(scores[other], scores[f"compared_{number}"], seed=seed).as_dict()
+                    for other in ("before", "after")
+                }
+                for number in range(1, len(self._settings.compare) + 1)
+            },
             "dense": self._dense(lines["before"], lines["after"]),
             "cheats": self._cheats([line["query"] for line in lines["after"]]),
         }

@@ -191,6 +191,11 @@ def test_people_and_teachers_write_candidates_too_and_other_models_are_compared(
     result = summary.results["manual"]["test"]
     assert result["compared_1"]["documents"] == 16
     assert "compared: other" in tell(settings, summary)
+    differences = result["compared"]["compared_1"]
+    for other in ("before", "after"):
+        gained = result["compared_1"]["score"] - result[other]["score"]
+        assert differences[f"less_{other}"]["score"] == pytest.approx(gained)
+        assert f"compared 1 less {other}: " in tell(settings, summary)
     assert "compared: other" in (out / "report.html").read_text()
 
 
