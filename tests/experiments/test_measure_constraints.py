@@ -63,6 +63,12 @@ def test_no_queries_are_told() -> None:
         measure_constraints(DOCUMENTS, [], _bm25())
 
 
+def test_a_query_with_a_second_constraint_that_is_not_so_is_not_met() -> None:
+    both = [TrainingQuery("q", "Paper B article by night about the ferry strike from May 1999", ("d1",))]
+    found = measure_constraints(DOCUMENTS, both, _bm25())
+    assert (found["stated"], found["met"], found["fields"]) == (1, 0, {"source": 1, "date": 1})
+
+
 def _entry(number: int, reason: str | None, text: str = "Paper {} article about the ferry strike") -> LedgerEntry:
     candidate = text.format("ABCDEFGHIJKLMNOPQRST"[number % 20])
     return LedgerEntry(
