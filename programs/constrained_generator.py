@@ -45,13 +45,22 @@ class ConstrainedQueryGenerator(QueryGenerator):
         self.reader = reader
 
     def _turns(self, source: Document, per_ask: int) -> list[Turn]:
-        """A turn a constraint, one field after the other, beginning with another field for each document."""
-        constraints = _alternating(constraints_of(source))
-        if not constraints:
+        """A turn a constraint, one field after the other, beginning with another field for each document.
+
+        Constraints whose own words are not read as what they say are left out.
+        """
+        known = constraints_of(source)
+        reader = self.reader or ConstraintReader(known)
+        checks = [
+            (one, partial(check_constraint, document=source, constraint=one, reader=reader))
+            for one in _alternating(known)
+        ]
+        # Names that can be read in two ways would be paid for and refused.
+        asked = [(one, check) for one, check in checks if check(one.opening) is None]
+        if not asked:
             return []
-        first = int(digest(source.id, source.text)[:8], 16) % len(constraints)
+        first = int(digest(source.id, source.text)[:8], 16) % len(asked)
         windows = self._windows(source, per_ask)
-        reader = self.reader or ConstraintReader(constraints)
         return [
             Turn(
                 source,
@@ -59,9 +68,9 @@ class ConstrainedQueryGenerator(QueryGenerator):
                 self._foremost(source),
                 extra={"constraint": str(constraint)},
                 opening=constraint.opening,
-                check=partial(check_constraint, document=source, constraint=constraint, reader=reader),
+                check=check,
             )
-            for at, constraint in enumerate(constraints[first:] + constraints[:first])
+            for at, (constraint, check) in enumerate(asked[first:] + asked[:first])
         ]
 
 

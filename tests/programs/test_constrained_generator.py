@@ -108,6 +108,16 @@ def test_a_document_without_metadata_is_not_asked_about(metadata: dict[str, Any]
     assert (prediction.queries, prediction.shortfall, engine.prompts) == ([], 2, [])
 
 
+@pytest.mark.parametrize(("more", "openings"), [({"date": "2018-06-20"}, {"June 2018 article about"}), ({}, set())])
+def test_a_constraint_whose_own_words_say_something_else_is_not_asked_for(
+    more: dict[str, str], openings: set[str], completion_lm: Make
+) -> None:
+    lm, engine = completion_lm([ABOUT] * 9)
+    prediction = _ask(lm, ARTICLE.model_copy(update={"metadata": {"topic": "2016", **more}}), n=2)
+    assert {prompt.rpartition("Query: ")[2] for prompt in engine.prompts} == openings
+    assert ("no_metadata" in {one.reason for one in prediction.rejected}) == (not openings)
+
+
 def test_nothing_to_ask_is_an_error_where_a_prompt_is_wanted(completion_lm: Make) -> None:
     lm, _ = completion_lm([])
     bare = ARTICLE.model_copy(update={"metadata": {}})
