@@ -65,6 +65,16 @@ def test_every_query_states_a_constraint_that_its_document_meets_one_of_each_fie
     assert len(engine.prompts) == 4
 
 
+@pytest.mark.parametrize("name", ["0", "1", "2", "3", "4", "5"])
+def test_many_authors_leave_room_for_the_source(name: str, completion_lm: Make) -> None:
+    metadata = {"source": "Harbour Post", "authors": "Ann Lee, Bo Kim, Cy Day, Di Orr, Ed Fox"}
+    lm, engine = completion_lm([ABOUT, "islands running out of bread"])
+    prediction = _ask(lm, ARTICLE.model_copy(update={"id": name, "metadata": metadata}), n=2, reader=None)
+    by_author = [prompt.rpartition("Query: ")[2].startswith("article by") for prompt in engine.prompts]
+    assert prediction.shortfall == 0
+    assert sorted(by_author) == [False, True]
+
+
 def test_documents_begin_with_different_fields(completion_lm: Make) -> None:
     fields = set()
     for number in range(12):
