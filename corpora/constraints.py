@@ -1,7 +1,8 @@
 """Constraints on metadata in a query's words: ``CNN article about the tax reform``, ``news from June 2018 about ...``.
 
 What is a constraint, and whether a document meets it, is defined here once: the check of generated queries and the
-filter in front of a retriever read queries in the same way. English phrases only.
+filter in front of a retriever read queries in the same way. English phrases only. What metadata say is read by
+:mod:`inpars_plus.corpora.metadata`.
 
 =========  =============================================  ==========================================
 field      metadata read                                  said in a query
@@ -13,37 +14,24 @@ topic      ``topic``, ``topics``, ``category``            immigration news · ne
 =========  =============================================  ==========================================
 
 "The" before a name and a possessive s do not count. A name alone is no constraint: in ``immigration reform bill`` it is
-what the query is about.
+what the query is about. Nor is one behind a "not": ``news not from CNN``. Of several of one field that are joined by a
+comma, "and" or "or", any will do: ``CNN and Guardian articles``.
 """
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.corpora.documents import Document
+from inpars_plus.corpora.metadata import MONTH_NAMES, MONTHS, YEAR, Field, named_in
 
 __all__ = ["Constraint", "ConstraintReader", "constraints_of", "meets"]
 
-_Field = Literal["source", "author", "date", "topic"]
-
-_KEYS: Mapping[_Field, tuple[str, ...]] = {
-    "source": ("source", "publisher"),
-    "author": ("author", "authors"),
-    "date": ("date", "published"),
-    "topic": ("topic", "topics", "category"),
-}
-_SEVERAL = re.compile(r"\s*(?:[;|]|\band\b|&)\s*")
-_TITLES = frozenset({"jr", "jr.", "sr", "sr.", "ii", "iii", "phd", "ph.d.", "md", "m.d."})
-_ISO_MONTH = re.compile(r"((?:19|20)\d\d)(?:-(0[1-9]|1[0-2]))?")
-# "CNN (Web News)" and "New York Times - News" are typed as "CNN" and "New York Times".
-_AFTER_NAME = re.compile(r"\s*\(.*$|\s+[-–—|]\s.*$")
 _WORD = re.compile(r"[^\W_]+(?:[.&'’-][^\W_]+)*")
 _POSSESSIVE = re.compile(r"'s$")
 _PIECE = r"(?:article|story|stories|report|coverage|news|piece|column|post|interview|review)"
@@ -52,13 +40,22 @@ _ENDS_IN_PIECE = re.compile(rf"\b{_PIECE}s?\s*$", re.IGNORECASE)
 # "FBI report" is about the report; "FBI news" is a choice of topic.
 _TOPIC_PIECES = re.compile(r"(?:article|story|stories|coverage|news)s?")
 _BEFORE = frozenset({"from", "by"})
-_MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
+_DAY = r"\d\d?(?:st|nd|rd|th)?"
+_MONTH = rf"(?P<month>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
 _DATE = re.compile(
-    rf"\b(?P<before>from|published\s+in|dated)?\s*\b(?:(?P<month>{'|'.join(_MONTHS)})\s+)?(?P<year>(?:19|20)\d\d)\b"
-    rf"(?P<after>\s+{_PIECE}s?\b)?",
+    rf"\b(?P<before>from|published(?:\s+(?:in|on))?|dated)?\s*\b(?:(?:{_DAY}\s+)?{_MONTH}(?:\s+{_DAY})?,?\s+)?"
+    rf"(?P<year>{YEAR})\b(?P<after>\s+{_PIECE}s?\b)?",
     re.IGNORECASE,
 )
+_RANGE = re.compile(r"\s*(?:to|until|till|[-–—])\s*(?:[a-z]+\.?\s+)?\d\d", re.IGNORECASE)
+_BOUND = frozenset({"to", "until", "till", "before", "after", "since"})
 _ON_TOPIC = frozenset({"on", "about"})
+_NOT = frozenset({"not", "no", "except", "excluding", "without"})
+_BEHIND_NOT = frozenset("a an the any for from by in on about published written dated".split())
+_JOINT = re.compile(
+    rf"(?:\s+{_PIECE}s?)?(?:,\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+)(?:(?:from|by|in|on|about)\s+)?(?:the\s+)?",
+    re.IGNORECASE,
+)
 
 
 class Constraint(BaseModel):
@@ -71,7 +68,7 @@ class Constraint(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    field: _Field
+    field: Field
     value: str
 
     def __str__(self) -> str:
@@ -83,7 +80,7 @@ class Constraint(BaseModel):
         if self.field != "date" or "-" not in self.value:
             return self.value
         year, month = self.value.split("-")
-        return f"{calendar.month_name[int(month)]} {year}"
+        return f"{MONTH_NAMES[int(month) - 1]} {year}"
 
     @property
     def opening(self) -> str:
@@ -103,13 +100,10 @@ def constraints_of(document: Document) -> list[Constraint]:
     """All constraints that a document's metadata give: source, authors, month, topics, in this order.
 
     Returns:
-        None where the metadata say nothing of these; a date that is no ISO date is left out.
+        None where the metadata say nothing of these, or nothing clear.
     """
-    found: list[Constraint] = []
-    for field, keys in _KEYS.items():
-        # The first key that says anything usable: an unreadable "date" must not hide a good "published".
-        values = next((read for key in keys if (read := _values(field, document.metadata.get(key)))), [])
-        found += [Constraint(field=field, value=one) for one in values]
+    named = named_in(document.metadata)
+    found = [Constraint(field=field, value=value) for field, values in named.items() for value in values]
     return list({constraint.key: constraint for constraint in found}.values())
 
 
@@ -122,6 +116,25 @@ def _fulfils(own: Constraint, asked: Constraint) -> bool:
     if own.field == asked.field == "date":
         return own.value.startswith(asked.value)
     return own.key == asked.key
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a query has a name or a date.
+
+    Attributes:
+        start: its first character.
+        end: the character behind it.
+        named: whose name it is.
+        stated: those of them that the words around it make a constraint.
+        denied: whether a "not" stands before it.
+    """
+
+    start: int
+    end: int
+    named: tuple[Constraint, ...]
+    stated: tuple[Constraint, ...]
+    denied: bool
 
 
 class ConstraintReader:
@@ -153,19 +166,58 @@ class ConstraintReader:
         Returns:
             A tuple for each; of several where one name is that of an author and of a source, and either will do.
         """
+        dates = [_dated(match, query) for match in _DATE.finditer(query)]
+        found = [*_joined(self._places(query), query), *_joined(dates, query)]
+        return list({tuple(one.key for one in either): either for either in found}.values())
+
+    def _places(self, query: str) -> list[_Place]:
+        """The names in a query: at each word the longest that is stated, or where none is, the longest."""
+        spans = [(match.start(), match.end()) for match in _WORD.finditer(query)]
         text = _words(query)
-        found: list[tuple[Constraint, ...]] = []
+        found: list[_Place] = []
         at = 0
         while at < len(text):
-            end = next((at + n for n in range(self._longest, 0, -1) if text[at : at + n] in self._names), at)
-            named = self._names.get(text[at:end], ())
-            found.append(tuple(one for one in named if _is_stated(one.field, text, at, end)))
-            at = max(end, at + 1)
-        found += [(_date_of(match),) for match in _DATE.finditer(query) if _is_dated(match, query)]
-        return list({tuple(one.key for one in either): either for either in found if either}.values())
+            lengths = [n for n in range(min(self._longest, len(text) - at), 0, -1) if text[at : at + n] in self._names]
+            here = [self._place(text, spans, at, at + n) for n in lengths]
+            stated = next((number for number, place in enumerate(here) if place.stated), None)
+            if here:
+                found.append(here[stated or 0])
+            at += 1 if stated is None else lengths[stated]
+        return [one for one in found if not any(_hides(other, one) for other in found)]
+
+    def _place(self, text: Sequence[str], spans: Sequence[tuple[int, int]], at: int, end: int) -> _Place:
+        named = tuple(self._names[tuple(text[at:end])])
+        stated = tuple(one for one in named if _is_stated(one.field, text, at, end))
+        return _Place(spans[at][0], spans[end - 1][1], named, stated, _is_denied(text[:at]))
 
 
-def _is_stated(field: _Field, text: Sequence[str], at: int, end: int) -> bool:
+def _hides(one: _Place, other: _Place) -> bool:
+    """Whether a name that is not stated gives way to one that it overlaps: a stated one, or one that it is part of."""
+    if other.stated or one is other or one.end <= other.start or other.end <= one.start:
+        return False
+    return bool(one.stated) or (one.start <= other.start and other.end <= one.end)
+
+
+def _joined(places: Sequence[_Place], query: str) -> list[tuple[Constraint, ...]]:
+    """What is stated, with names of one field that are joined by "and" taken together."""
+    groups: list[list[_Place]] = []
+    for place in places:
+        if groups and _JOINT.fullmatch(query[groups[-1][-1].end : place.start]):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    found: list[tuple[Constraint, ...]] = []
+    for group in groups:
+        stated = [place.stated for place in group if place.stated]
+        if not stated or group[0].denied:
+            continue
+        fields = set.intersection(*({one.field for one in either} for either in stated))
+        together = tuple(one for place in group for one in place.named if one.field in fields)
+        found += [together] if together else stated
+    return found
+
+
+def _is_stated(field: Field, text: Sequence[str], at: int, end: int) -> bool:
     """Whether the words around a name make it a constraint."""
     pieces = _TOPIC_PIECES if field == "topic" else _PIECES
     if end < len(text) and pieces.fullmatch(text[end]):
@@ -178,6 +230,24 @@ def _is_stated(field: _Field, text: Sequence[str], at: int, end: int) -> bool:
     return bool(before) and before[-1] in _BEFORE
 
 
+def _is_denied(before: Sequence[str]) -> bool:
+    """Whether the words before a name or a date end in a "not", with only such words as "articles from" behind it."""
+    last = next((one for one in reversed(before) if one not in _BEHIND_NOT and not _PIECES.fullmatch(one)), "")
+    return last in _NOT or last.endswith("n't")
+
+
+def _dated(match: re.Match[str], query: str) -> _Place:
+    month = match["month"]
+    value = match["year"] + (f"-{MONTHS[month.lower()]:02d}" if month else "")
+    named = (Constraint(field="date", value=value),)
+    start = match.end() - len(match[0].lstrip())
+    before = _words(query[:start])
+    # A range is no month and no year; half of one would let the wrong documents through.
+    bound = (before[-1:] and before[-1] in _BOUND) or _RANGE.match(query, match.end())
+    stated = named if _is_dated(match, query) and not bound else ()
+    return _Place(start, match.end(), named, stated, _is_denied(before))
+
+
 def _is_dated(match: re.Match[str], query: str) -> bool:
     """Whether a month or year is that of publication: "samples from 2000 patients" is not from 2000."""
     if match["after"]:
@@ -187,47 +257,6 @@ def _is_dated(match: re.Match[str], query: str) -> bool:
     bare = match["month"] is None and match["before"].lower() == "from"
     at_the_end = not _words(query[match.end() :])
     return not bare or at_the_end or _ENDS_IN_PIECE.search(query[: match.start()]) is not None
-
-
-def _date_of(match: re.Match[str]) -> Constraint:
-    month = match["month"]
-    return Constraint(field="date", value=match["year"] + (f"-{_MONTHS[month.lower()]:02d}" if month else ""))
-
-
-def _values(field: _Field, value: object) -> list[str]:
-    given = value if isinstance(value, list | tuple) else [value]
-    texts = [str(one).strip() for one in given if isinstance(one, str) or (field == "date" and type(one) is int)]
-    if field == "date":
-        return [month for text in texts if (month := _month(text))]
-    if field == "author":
-        texts = [name for text in texts for part in _SEVERAL.split(text) for name in _names(part)]
-    if field == "topic":
-        texts = [text.replace("_", " ") for text in texts]
-    if field == "source":
-        texts = [_AFTER_NAME.sub("", text) for text in texts]
-    return [text for text in texts if _words(text)]
-
-
-def _names(text: str) -> list[str]:
-    """The names in a list with commas; "Smith, John" is one, and is typed as "John Smith"."""
-    parts = [part.strip() for part in text.split(",")]
-    parts = [part for part in parts if part and part.lower() not in _TITLES]
-    if len(parts) == 2 and len(parts[0].split()) == 1:
-        first, *rest = parts[1].split()
-        if all(len(initial.rstrip(".")) == 1 for initial in rest):
-            return [f"{' '.join([first, *rest])} {parts[0]}"]
-    return parts
-
-
-def _month(text: str) -> str | None:
-    """The year and month of an ISO date, or what there is of them."""
-    short = _ISO_MONTH.fullmatch(text)
-    if short:
-        return text
-    try:
-        return date.fromisoformat(text[:10]).isoformat()[:7]
-    except ValueError:
-        return None
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -233,7 +233,10 @@ def _documents(settings: CompileSettings, corpus: Corpus) -> Any:
         "test": settings.test_documents,
     }
     skip_small = settings.by_type and not settings.doc_type
-    return documents_by_type(corpus, types, counts=counts, seed=settings.seed, skip_small=skip_small)
+    constrained = settings.granularity == "constraint"
+    return documents_by_type(
+        corpus, types, counts=counts, seed=settings.seed, skip_small=skip_small, constrained=constrained
+    )
 
 
 def tell(settings: CompileSettings, summary: Summary) -> str:

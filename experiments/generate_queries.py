@@ -34,7 +34,7 @@ from inpars_plus.foundation import (
 )
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of
-from inpars_plus.programs.granularities import Granularity, of_granularity
+from inpars_plus.programs.granularities import Granularity, granularity_of, of_granularity
 
 __all__ = ["RECORD", "TEXT", "GenerateSettings", "generate_queries", "main", "run", "tell"]
 
@@ -78,9 +78,10 @@ class GenerateSettings(BenchSettings):
 
     programs: Path = option("a directory of compiled programs, or the file of one for all types", metavar="PATH")
     queries_per_document: int = option("queries asked for", metavar="N", ge=1, le=10)
-    granularity: Granularity = option(
-        "what a query asks for: the document, a passage or a sentence of it, or it with a constraint on its metadata",
-        default="document",
+    granularity: Granularity | None = option(
+        "what a query asks for: the document, a passage or a sentence of it, or it with a constraint on its metadata; "
+        "by default what the programs were compiled for",
+        default=None,
     )
     adaptive: bool = option("an analyst tells the types of documents, whatever they state; needs several programs")
     limit: int | None = option("generate for so many documents only, drawn by --seed", metavar="N", default=None, gt=0)
@@ -128,7 +129,8 @@ class _Job:
         else:
             programs = self._of_granularity(_programs(settings.programs, corpus.types(), self.bench))
             digests = {name: program.card.digest for name, program in programs.items()}
-        record = self._record(digests)
+        writers = [*programs.values(), *([] if self.adaptive is None else [self.adaptive.base])]
+        record = self._record(digests, " and ".join(sorted({granularity_of(one) for one in writers})))
         write_json(self.record, record)
         done = self.ledger.documents_done()
         documents = [document for document in self._wanted() if document.id not in done]
@@ -186,13 +188,13 @@ class _Job:
             made.card = given.card
         return made
 
-    def _record(self, programs: Mapping[str, str]) -> dict[str, Any]:
+    def _record(self, programs: Mapping[str, str], granularity: str) -> dict[str, Any]:
         """What this directory is generated with; refuses to mix two ways of generating in one ledger."""
         made_with: dict[str, Any] = {
             "language model": str(self.bench.lm.model),
             "retriever": self.settings.retriever,
             "queries_per_document": self.settings.queries_per_document,
-            "granularity": self.settings.granularity,
+            "granularity": granularity,
             "choice of programs": "stated types" if self.adaptive is None else _analyst_digest(self.adaptive),
         }
         new: dict[str, Any] = {

@@ -3,24 +3,28 @@ r"""Do queries with a constraint on metadata state what is so, and does a filter
     inpars-plus generate-queries --corpus news/ --programs runs/news --granularity constraint --out runs/constraints
     python -m inpars_plus.experiments.measure_constraints --corpus news/ --queries runs/constraints
 
-Each accepted query is read again as a search page would read it, with the names of the whole corpus, and its documents'
-metadata are looked up. Then all of them are searched for by the default retriever, as it is and behind the filter.
+Each query is read again as a search page would read it, with the names of the whole corpus, and its document's metadata
+are looked up; that is the reader by which queries were accepted, so ``--sample`` prints some of them for a person to
+read. Then all of them are searched for by the default retriever, as it is and behind the filter. Among accepted queries
+the search without a filter has found nearly all documents already, because those that it does not find are not
+accepted. What a filter is worth shows among all that passed the other checks, which are taken from the ledger.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpars_plus.corpora import Document, open_corpus
+from inpars_plus.corpora import Document, Ledger, open_corpus
 from inpars_plus.corpora.constraints import ConstraintReader, meets
 from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.foundation import InputError, Summary, default_cache_directory, write_summary
+from inpars_plus.foundation import InputError, Summary, default_cache_directory, digest, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.significance import paired_bootstrap, paired_randomization
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
@@ -29,9 +33,16 @@ from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import SharedIndexes, hybrid_spec
 
-__all__ = ["main", "measure_constraints"]
+__all__ = ["main", "measure_constraints", "not_retrieved"]
 
 _DEPTH = 10
+_LINE = 200
+_ALL = "accepted or not retrieved"
+_HOW_TO_READ = (
+    "Accepted queries find their documents without a filter by definition; compare the searches by the second table.\n"
+    "What a query states, and whether it is met, is told by the reader that the queries were accepted by: read some\n"
+    "yourself with --sample."
+)
 
 
 def measure_constraints(
@@ -47,8 +58,8 @@ def measure_constraints(
 
     Returns:
         ``queries``; ``stated``, those that state a constraint; ``met``, those whose document meets all that they
-        state; ``fields``, what is constrained; for ``plain`` and ``filtered`` ``RR@10`` and ``hit@10``; and
-        ``difference`` and ``p`` of the reciprocal rank.
+        state, by the reader that generated queries are checked by; ``fields``, what is constrained; for ``plain`` and
+        ``filtered`` ``RR@10`` and ``hit@10``; and ``difference`` and ``p`` of the reciprocal rank.
 
     Raises:
         InputError: there are no queries.
@@ -80,17 +91,47 @@ def measure_constraints(
     return found
 
 
+def not_retrieved(ledger: Path, documents: Sequence[Document]) -> list[TrainingQuery]:
+    """The candidates of a ledger that passed every check but that of retrieval.
+
+    Args:
+        ledger: the file that ``generate-queries`` wrote.
+        documents: the whole corpus; candidates for others are left out.
+
+    Raises:
+        InputError: there is no ledger.
+        CorpusError: a line is not an entry.
+    """
+    if not ledger.exists():
+        raise InputError(
+            "there is no ledger, which holds the queries that were dropped because search did not find their document",
+            place=str(ledger),
+            remedy="Give the directory that generate-queries wrote",
+        )
+    known = {document.id for document in documents}
+    dropped = {
+        (entry.document_id, entry.candidate)
+        for entry in Ledger(ledger).entries()
+        if entry.reason == "not_retrieved" and entry.document_id in known
+    }
+    return [TrainingQuery(f"q{digest(name, text)[:16]}", text, (name,)) for name, text in sorted(dropped)]
+
+
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _measured(corpus: str, directory: Path, out: Path, seed: int) -> Summary:
+def _measured(corpus: str, directory: Path, out: Path, seed: int, sample: int) -> tuple[Summary, str]:
     started = time.monotonic()
     opened = open_corpus(corpus)
     documents, spec = list(opened.documents()), hybrid_spec(0.5)
-    queries = read_training_queries(directory, documents)
+    accepted = read_training_queries(directory, documents)
+    queries = [*accepted, *not_retrieved(directory / "ledger.jsonl", documents)]
     retriever = SharedIndexes(documents, cache_directory=default_cache_directory()).ranker(spec)
-    results = measure_constraints(documents, queries, retriever, seed=seed)
+    results = {
+        "accepted": measure_constraints(documents, accepted, retriever, seed=seed),
+        _ALL: measure_constraints(documents, queries, retriever, seed=seed),
+    }
     summary = measured(
         started,
         settings={"corpus": corpus, "queries": str(directory), "retriever": spec.name, "depth": _DEPTH},
@@ -103,17 +144,31 @@ def _measured(corpus: str, directory: Path, out: Path, seed: int) -> Summary:
         results=results,
     )
     write_summary(out, summary)
-    return summary
+    return summary, _sampled(documents, accepted, sample, seed)
 
 
-def _table(results: Mapping[str, Any]) -> str:
-    rows = [[name, number(results[name]["RR@10"]), number(results[name]["hit@10"])] for name in ("plain", "filtered")]
-    fields = ", ".join(f"{field} {count:,}" for field, count in results["fields"].items())
-    return (
-        f"{results['queries']:,} queries, {results['stated']:,} state a constraint, {results['met']:,} one that their "
-        f"document meets\n{fields}\n\n{text_table(['search', 'RR@10', 'hit@10'], rows, numbers={1, 2})}\n\n"
-        f"RR@10, filtered less plain: {interval(results['difference'])}, p = {results['p']:.4f}"
-    )
+def _sampled(documents: Sequence[Document], queries: Sequence[TrainingQuery], count: int, seed: int) -> str:
+    """Some queries, each above title and metadata of its document."""
+    by_id = {document.id: document for document in documents}
+    parts = []
+    for query in random.Random(seed).sample(list(queries), min(count, len(queries))):
+        document = by_id[query.document_ids[0]]
+        lines = [f"title: {document.title}", *(f"{name}: {value}" for name, value in document.metadata.items())]
+        parts.append("\n".join([query.text, *(f"    {line[:_LINE]}" for line in lines)]))
+    return "\n\n".join(parts)
+
+
+def _table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    told = []
+    for label, one in results.items():
+        rows = [[name, number(one[name]["RR@10"]), number(one[name]["hit@10"])] for name in ("plain", "filtered")]
+        fields = ", ".join(f"{field} {count:,}" for field, count in one["fields"].items())
+        told.append(
+            f"{label}: {one['queries']:,} queries, {one['stated']:,} state a constraint, {one['met']:,} one that their "
+            f"document meets\n{fields}\n\n{text_table(['search', 'RR@10', 'hit@10'], rows, numbers={1, 2})}\n\n"
+            f"RR@10, filtered less plain: {interval(one['difference'])}, p = {one['p']:.4f}"
+        )
+    return "\n\n".join([*told, _HOW_TO_READ])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,9 +177,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--corpus", required=True, metavar="PATH", help="documents with metadata")
     parser.add_argument("--queries", type=Path, required=True, metavar="DIR", help="of generate-queries")
     parser.add_argument("--seed", type=int, default=0, help="of the tests (default %(default)s)")
+    parser.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="print so many accepted queries with their metadata"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/constraint-figures"), help="(default %(default)s)")
     given = parser.parse_args(arguments)
-    print(_table(_measured(given.corpus, given.queries, given.out, given.seed).results))
+    summary, sampled = _measured(given.corpus, given.queries, given.out, given.seed, max(0, given.sample))
+    print(_table(summary.results))
+    if sampled:
+        print(f"\n{sampled}\n")
     print(f"All figures: {given.out / 'summary.json'}")
     return 0
 

@@ -25,11 +25,11 @@ from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, InputError, Run, Summary, say, write_summary
 from inpars_plus.foundation.summaries import measured
-from inpars_plus.metrics.significance import paired_bootstrap, paired_randomization
+from inpars_plus.metrics.significance import holm, paired_bootstrap, paired_randomization
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
 from inpars_plus.retrieval.encoders import load_encoder
 
-__all__ = ["main", "measure_granularity", "mixed"]
+__all__ = ["against_first", "main", "measure_granularity", "mixed"]
 
 
 def measure_granularity(
@@ -114,9 +114,33 @@ def _compared(
     before = [*untrained.values()]
     for label, row in rows.items():
         row["less_untrained"] = paired_bootstrap(before, values[label], seed=seeds[0]).as_dict()
-        row["less_first"] = paired_bootstrap(values[first], values[label], seed=seeds[0]).as_dict()
-        row["p"] = paired_randomization(values[first], values[label], seed=seeds[0]) if label != first else None
+    for label, compared in against_first(values, seed=seeds[0]).items():
+        rows[label] |= compared
     return {"queries": size, "untrained": {"name": bench.chosen.name, MEASURE: _mean(before)}, "rows": rows}
+
+
+def against_first(values: Mapping[str, Sequence[float]], *, seed: int) -> dict[str, dict[str, Any]]:
+    """Each row beside the first one, paired by query.
+
+    Args:
+        values: row → a value a query.
+        seed: of the tests.
+
+    Returns:
+        Row → ``less_first``, the difference with its interval; ``p`` of a paired randomisation test; and ``p_holm``,
+        adjusted for all rows that are compared. Both are ``None`` for the first row.
+    """
+    first, *others = values
+    p = {label: paired_randomization(values[first], values[label], seed=seed) for label in others}
+    adjusted = holm(p)
+    return {
+        label: {
+            "less_first": paired_bootstrap(values[first], values[label], seed=seed).as_dict(),
+            "p": p.get(label),
+            "p_holm": adjusted.get(label),
+        }
+        for label in values
+    }
 
 
 def mixed(kinds: Sequence[Sequence[TrainingQuery]], size: int, seed: int) -> list[TrainingQuery]:
@@ -159,11 +183,11 @@ def _mean(values: Sequence[float]) -> float:
 def _table(results: Mapping[str, Any]) -> str:
     rows = [[results["untrained"]["name"] + ", untrained", number(results["untrained"][MEASURE]), "", "", ""]]
     for label, row in results["rows"].items():
-        p = "" if row["p"] is None else f"{row['p']:.3f}"
+        p = "" if row["p"] is None else f"{row['p_holm']:.3f}"
         less = "" if row["p"] is None else interval(row["less_first"])
         rows.append([label, number(row[MEASURE]), interval(row["less_untrained"]), less, p])
     first = next(iter(results["rows"]))
-    head = [f"{results['queries']:,} queries", MEASURE, "less untrained", f"less {first}", "p"]
+    head = [f"{results['queries']:,} queries", MEASURE, "less untrained", f"less {first}", "p (Holm)"]
     return text_table(head, rows, numbers={1, 2, 3, 4})
 
 

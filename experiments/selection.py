@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inpars_plus.corpora import Corpus, Document, sample, split_documents
+from inpars_plus.corpora.constraints import constraints_of
 from inpars_plus.foundation import ConfigurationError, digest, say
 
 __all__ = ["TypeDocuments", "choose_types", "documents_by_type", "safe_name"]
@@ -59,7 +60,13 @@ def choose_types(corpus: Corpus, wanted: Sequence[str], *, by_type: bool) -> lis
 
 
 def documents_by_type(
-    corpus: Corpus, types: Sequence[str], *, counts: Mapping[str, int], seed: int, skip_small: bool
+    corpus: Corpus,
+    types: Sequence[str],
+    *,
+    counts: Mapping[str, int],
+    seed: int,
+    skip_small: bool,
+    constrained: bool = False,
 ) -> dict[str, TypeDocuments]:
     """Draw the documents of each type.
 
@@ -69,14 +76,23 @@ def documents_by_type(
         counts: most documents of ``train``, ``validation`` and ``test``.
         seed: of the draw; the splits do not depend on it.
         skip_small: leave out types with too few documents instead of refusing.
+        constrained: leave out documents whose metadata give no constraint: nothing is asked about them, and each would
+            count as a document for which nothing good was written.
 
     Raises:
-        ConfigurationError: a type, or every type, has too few documents that are not empty.
+        ConfigurationError: a type, or every type, has too few documents that are left.
     """
     kept: dict[str, list[Document]] = {name: [] for name in types}
+    without = 0
     for document in corpus.documents():
         if document.doc_type in kept and not document.is_empty:
-            kept[document.doc_type].append(document)
+            if constrained and not constraints_of(document):
+                without += 1
+            else:
+                kept[document.doc_type].append(document)
+    if without:
+        say(f"{without:,} documents are left out: their metadata name no source, author, date or topic")
+    usable = "with a source, author, date or topic" if constrained else "that are not empty"
     found = {}
     for name, documents in kept.items():
         splits = split_documents(documents, corpus)
@@ -89,7 +105,7 @@ def documents_by_type(
             found[name] = drawn
             continue
         problem = (
-            f"{len(documents)} documents of type '{name}' that are not empty make {len(drawn.train)} train, "
+            f"{len(documents)} documents of type '{name}' {usable} make {len(drawn.train)} train, "
             f"{len(drawn.validation)} validation and {len(drawn.test)} test documents, and each must be at least "
             f"{_LEAST_DOCUMENTS}"
         )

@@ -8,7 +8,7 @@ defined in :mod:`inpars_plus.corpora.constraints`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -45,13 +45,16 @@ class ConstrainedQueryGenerator(QueryGenerator):
         self.reader = reader
 
     def _turns(self, source: Document, per_ask: int) -> list[Turn]:
-        """A turn a constraint, one field after the other, beginning with another field for each document."""
-        constraints = _alternating(constraints_of(source))
-        if not constraints:
-            return []
-        first = int(digest(source.id, source.text)[:8], 16) % len(constraints)
+        """A turn a constraint, one field after the other, beginning with another field for each document.
+
+        Constraints whose own words are not read as what they say are left out.
+        """
+        known = constraints_of(source)
+        reader = self.reader or ConstraintReader(known)
+        checks = {one: partial(check_constraint, document=source, constraint=one, reader=reader) for one in known}
+        # Names that can be read in two ways would be paid for and refused.
+        asked = [one for one, check in checks.items() if check(one.opening) is None]
         windows = self._windows(source, per_ask)
-        reader = self.reader or ConstraintReader(constraints)
         return [
             Turn(
                 source,
@@ -59,9 +62,9 @@ class ConstrainedQueryGenerator(QueryGenerator):
                 self._foremost(source),
                 extra={"constraint": str(constraint)},
                 opening=constraint.opening,
-                check=partial(check_constraint, document=source, constraint=constraint, reader=reader),
+                check=checks[constraint],
             )
-            for at, constraint in enumerate(constraints[first:] + constraints[:first])
+            for at, constraint in enumerate(_alternating(asked, int(digest(source.id, source.text)[:8], 16)))
         ]
 
 
@@ -80,10 +83,14 @@ def check_constraint(query: str, *, document: Document, constraint: Constraint, 
     return None
 
 
-def _alternating(constraints: list[Constraint]) -> list[Constraint]:
-    """One of each field, then the second of each, and so on: seven authors are not seven queries."""
-    by_field: Mapping[str, list[Constraint]] = {
-        field: [one for one in constraints if one.field == field] for field in {one.field: None for one in constraints}
-    }
-    deepest = max(map(len, by_field.values()), default=0)
-    return [found[at] for at in range(deepest) for found in by_field.values() if at < len(found)]
+def _alternating(constraints: Sequence[Constraint], first: int) -> list[Constraint]:
+    """One of each field, then the second of each, and so on: seven authors are not seven queries.
+
+    Which field comes first follows from ``first``, any number.
+    """
+    fields = list(dict.fromkeys(one.field for one in constraints))
+    by_field = [[one for one in constraints if one.field == field] for field in fields]
+    start = first % max(1, len(by_field))
+    in_order = by_field[start:] + by_field[:start]
+    deepest = max(map(len, by_field), default=0)
+    return [found[at] for at in range(deepest) for found in in_order if at < len(found)]

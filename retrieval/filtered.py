@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from inpars_plus.corpora.constraints import Constraint, ConstraintReader, constraints_of
 from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
 
 __all__ = ["MetadataFilter"]
@@ -21,6 +22,13 @@ class _Combines(Protocol):
     def with_depth(self, depth: int) -> Retriever: ...
 
 
+@runtime_checkable
+class _Reranks(Protocol):
+    """A retriever that re-orders what another found, for a price: an ``LmReranker``."""
+
+    def rerank(self, queries: Sequence[str], rankings: Sequence[Ranking]) -> list[Ranking]: ...
+
+
 class MetadataFilter:
     """A retriever whose results meet the constraints that a query states in its words.
 
@@ -29,11 +37,21 @@ class MetadataFilter:
 
     Args:
         retriever: what searches. It is searched deeper and deeper until there are k documents that pass; one that
-            combines others' first 100 documents, as the hybrid does, combines more of them then.
+            combines others' first 100 documents, as the hybrid does, combines more of them then. What re-ranks with a
+            language model stands around the filter, ``LmReranker(program, MetadataFilter(...), ...)``: inside, every
+            deeper search would be paid for again, for documents that the filter then takes out.
         documents: all that it searches, with their metadata.
+
+    Raises:
+        ConfigurationError: the retriever is a re-ranker.
     """
 
     def __init__(self, retriever: Retriever, documents: Iterable[Document]) -> None:
+        if isinstance(retriever, _Reranks):
+            raise ConfigurationError(
+                f"a filter around {type(retriever).__name__} would ask its model again at each deeper search",
+                remedy="Put it around the filter: LmReranker(program, MetadataFilter(retriever, documents), documents)",
+            )
         self._retriever = retriever
         self._by_constraint: dict[tuple[str, tuple[str, ...]], set[str]] = {}
         self._count = 0
@@ -87,7 +105,5 @@ def _keys(constraint: Constraint) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _cut(ranking: Ranking, allowed: set[str], k: int) -> Ranking:
-    rows = [
-        (name, score) for name, score in zip(ranking.ids, ranking.scores, strict=True) if not allowed or name in allowed
-    ][:k]
+    rows = [(name, score) for name, score in zip(ranking.ids, ranking.scores, strict=True) if name in allowed][:k]
     return Ranking(tuple(name for name, _ in rows), tuple(score for _, score in rows))

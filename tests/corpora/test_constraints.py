@@ -57,6 +57,11 @@ def test_metadata_that_say_nothing_give_nothing(metadata: dict[str, Any]) -> Non
         ("public transport news about ferries", ["topic: public transport"]),
         ("news on weather at sea", ["topic: weather"]),
         ("news from January 2019 by Bo Kim", ["author: Bo Kim", "date: January 2019"]),
+        ("news from Jun 2018", ["date: June 2018"]),
+        ("news from Sept. 1899 about ferries", ["date: September 1899"]),
+        ("ferries, published June 15, 2018", ["date: June 2018"]),
+        ("article dated 15 June 2018 about ferries", ["date: June 2018"]),
+        ("is it over? news from the Daily Tide", ["source: The Daily Tide"]),
     ],
 )
 def test_a_constraint_is_read_from_the_words_around_a_name(query: str, stated: list[str]) -> None:
@@ -73,11 +78,66 @@ def test_a_constraint_is_read_from_the_words_around_a_name(query: str, stated: l
         "the 2018 elections",
         "weather report for the islands",
         "samples drawn from 2000 patients",
+        "1500 articles about ferries",
+        "news from 2016 to 2018 about ferries",
+        "articles from June 2016 until May 2018",
+        "ferry strikes before 2018 reports",
         "",
     ],
 )
 def test_a_name_that_the_query_is_about_is_no_constraint(query: str) -> None:
     assert _stated(query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "stated"),
+    [
+        ("ferry strike, not from the Harbour Post", []),
+        ("ferry strike but no articles by Ann Lee", []),
+        ("ferry strike except Daily Tide coverage", []),
+        ("ferry strike without news on weather", []),
+        ("ferry news that isn't from June 2018", []),
+        ("not Harbour Post and Daily Tide articles", []),
+        ("Harbour Post article on ferries, not from the Daily Tide", ["source: Harbour Post"]),
+    ],
+)
+def test_what_stands_behind_a_not_is_no_constraint(query: str, stated: list[str]) -> None:
+    assert _stated(query) == stated
+
+
+@pytest.mark.parametrize(
+    ("query", "stated"),
+    [
+        ("Harbour Post and Daily Tide articles", ["source: Harbour Post or source: The Daily Tide"]),
+        ("news from the Harbour Post or the Daily Tide", ["source: Harbour Post or source: The Daily Tide"]),
+        ("news from the Harbour Post, or from the Daily Tide", ["source: Harbour Post or source: The Daily Tide"]),
+        ("Harbour Post articles and Daily Tide articles", ["source: Harbour Post or source: The Daily Tide"]),
+        ("article by Ann Lee & Bo Kim about ferries", ["author: Ann Lee or author: Bo Kim"]),
+        ("2018 and 2019 articles on ferries", ["date: 2018 or date: 2019"]),
+        ("article by Ann Lee and Daily Tide coverage", ["author: Ann Lee", "source: The Daily Tide"]),
+        ("Ann Lee and Daily Tide articles", ["source: The Daily Tide"]),
+        ("news from the Harbour Post about Daily Tide coverage", ["source: Harbour Post", "source: The Daily Tide"]),
+    ],
+)
+def test_any_of_several_of_one_field_that_are_joined_will_do(query: str, stated: list[str]) -> None:
+    assert _stated(query) == stated
+
+
+@pytest.mark.parametrize(
+    ("names", "query", "stated"),
+    [
+        ({"source": "World News", "topic": "world"}, "world news about ferries", ["topic: world"]),
+        ({"source": "World News", "topic": "world"}, "world news article about ferries", ["source: World News"]),
+        ({"source": "Time", "topic": "time article"}, "Time article about ferries", ["source: Time"]),
+        ({"source": "Fox News", "topic": "Fox"}, "fox news about ferries", ["topic: Fox"]),
+        ({"source": "North Island Post", "topic": "Island"}, "the North Island Post ran aground", []),
+    ],
+)
+def test_a_longer_name_that_is_not_stated_leaves_a_shorter_one_to_be_read(
+    names: dict[str, str], query: str, stated: list[str]
+) -> None:
+    reader = ConstraintReader.fit([_document(**names)])
+    assert [str(one) for either in reader.stated_in(query) for one in either] == stated
 
 
 def test_a_name_of_an_author_and_a_source_may_be_either() -> None:

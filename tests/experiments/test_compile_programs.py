@@ -10,7 +10,7 @@ import pytest
 from inpars_plus.corpora import open_corpus, split_of, write_documents
 from inpars_plus.experiments.analysts import ANALYST
 from inpars_plus.experiments.compile_programs import compile_programs, tell
-from inpars_plus.foundation import ConfigurationError, CorpusError, Summary, digest_file
+from inpars_plus.foundation import ConfigurationError, CorpusError, InputError, Summary, digest_file
 from inpars_plus.programs import SentenceQueryGenerator, list_programs, load_program, programs_of
 from inpars_plus.retrieval.hashing import HashingEncoder
 
@@ -113,6 +113,17 @@ def test_a_program_for_sentences_is_compiled_and_its_demonstrations_show_sentenc
     assert first is not None
     assert again is not None
     assert again.results == first.results
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_program_for_constraints_is_not_compiled_on_documents_without_metadata(
+    corpus: Path, tmp_path: Path, small: Any, dry_run: bool
+) -> None:
+    world, out = small.World(), tmp_path / "run"
+    with pytest.raises(InputError, match=r"0 documents of type 'manual' with a source, author, date or topic make"):
+        compile_programs(small.compile_settings(corpus, out, granularity="constraint", dry_run=dry_run), **world.parts)
+    assert world.calls == 0
+    assert not (out / "compiled").exists()
 
 
 def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Path, small: Any) -> None:

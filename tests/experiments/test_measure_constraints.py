@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from inpars_plus.corpora import Document, Judgment, Query, open_corpus, write_beir
-from inpars_plus.experiments.measure_constraints import main, measure_constraints
+from inpars_plus.corpora import Document, Judgment, Ledger, LedgerEntry, Query, open_corpus, write_beir
+from inpars_plus.experiments.measure_constraints import main, measure_constraints, not_retrieved
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.bm25 import Bm25Retriever
@@ -63,6 +63,32 @@ def test_no_queries_are_told() -> None:
         measure_constraints(DOCUMENTS, [], _bm25())
 
 
+def test_a_query_with_a_second_constraint_that_is_not_so_is_not_met() -> None:
+    both = [TrainingQuery("q", "Paper B article by night about the ferry strike from May 1999", ("d1",))]
+    found = measure_constraints(DOCUMENTS, both, _bm25())
+    assert (found["stated"], found["met"], found["fields"]) == (1, 0, {"source": 1, "date": 1})
+
+
+def _entry(number: int, reason: str | None, text: str = "Paper {} article about the ferry strike") -> LedgerEntry:
+    candidate = text.format("ABCDEFGHIJKLMNOPQRST"[number % 20])
+    return LedgerEntry(
+        document_id=f"d{number}", candidate=candidate, accepted=reason is None, reason=reason, program="p"
+    )
+
+
+def test_only_what_failed_the_check_of_retrieval_alone_is_taken_from_the_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.append([_entry(3, "not_retrieved"), _entry(3, "not_retrieved"), _entry(4, None), _entry(5, "copied")])
+    ledger.append([_entry(400, "not_retrieved")])  # of a document that the corpus has no longer
+    (found,) = not_retrieved(tmp_path / "ledger.jsonl", DOCUMENTS)
+    assert (found.text, found.document_ids) == ("Paper D article about the ferry strike", ("d3",))
+
+
+def test_without_a_ledger_there_is_nothing_to_compare_searches_by(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no ledger.*Give the directory that generate-queries wrote"):
+        not_retrieved(tmp_path / "ledger.jsonl", DOCUMENTS)
+
+
 @pytest.mark.model
 def test_the_script_prints_and_writes_the_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corpus = tmp_path / "corpus.jsonl"
@@ -73,11 +99,21 @@ def test_the_script_prints_and_writes_the_figures(tmp_path: Path, capsys: pytest
         judgments=[Judgment(query_id=one.id, document_id=one.document_ids[0]) for one in _queries()],
         split="train",
     )
+    accepted = [_entry(number, None) for number in range(20)]
+    dropped = [_entry(number, "not_retrieved") for number in range(20, 40)]
+    Ledger(tmp_path / "queries" / "ledger.jsonl").append([*accepted, *dropped])
     out = tmp_path / "out"
-    assert main(["--corpus", str(corpus), "--queries", str(tmp_path / "queries"), "--out", str(out)]) == 0
-    assert "20 queries, 20 state a constraint, 20 one that their document meets" in capsys.readouterr().out
+    flags = ["--corpus", str(corpus), "--queries", str(tmp_path / "queries"), "--out", str(out), "--sample", "2"]
+    assert main(flags) == 0
+    shown = capsys.readouterr().out
+    assert "accepted: 20 queries, 20 state a constraint, 20 one that their document meets" in shown
+    assert "accepted or not retrieved: 40 queries, 40 state a constraint, 40 one that" in shown
+    assert "told by the reader that the queries were accepted by" in shown
+    assert shown.count("    source: Paper ") == shown.count("    date: 2018-06-20") == 2
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["results"]["filtered"]["hit@10"] == 1.0
+    rows = summary["results"]
+    assert [rows[name]["queries"] for name in ("accepted", "accepted or not retrieved")] == [20, 40]
+    assert rows["accepted"]["filtered"]["hit@10"] == 1.0
     assert summary["settings"]["corpus"] == str(corpus)
     assert summary["settings"]["retriever"] == "hybrid:0.5"
     assert summary["hashes"]["corpus"] == open_corpus(str(corpus)).digest()

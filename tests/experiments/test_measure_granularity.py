@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inpars_plus.corpora import Document
-from inpars_plus.experiments.measure_granularity import main, measure_granularity, mixed
+from inpars_plus.experiments.measure_granularity import against_first, main, measure_granularity, mixed
 from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 
@@ -31,7 +31,7 @@ def test_each_kind_and_mixture_learns_from_as_many_queries(
     assert list(found["rows"]) == ["document", "sentence", "document + sentence"]
     first = found["rows"]["document"]
     assert first["less_first"]["score"] == 0
-    assert first["p"] is None
+    assert (first["p"], first["p_holm"]) == (None, None)
     for row in found["rows"].values():
         assert row["less_first"]["score"] == pytest.approx(row["nDCG@10"] - first["nDCG@10"], abs=1e-9)
         assert row["less_untrained"]["score"] == pytest.approx(row["nDCG@10"] - found["untrained"]["nDCG@10"], abs=1e-9)
@@ -48,6 +48,19 @@ def test_each_kind_and_mixture_learns_from_as_many_queries(
 
 def _queries(kind: str, count: int) -> list[TrainingQuery]:
     return [TrainingQuery(f"{kind}{number}", f"{kind} text {number}", (f"d{number}",)) for number in range(count)]
+
+
+def test_several_rows_against_the_first_are_tested_as_several() -> None:
+    first = [0.1 * (number % 7) for number in range(40)]
+    better = [one + 0.02 * (number % 5 - 1) for number, one in enumerate(first)]
+    much_better = [one + 0.2 for one in first]
+    alone = against_first({"a": first, "b": better}, seed=0)
+    assert alone["b"]["p_holm"] == alone["b"]["p"] < 0.05
+    found = against_first({"a": first, "b": better, "a + b": much_better, "c": first}, seed=0)
+    assert (found["a"]["p"], found["a"]["p_holm"], found["a"]["less_first"]["score"]) == (None, None, 0)
+    assert found["a + b"]["p_holm"] == pytest.approx(3 * found["a + b"]["p"])
+    assert found["b"]["p_holm"] == pytest.approx(2 * found["b"]["p"])
+    assert found["c"]["p_holm"] == 1
 
 
 def test_a_mixture_has_equal_parts_and_the_same_number() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def test_empty_documents_take_no_part(tmp_path: Path, small: Any) -> None:
     everything = [*drawn.train, *drawn.validation, *drawn.test]
     assert len(everything) == 60
     assert not any(document.is_empty for document in everything)
+
+
+def test_documents_without_metadata_take_no_part_where_queries_state_constraints(
+    tmp_path: Path, small: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{**small.row(number), "metadata": {"source": "Plant A"} if number < 80 else {}} for number in range(120)]
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    caplog.set_level("INFO")
+    counts = dict.fromkeys(COUNTS, 1000)
+    drawn = documents_by_type(
+        open_corpus(str(tmp_path / "c.jsonl")), ["manual"], counts=counts, seed=0, skip_small=False, constrained=True
+    )["manual"]
+    everything = [*drawn.train, *drawn.validation, *drawn.test]
+    assert {document.id for document in everything} == {f"manual-{number}" for number in range(80)}
+    assert "40 documents are left out" in caplog.text
 
 
 def test_a_small_type_is_skipped_by_type_and_refused_when_named(tmp_path: Path, small: Any) -> None:

@@ -65,6 +65,16 @@ def test_every_query_states_a_constraint_that_its_document_meets_one_of_each_fie
     assert len(engine.prompts) == 4
 
 
+@pytest.mark.parametrize("name", ["0", "1", "2", "3", "4", "5"])
+def test_many_authors_leave_room_for_the_source(name: str, completion_lm: Make) -> None:
+    metadata = {"source": "Harbour Post", "authors": "Ann Lee, Bo Kim, Cy Day, Di Orr, Ed Fox"}
+    lm, engine = completion_lm([ABOUT, "islands running out of bread"])
+    prediction = _ask(lm, ARTICLE.model_copy(update={"id": name, "metadata": metadata}), n=2, reader=None)
+    by_author = [prompt.rpartition("Query: ")[2].startswith("article by") for prompt in engine.prompts]
+    assert prediction.shortfall == 0
+    assert sorted(by_author) == [False, True]
+
+
 def test_documents_begin_with_different_fields(completion_lm: Make) -> None:
     fields = set()
     for number in range(12):
@@ -106,6 +116,16 @@ def test_a_document_without_metadata_is_not_asked_about(metadata: dict[str, Any]
     prediction = _ask(lm, ARTICLE.model_copy(update={"metadata": metadata}), n=2)
     assert [(one.reason, one.attempt) for one in prediction.rejected] == [("no_metadata", 0)]
     assert (prediction.queries, prediction.shortfall, engine.prompts) == ([], 2, [])
+
+
+@pytest.mark.parametrize(("more", "openings"), [({"date": "2018-06-20"}, {"June 2018 article about"}), ({}, set())])
+def test_a_constraint_whose_own_words_say_something_else_is_not_asked_for(
+    more: dict[str, str], openings: set[str], completion_lm: Make
+) -> None:
+    lm, engine = completion_lm([ABOUT] * 9)
+    prediction = _ask(lm, ARTICLE.model_copy(update={"metadata": {"topic": "2016", **more}}), n=2)
+    assert {prompt.rpartition("Query: ")[2] for prompt in engine.prompts} == openings
+    assert ("no_metadata" in {one.reason for one in prediction.rejected}) == (not openings)
 
 
 def test_nothing_to_ask_is_an_error_where_a_prompt_is_wanted(completion_lm: Make) -> None:

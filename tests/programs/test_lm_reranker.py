@@ -14,6 +14,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError, DeadModelError
 from inpars_plus.programs import ListwiseReranker, LmReranker, PairwiseReranker, PointwiseReranker
 from inpars_plus.programs.reranking import Reranker
+from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.protocol import Ranking, Retriever
 
 Make = Callable[..., tuple[dspy.LM, Any]]
@@ -59,6 +60,25 @@ def test_a_short_result_is_the_beginning_of_a_long_one(chat_lm: Make, judge: Jud
     with dspy.context(lm=lm):
         assert [_reranker().search(["q"], k)[0].ids for k in (2, 6)] == [FIVE_SORTED[:2], (*FIVE_SORTED, "d5")]
     assert len(engine.prompts) == 10
+
+
+def test_around_a_filter_only_what_passes_is_asked_about_and_inside_one_it_is_refused(
+    chat_lm: Make, judge: Judge
+) -> None:
+    lm, engine = chat_lm(judge)
+    kept = ("d1", "d3", "d5", "d7")
+    documents = [
+        one.model_copy(update={"metadata": {"source": "Plant A" if one.id in kept else "Plant B"}})
+        for one in DOCUMENTS.values()
+    ]
+    reranker = LmReranker(PointwiseReranker(), MetadataFilter(Shelf(), documents), DOCUMENTS, depth=3)
+    with dspy.context(lm=lm):
+        (found,) = reranker.search(["Plant A article about leaks"], 3)
+    assert set(found.ids) == {"d1", "d3", "d5"}
+    assert found.ids[0] == "d5"
+    assert len(engine.prompts) == 3
+    with pytest.raises(ConfigurationError, match=r"around LmReranker would ask its model again.*Put it around"):
+        MetadataFilter(_reranker(), documents)
 
 
 @pytest.mark.parametrize("k", [0, -1])

@@ -74,6 +74,16 @@ def test_each_sentence_is_asked_about_once_before_any_is_asked_about_twice(compl
     assert {one.removeprefix("Heat pumps in winter ") for one in shown} <= set(SENTENCES)
 
 
+def test_the_part_with_most_of_the_key_terms_is_asked_about_first(completion_lm: Make) -> None:
+    backwards = DOCUMENT.model_copy(update={"text": " ".join(reversed(SENTENCES))})
+    lm, engine = completion_lm(_write)
+    _ask(SentenceQueryGenerator(key_terms=TERMS), lm, backwards, n=3)
+    _ask(PassageQueryGenerator(key_terms=TERMS, max_characters=100), lm, backwards)
+    shown = [_shown(prompt) for prompt in engine.prompts]
+    assert shown[0] == shown[3] == f"Heat pumps in winter {SENTENCES[0]}"
+    assert len(shown) == 4
+
+
 def test_a_sentence_that_says_nothing_is_not_asked_about(completion_lm: Make) -> None:
     lm, engine = completion_lm(["pump"] * 20)
     _ask(SentenceQueryGenerator(key_terms=TERMS, attempts=4), lm, n=2)
