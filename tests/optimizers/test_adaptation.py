@@ -196,6 +196,34 @@ class _Drawn:
         return [[SimpleNamespace(score=self._drawn[example.source.id]) for example in examples]]
 
 
+class _Fixed:
+    """A bench on which each instruction has its scores, one a document."""
+
+    def __init__(self, scores: dict[str, list[float]]) -> None:
+        self._given = scores
+        self.log = SimpleNamespace(scores={}, record=lambda *given, **named: None)
+
+    def score(self, candidates: list[Candidate], examples: Sequence[Any]) -> None:
+        (one,) = candidates
+        self.log.scores[one.key] = {
+            example.source.id: self._given[one.instruction][example.source.id] for example in examples
+        }
+
+    def attempt(self, work: Sequence[tuple[Candidate, Sequence[Any]]]) -> list[list[Any]]:
+        ((one, examples),) = work
+        return [[SimpleNamespace(score=self._given[one.instruction][example.source.id]) for example in examples]]
+
+
+def decided(scores: dict[str, list[float]], *, tries: int, seed: int = 0) -> Adaptation:
+    """What becomes of the later instructions, offered in their order as revisions of the first."""
+    first, *revisions = scores
+    examples: Any = [SimpleNamespace(source=SimpleNamespace(id=number)) for number in range(len(scores[first]))]
+    schedule = AdaptationSchedule(len(examples), first_look=2, diagnosis=0, tries=tries)
+    bench: Any = _Fixed(scores)
+    sets: Any = {"train": examples, "validation": examples, "calls": 10_000}
+    return adapt_instruction(bench, Candidate(first), PoolTexts(revisions), schedule, seed=seed, **sets)
+
+
 def accepted_of(gain: float, searches: int) -> int:
     """In how many of so many searches any of four revisions was accepted."""
     schedule = AdaptationSchedule(validation=64, first_look=21, diagnosis=0, tries=4)
@@ -243,6 +271,14 @@ def test_a_schedule_fits_and_the_level_is_shared_by_its_tries(calls: int, reads:
 @pytest.mark.parametrize(("documents", "tries"), [(4, 0), (5, 1), (6, 3), (7, 6), (64, 8)])
 def test_no_more_is_tried_than_so_many_documents_can_accept(documents: int, tries: int) -> None:
     assert AdaptationSchedule.within(10_000, train=200, validation=documents, reads=True).tries == tries
+
+
+@pytest.mark.parametrize("documents", [5, 6, 7, 8])
+def test_a_revision_that_wins_on_every_document_is_accepted_whatever_the_seed(documents: int) -> None:
+    tries = AdaptationSchedule.within(10_000, train=0, validation=documents, reads=False).tries
+    for seed in range(40):
+        found = decided({"First.": [0.1] * documents, "Revision.": [0.9] * documents}, tries=tries, seed=seed)
+        assert found.chosen.instruction == "Revision."
 
 
 def test_where_no_revision_could_be_accepted_nothing_is_spent_and_a_note_says_so(toy: Any) -> None:
