@@ -232,7 +232,8 @@ def _mean_difference(before: Sequence[float], after: Sequence[float]) -> float:
 def _measured(bench: Bench, setting: Candidate, examples: Sequence[dspy.Example]) -> MeasuredPerformance:
     """What the setting's queries for some documents come to."""
     (attempts,) = bench.attempt([(setting, examples)])
-    bench.log.record(setting, {attempt.example.source.id: attempt.score for attempt in attempts})
+    scores = {attempt.example.source.id: attempt.score for attempt in attempts}
+    bench.log.record(setting, scores, counts=False)  # no rival is scored on train documents
     entries = [entry for attempt in attempts for entry in _entries(attempt)]
     key_terms: Any = getattr(bench.student, "key_terms", None)
     terms = {

@@ -150,6 +150,16 @@ def test_reports_are_measured_on_train_documents_and_revisions_compared_on_valid
     assert seen[Candidate.of(bench.student).instruction.strip()] == {"a", "b"}
 
 
+def test_the_scores_of_a_report_are_told_of_and_count_for_no_choice(toy: Any) -> None:
+    lm, _ = proposer_of([HARMFUL[0], GOOD[1], HARMFUL[1]])
+    bench = bench_of(toy)
+    found = adapted(toy, ModelProposer(lm), bench, tries=3)
+    assert [one.documents for one in bench.log.trials if one.accepted is None] == [48, 8, 8, 8]
+    compared = {example.source.id for example in toy.validation[:48]}
+    for setting in (Candidate.of(bench.student), found.chosen):
+        assert bench.log.scores[setting.key].keys() == compared
+
+
 def test_each_try_reports_on_fresh_train_documents(toy: Any) -> None:
     seen: list[str] = []
 
