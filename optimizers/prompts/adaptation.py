@@ -252,17 +252,18 @@ def _entries(attempt: Attempt) -> Iterator[LedgerEntry]:
         yield LedgerEntry(
             document_id=identifier, candidate=candidate.text, accepted=False, reason=candidate.reason, program="adapt"
         )
-    if attempt.query is None and attempt.rejected:
-        return
-    judged: Any = attempt.judged  # a metric of one's own may know no reasons and no ranks
-    yield LedgerEntry(
-        document_id=identifier,
-        candidate=attempt.query or "",
-        accepted=judged.accepted,
-        reason=None if judged.accepted else getattr(judged, "reason", None) or "not_accepted",
-        scores={"rank": getattr(judged, "rank", None)},
-        program="adapt",
-    )
+    for query, one in [(attempt.query, attempt.judged), *attempt.others]:
+        if query is None and attempt.rejected:
+            continue
+        judged: Any = one  # a metric of one's own may know no reasons and no ranks
+        yield LedgerEntry(
+            document_id=identifier,
+            candidate=query or "",
+            accepted=judged.accepted,
+            reason=None if judged.accepted else getattr(judged, "reason", None) or "not_accepted",
+            scores={"rank": getattr(judged, "rank", None)},
+            program="adapt",
+        )
 
 
 class AdaptationPolicy:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,7 @@ from inpars_plus.optimizers.prompts.evaluation import GuardedMetric
 from inpars_plus.optimizers.prompts.proposers import InstructionProposer, ModelProposer, PoolTexts
 from inpars_plus.optimizers.prompts.trials import TrialLog
 from inpars_plus.optimizers.prompts.watch import Watch
+from inpars_plus.signatures.diagnose_failures import MeasuredPerformance
 
 # How often a query is good under each instruction; any other gets .2.
 CHANCES = {
@@ -308,6 +310,32 @@ def test_a_report_counts_no_document_twice(toy: Any) -> None:
     assert trial.documents == 3
     assert bench.watch.calls - bench.watch.prompt_calls == 48 + 16 + 3
     assert AdaptationSchedule.within(10_000, train=3, validation=64, reads=True).diagnosis == 3
+
+
+def test_a_report_tells_of_every_query_that_was_asked_for(toy: Any) -> None:
+    asked = iter(range(1, 1000))
+
+    def reply(prompt: str) -> str:
+        machine, name = re.search(r"The (\w+) of unit (\w+)", prompt.rpartition("Document:")[2]).groups()  # type: ignore[union-attr]
+        return f" how does the seal of {machine} {name} break" if next(asked) % 3 == 1 else " why do machines break"
+
+    reports: list[MeasuredPerformance] = []
+
+    class Reader:
+        def propose(self, current: str, report: Callable[[], MeasuredPerformance]) -> None:
+            reports.append(report())
+
+    documents = [example.copy(number_of_queries=3) for example in toy.train[:2]]
+    schedule = AdaptationSchedule(validation=3, first_look=2, diagnosis=2, tries=1)
+    bench = replace(bench_of(toy, reply), threads=1)
+    start = Candidate.of(bench.student)
+    sets: Any = {"train": documents, "validation": toy.validation[:3], "calls": 10_000, "seed": 0}
+    adapt_instruction(bench, start, Reader(), schedule, **sets)
+    (told,) = reports
+    # Of each document one query is good, one is not, and one the program itself turns down for repeating that.
+    assert (told.documents, told.written, told.precision) == (2, 6, pytest.approx(2 / 6))
+    assert sorted(told.reasons.values()) == [2, 2]
+    assert len(told.failed) == 4
 
 
 def test_a_document_that_the_prompt_shows_is_in_no_report_and_not_counted_for_one(toy: Any) -> None:
