@@ -293,6 +293,48 @@ def test_a_revision_that_wins_on_every_document_is_accepted_whatever_the_seed(do
         assert found.chosen.instruction == "Revision."
 
 
+@pytest.mark.parametrize(("tries", "accepted"), [(1, True), (4, False)])
+def test_the_bound_is_one_sided_and_shared_by_the_tries(tries: int, accepted: bool) -> None:
+    # One-sided p is 9 / 256 = .035, two-sided .07: of 256 flips these and those with the one loss elsewhere.
+    found = decided({"First.": [0.4] * 8, "Revision.": [0.8] * 7 + [0.0]}, tries=tries)
+    assert found.tries[0].accepted is accepted
+    assert "p 0.0352" in found.tries[0].reason
+
+
+def test_after_an_acceptance_the_next_revision_is_compared_with_the_accepted_one() -> None:
+    found = decided({"First.": [0.1] * 12, "Good.": [0.9] * 12, "Less good.": [0.5] * 12}, tries=2)
+    assert [(one.accepted, one.difference) for one in found.tries] == [
+        (True, pytest.approx(0.8)),
+        (False, pytest.approx(-0.4)),
+    ]
+    assert found.chosen.instruction == "Good."
+
+
+def test_documents_that_the_setting_was_chosen_on_come_last(toy: Any) -> None:
+    seen: set[str] = set()
+
+    def reply(prompt: str) -> str:
+        if HARMFUL[0] in prompt:
+            seen.update(re.findall(r"of unit (b\d+)", prompt.rpartition("Document:")[2]))
+        return obedient(prompt)
+
+    bench = bench_of(toy, reply)
+    bench.score([Candidate.of(bench.student)], toy.validation[:20])
+    task: Any = SimpleNamespace(
+        student=SimpleNamespace(program=bench.student),
+        bench=bench,
+        prompt_lm=None,
+        instructions=[HARMFUL[0]],
+        train=toy.train,
+        validation=toy.validation,
+        shown=set(),
+        calls=90,
+        seed=0,
+    )
+    assert AdaptationPolicy().search(task) == []
+    assert seen == {example.source.id for example in toy.validation[20:30]}
+
+
 def test_where_no_revision_could_be_accepted_nothing_is_spent_and_a_note_says_so(toy: Any) -> None:
     lm, read = proposer_of(GOOD)
     few = {**toy.arguments, "valset": toy.validation[:4]}
