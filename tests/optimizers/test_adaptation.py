@@ -425,6 +425,20 @@ def test_a_proposer_that_never_answered_is_told_from_one_without_ideas_also_by_t
         proposer.raise_if_dead()
 
 
+def test_nothing_more_is_measured_for_a_proposer_that_failed_in_its_first_two_calls(toy: Any) -> None:
+    seen: list[str] = []
+
+    def reply(prompt: str) -> str:
+        seen.extend(re.findall(r"of unit (a\d+)", prompt.rpartition("Document:")[2]))
+        return obedient(prompt)
+
+    failures = {number: TransportError("connection refused") for number in range(9)}
+    lm = scripted_lm([], failures=failures, chat=True, name="chat/proposer", num_retries=0)
+    with pytest.raises(DeadModelError, match=r"all 2 calls .*connection refused"):
+        adapted(toy, ModelProposer(lm), bench_of(toy, reply))
+    assert len(seen) == 2 * 8
+
+
 def test_the_policy_takes_its_revisions_from_the_prompt_model(toy: Any) -> None:
     lm, read = proposer_of([f"Ask about the thing with number {number}." for number in range(9)])
     compiled = compile_program(**toy.arguments, optimizer="adapt", prompt_lm=lm, budget=600)
