@@ -185,6 +185,14 @@ def test_a_pool_is_not_measured_for(toy: Any) -> None:
     assert set(seen) == {"b"}
 
 
+def task_of(toy: Any, bench: Bench, **given: Any) -> tuple[Any, list[str]]:
+    """What the policy reads of a search without a model that writes, and the notes that it will make."""
+    notes: list[str] = []
+    shared = {"train": toy.train, "validation": toy.validation, "shown": set(), "seed": 0, "prompt_lm": None}
+    student = SimpleNamespace(program=bench.student)
+    return SimpleNamespace(**{**shared, "bench": bench, "student": student, "note": notes.append, **given}), notes
+
+
 class _Drawn:
     """A bench whose scores are drawn: as good under every revision as the gain says, and half as scattered alike."""
 
@@ -310,6 +318,22 @@ def test_after_an_acceptance_the_next_revision_is_compared_with_the_accepted_one
     assert found.chosen.instruction == "Good."
 
 
+@pytest.mark.parametrize(
+    ("calls", "documents", "told"),
+    [
+        (90, 60, "the pool has no other instruction"),
+        (7, 60, "60 validation documents and 7 calls are too few to show that one helps"),
+        (90, 4, "4 validation documents and 90 calls are too few to show that one helps"),
+    ],
+)
+def test_a_note_says_whether_the_pool_or_documents_and_calls_did_not_suffice(
+    toy: Any, calls: int, documents: int, told: str
+) -> None:
+    task, notes = task_of(toy, bench_of(toy), calls=calls, validation=toy.validation[:documents], instructions=[])
+    assert AdaptationPolicy().search(task) == []
+    assert notes == [f"No revision was tried: {told}"]
+
+
 def test_documents_that_the_setting_was_chosen_on_come_last(toy: Any) -> None:
     seen: set[str] = set()
 
@@ -320,17 +344,7 @@ def test_documents_that_the_setting_was_chosen_on_come_last(toy: Any) -> None:
 
     bench = bench_of(toy, reply)
     bench.score([Candidate.of(bench.student)], toy.validation[:20])
-    task: Any = SimpleNamespace(
-        student=SimpleNamespace(program=bench.student),
-        bench=bench,
-        prompt_lm=None,
-        instructions=[HARMFUL[0]],
-        train=toy.train,
-        validation=toy.validation,
-        shown=set(),
-        calls=90,
-        seed=0,
-    )
+    task, _ = task_of(toy, bench, calls=90, instructions=[HARMFUL[0]])
     assert AdaptationPolicy().search(task) == []
     assert seen == {example.source.id for example in toy.validation[20:30]}
 
