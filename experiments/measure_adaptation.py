@@ -64,7 +64,7 @@ class MeasureAdaptationSettings(BenchSettings):
     )
     program: Path | None = option("a compiled program to begin with", metavar="FILE", default=None)
     tries: int = option("revisions, a seed and proposer", metavar="N", ge=1, le=50)
-    seeds: int = option("so many runs, with documents drawn anew", metavar="N", ge=1)
+    seeds: int = option("so many runs, each with other documents where there are enough", metavar="N", ge=1)
     train_documents: int = option("reports are measured on so many", metavar="N", ge=4)
     validation_documents: int = option("revisions are compared on so many", metavar="N", ge=4)
     test_documents: int = option("everything is scored on so many at the end", metavar="N", ge=4)

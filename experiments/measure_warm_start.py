@@ -62,7 +62,7 @@ class MeasureWarmStartSettings(BenchSettings):
         "how prompts are searched in the cold start"
     )
     budget: int = option("language model calls of a cold start, a type", metavar="N", gt=0)
-    seeds: int = option("so many runs, with documents drawn anew", metavar="N", ge=1)
+    seeds: int = option("so many runs, each with other documents where there are enough", metavar="N", ge=1)
     train_documents: int = option("prompts learn from so many documents at most, a type", metavar="N", ge=4)
     validation_documents: int = option("prompts are chosen on so many at most, a type", metavar="N", ge=4)
     test_documents: int = option("programs are scored on so many at most, a type", metavar="N", ge=4)
@@ -96,7 +96,7 @@ def measure_warm_start(
         )
     started, usage = time.monotonic(), LmUsage()
     runs: list[dict[str, Any]] = []
-    scores: list[dict[str, list[float]]] = []
+    scores: list[dict[str, dict[str, float]]] = []
     for seed in range(settings.seed, settings.seed + settings.seeds):
         cold_out = settings.out / f"cold-{seed}"
         say(f"Seed {seed}: cold start")
@@ -146,14 +146,20 @@ def _compiled(
     return summary
 
 
-def _scores(directory: Path, doc_type: str, row: str) -> list[float]:
-    lines = [line for _, line in read_lines(directory / "scores" / safe_name(doc_type) / f"{row}.jsonl")]
-    return [float(line["score"]) for line in lines]
+def _scores(directory: Path, doc_type: str, row: str) -> dict[str, float]:
+    """Score by document id."""
+    lines = read_lines(directory / "scores" / safe_name(doc_type) / f"{row}.jsonl")
+    return {line["document_id"]: float(line["score"]) for _, line in lines}
 
 
 def _row(
-    doc_type: str, seed: int, cold: Mapping[str, Any], warm: Mapping[str, Any], scores: Mapping[str, Sequence[float]]
+    doc_type: str,
+    seed: int,
+    cold: Mapping[str, Any],
+    warm: Mapping[str, Any],
+    by_document: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
+    scores = {name: [known[one] for one in by_document["cold"]] for name, known in by_document.items()}
     return {
         "type": doc_type,
         "seed": seed,
@@ -168,22 +174,19 @@ def _row(
 
 
 def _of(
-    name: str, runs: Sequence[Mapping[str, Any]], scores: Sequence[dict[str, list[float]]]
-) -> list[dict[str, list[float]]]:
+    name: str, runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Mapping[str, float]]]
+) -> list[Mapping[str, Mapping[str, float]]]:
     return [one for row, one in zip(runs, scores, strict=True) if row["type"] == name]
 
 
 def _mean(
-    runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Sequence[float]]], seed: int
+    runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Mapping[str, float]]], seed: int
 ) -> dict[str, Any]:
     """Means over runs, and the share of the gap that is closed, with its interval over resampled test documents."""
     mean = {name: sum(row[name] for row in runs) / len(runs) for name in ("before", "nearest", "warm", "cold")}
     generator = np.random.default_rng(seed)
-    drawn = np.zeros((_RESAMPLES, 3))
-    for one in scores:
-        values = np.asarray([one["nearest"], one["warm"], one["cold"]])
-        picks = generator.integers(0, values.shape[1], size=(_RESAMPLES, values.shape[1]))
-        drawn += values[:, picks].mean(axis=2).T / len(scores)
+    types = list(dict.fromkeys(row["type"] for row in runs))
+    drawn = np.mean([_resampled(_of(name, runs, scores), generator) for name in types], axis=0)
     gaps = drawn[:, 2] - drawn[:, 0]
     # A resample without a gap has no share; where there are many, the interval is as wide as the figure is worthless.
     shares = np.divide(drawn[:, 1] - drawn[:, 0], gaps, out=np.zeros(_RESAMPLES), where=gaps != 0)
@@ -195,6 +198,21 @@ def _mean(
         "closed_interval": [float(edge) for edge in np.quantile(shares, [0.025, 0.975])],
         "calls_share": sum(row["warm_calls"] for row in runs) / sum(row["cold_calls"] for row in runs),
     }
+
+
+def _resampled(seeds: Sequence[Mapping[str, Mapping[str, float]]], generator: np.random.Generator) -> np.ndarray:
+    """Means of one type over resampled documents, shape (resamples, 3): nearest, warm and cold.
+
+    A document is drawn with its scores of all seeds: of a type with few test documents every seed has the same ones,
+    and a document that is scored again is no new one (a bootstrap of clusters; Davison and Hinkley, 1997, 3.8).
+    """
+    documents = sorted({document for one in seeds for document in one["cold"]})
+    rows = ("nearest", "warm", "cold")
+    sums = np.asarray([[sum(one[row].get(document, 0.0) for one in seeds) for row in rows] for document in documents])
+    times = np.asarray([sum(document in one["cold"] for one in seeds) for document in documents])
+    drawn = generator.multinomial(len(documents), np.full(len(documents), 1 / len(documents)), size=_RESAMPLES)
+    means: np.ndarray = drawn @ sums / (drawn @ times)[:, None]
+    return means
 
 
 def tell(settings: MeasureWarmStartSettings, summary: Summary) -> str:

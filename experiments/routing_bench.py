@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -187,11 +186,13 @@ class RoutingBench:
         for name in self.types:
             rows[alone(name)] = self._row(alone(name), adaptive.programs[name], digests[name])
         rows[UNCOMPILED] = self._row(UNCOMPILED, self._uncompiled(), "uncompiled")
-        own = [line for name in self.types for line in self._lines(alone(name)) if line["doc_type"] == name]
-        scores = {row: self._scores(self._lines(row)) for row in rows} | {TRUE_TYPE: self._scores(own)}
+        # Not put together from the rows above: a chat model also reads the type that a document is told to be of.
+        told = AdaptiveQueryGenerator(adaptive.programs, adaptive.base, _Stated(self.asked))
+        rows[TRUE_TYPE] = self._row(TRUE_TYPE, told, digests)
+        scores = {row: self._scores(self._lines(row)) for row in rows}
         best = max((alone(name) for name in self.types), key=lambda row: sum(scores[row]))
         return {
-            "rows": {**rows, TRUE_TYPE: summarize([_judged(line) for line in own])},
+            "rows": rows,
             "by_type": {row: self._by_type(values) for row, values in scores.items()},
             "cheats": self._cheats(),
             "best_single": best,
@@ -277,6 +278,16 @@ class RoutingBench:
         return {name: sum(values) / len(values) for name, values in of_type.items()}
 
 
+class _Stated:
+    """Tells each document the type that it states, also where that is hidden: an analyst that is always right."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._types = {document.id: document.doc_type for document in documents}
+
+    def route(self, documents: Sequence[Document]) -> list[Route]:
+        return [Route(document_type=self._types[document.id]) for document in documents]
+
+
 def _hidden(document: Document) -> Document:
     """The document without the type that it states."""
     return document.model_copy(update={"doc_type": "document"})
@@ -284,8 +295,3 @@ def _hidden(document: Document) -> Document:
 
 def _told(route: Route) -> str:
     return route.document_type or _UNKNOWN
-
-
-def _judged(line: Mapping[str, Any]) -> Judged:
-    """A line of a file of scores, read back."""
-    return Judged(**{field.name: line[field.name] for field in fields(Judged)})

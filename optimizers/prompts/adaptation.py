@@ -97,6 +97,10 @@ class AdaptationSchedule:
         """Calls of a try whose revision is scored on all documents."""
         return self.diagnosis + (_MODEL_CALLS if self.diagnosis else 0) + self.validation
 
+    def fits(self, calls: int) -> bool:
+        """Whether so many calls are enough to compare a revision, and the documents to accept one."""
+        return self.tries > 0 and self.validation + self.dearest_try <= calls
+
     @property
     def level(self) -> float:
         """The p of a single test, at most."""
@@ -168,7 +172,7 @@ def adapt_instruction(
         seed: of the sign flips.
     """
     compared = validation[: schedule.validation]
-    if not schedule.tries or len(compared) + schedule.dearest_try > calls:
+    if not schedule.fits(calls):
         return Adaptation(start, ())
     bench.score([start], compared)
     known = bench.log.scores[start.key]
@@ -232,7 +236,8 @@ def _mean_difference(before: Sequence[float], after: Sequence[float]) -> float:
 def _measured(bench: Bench, setting: Candidate, examples: Sequence[dspy.Example]) -> MeasuredPerformance:
     """What the setting's queries for some documents come to."""
     (attempts,) = bench.attempt([(setting, examples)])
-    bench.log.record(setting, {attempt.example.source.id: attempt.score for attempt in attempts})
+    scores = {attempt.example.source.id: attempt.score for attempt in attempts}
+    bench.log.record(setting, scores, counts=False)  # no rival is scored on train documents
     entries = [entry for attempt in attempts for entry in _entries(attempt)]
     key_terms: Any = getattr(bench.student, "key_terms", None)
     terms = {
@@ -251,17 +256,18 @@ def _entries(attempt: Attempt) -> Iterator[LedgerEntry]:
         yield LedgerEntry(
             document_id=identifier, candidate=candidate.text, accepted=False, reason=candidate.reason, program="adapt"
         )
-    if attempt.query is None and attempt.rejected:
-        return
-    judged: Any = attempt.judged  # a metric of one's own may know no reasons and no ranks
-    yield LedgerEntry(
-        document_id=identifier,
-        candidate=attempt.query or "",
-        accepted=judged.accepted,
-        reason=None if judged.accepted else getattr(judged, "reason", None) or "not_accepted",
-        scores={"rank": getattr(judged, "rank", None)},
-        program="adapt",
-    )
+    for query, one in [(attempt.query, attempt.judged), *attempt.others]:
+        if query is None and attempt.rejected:
+            continue
+        judged: Any = one  # a metric of one's own may know no reasons and no ranks
+        yield LedgerEntry(
+            document_id=identifier,
+            candidate=query or "",
+            accepted=judged.accepted,
+            reason=None if judged.accepted else getattr(judged, "reason", None) or "not_accepted",
+            scores={"rank": getattr(judged, "rank", None)},
+            program="adapt",
+        )
 
 
 class AdaptationPolicy:
@@ -291,11 +297,12 @@ class AdaptationPolicy:
         # Where the student was chosen its scores are too good to be true; other documents come first.
         chosen_on = task.bench.log.scores.get(start.key, {})
         validation = sorted(task.validation, key=lambda example: example.source.id in chosen_on)
+        schedule = _schedule(task)
         found = adapt_instruction(
             task.bench,
             start,
             proposer,
-            _schedule(task),
+            schedule,
             train=_reported(task),
             validation=validation,
             calls=task.calls,
@@ -305,6 +312,8 @@ class AdaptationPolicy:
             proposer.raise_if_dead()
         if found.tries:
             say(f"{sum(one.accepted for one in found.tries)} of {len(found.tries)} revisions were accepted")
+        elif schedule.fits(task.calls):
+            task.note("No revision was tried: the pool has no other instruction")
         else:
             task.note(
                 f"No revision was tried: {len(validation)} validation documents and {task.calls} calls are too few to "

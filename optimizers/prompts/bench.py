@@ -34,6 +34,7 @@ class Attempt:
         score: mean score of all queries asked for.
         rejected: candidates that the program itself turned down.
         shown: what the model read of the document when it wrote the query; empty where the program does not say.
+        others: the other queries asked for, each with what the metric says of it; ``None`` for one that is missing.
     """
 
     example: dspy.Example
@@ -42,6 +43,7 @@ class Attempt:
     score: float
     rejected: tuple[RejectedCandidate, ...] = ()
     shown: str = ""
+    others: tuple[tuple[str | None, JudgedQuery], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Bench:
                 sum(one.score for one in judged) / len(judged),
                 tuple(prediction.get("rejected") or ()) if prediction is not None else (),
                 next(iter(prediction.get("shown") or ()), "") if prediction is not None else "",
+                tuple((query_of(prediction, position), one) for position, one in enumerate(judged) if position),
             )
             for (_, example), prediction, judged in zip(tasks, predictions, judgments, strict=True)
         )

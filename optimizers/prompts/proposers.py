@@ -17,6 +17,8 @@ from inpars_plus.signatures.diagnose_failures import MeasuredPerformance
 
 __all__ = ["InstructionProposer", "ModelProposer", "PoolTexts", "Proposal"]
 
+_PATIENCE = 2
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -79,8 +81,11 @@ class ModelProposer:
         """See :class:`InstructionProposer`.
 
         Raises:
-            ModelError: the model is dead. One failed call is a try without a revision, and the reason tells why.
+            ModelError: the model is dead, or failed in its first two calls: nothing more is measured for it then. One
+                failed call is a try without a revision, and the reason tells why.
         """
+        if self._calls.failed >= _PATIENCE:
+            self.raise_if_dead()
         measured = report()
         try:
             with dspy.context(lm=self._lm, callbacks=[*dspy.settings.callbacks, self._calls]):

@@ -86,7 +86,13 @@ class TrialLog(BaseCallback):
             path.unlink(missing_ok=True)
 
     def record(
-        self, candidate: Candidate, scores: Mapping[str, float], *, accepted: bool | None = None, reason: str = ""
+        self,
+        candidate: Candidate,
+        scores: Mapping[str, float],
+        *,
+        accepted: bool | None = None,
+        reason: str = "",
+        counts: bool = True,
     ) -> None:
         """Add one trial; without scores, only that of a revision that was turned down unscored.
 
@@ -95,10 +101,12 @@ class TrialLog(BaseCallback):
             scores: the metric by document id.
             accepted: for a revision; a rejected one is told of, but can never be chosen for its scores.
             reason: why, or why not.
+            counts: whether it can be chosen for these scores; not where they are of documents that its rivals never
+                get, some of which are easier than others.
         """
         if not scores and accepted is None:
             return
-        if accepted is not False:
+        if counts and accepted is not False:
             self.candidates.setdefault(candidate.key, candidate)
             self.scores.setdefault(candidate.key, {}).update(scores)
         score = sum(scores.values()) / max(1, len(scores))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inpars_plus.corpora import split_documents, write_documents
-from inpars_plus.experiments.analysts import how_fitted
+from inpars_plus.experiments.analysts import ANALYST, how_fitted
 from inpars_plus.experiments.compile_programs import compile_programs
 from inpars_plus.experiments.measure_routing import measure_routing, tell
 from inpars_plus.experiments.routing_bench import ADAPTIVE, TRUE_TYPE, UNCOMPILED, alone
-from inpars_plus.foundation import ConfigurationError
+from inpars_plus.experiments.selection import safe_name
+from inpars_plus.foundation import ConfigurationError, read_lines
 from inpars_plus.optimizers.routing import fit_type_router
+from inpars_plus.programs import MetricRecord, OptimizerRecord, ProgramCard, QueryGenerator, load_program, save_program
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 TYPES = ("code", "report", "talk")
@@ -84,6 +87,54 @@ def test_adaptive_generation_stands_beside_every_other_way_to_choose(corpus: Pat
     again = measure_routing(settings, generation=True, test_documents=12, **world.parts)
     assert again.results == summary.results
     assert world.calls == calls
+
+
+def test_each_row_is_written_by_its_program_which_reads_no_type_but_the_one_told(
+    corpus: Path, typed: Any, tmp_path: Path, small: Any
+) -> None:
+    for name in TYPES:
+        program = QueryGenerator(attempts=1)
+        program.generate.signature = program.generate.signature.with_instructions(f"Write as {name} does.")
+        card = ProgramCard(
+            document_type=name,
+            lm="scripted",
+            optimizer=OptimizerRecord(name="none"),
+            seed=0,
+            metric=MetricRecord(name="none"),
+            data_hash="none",
+        )
+        save_program(program, tmp_path / "programs" / f"{name}.json", card)
+
+    def reply(prompt: str) -> str:
+        """A query that says whose instruction the model read, and which type it was told."""
+        program = re.search(r"Write as (\w+) does", prompt)
+        told = re.findall(r"## document_type ## \]\]\s+(\w+)", prompt)[-1]
+        query = f"why would {program[1] if program else 'nobody'} and {told} ever stall"
+        return f"[[ ## queries ## ]]\n{json.dumps([query])}\n\n[[ ## completed ## ]]"
+
+    world = small.World(replies=reply, chat=True)
+    settings = small.generate_settings(corpus, tmp_path / "programs", tmp_path / "out")
+    measure_routing(settings, generation=True, test_documents=12, **world.parts)
+
+    def lines(row: str) -> dict[str, str]:
+        found = read_lines(tmp_path / "out" / "scores" / f"{safe_name(row)}.jsonl")
+        return {line["document_id"]: line["query"].split(" ever")[0] for _, line in found}
+
+    documents = [one for one in typed.some(200, *TYPES) if one.id in lines(ADAPTIVE)]
+    analyst: Any = load_program(tmp_path / "out" / ANALYST)
+    routes = analyst.use_encoder(HashingEncoder()).route(documents)
+    told = {one.id: route.document_type for one, route in zip(documents, routes, strict=True)}
+    right = [one.id for one in documents if told[one.id] == one.doc_type]
+    assert len(right) >= 0.8 * len(documents) == 0.8 * 36
+    for name in TYPES:
+        assert set(lines(alone(name)).values()) == {f"why would {name} and document"}
+    assert set(lines(UNCOMPILED).values()) == {"why would nobody and document"}
+    assert lines(TRUE_TYPE) == {one.id: f"why would {one.doc_type} and {one.doc_type}" for one in documents}
+    assert [lines(ADAPTIVE)[one] for one in right] == [lines(TRUE_TYPE)[one] for one in right]
+    for one, other in told.items():
+        assert lines(ADAPTIVE)[one] == f"why would {other or TYPES[0]} and {other or 'document'}"
+    asked = [prompt for prompt in world.models[0].engine.prompts if "Write as" in prompt]
+    assert len(set(asked)) == len(asked)  # what one row has paid for is found again by the others
 
 
 def test_one_type_and_a_type_without_a_program_are_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from inpars_plus.experiments import measure_warm_start as job
 from inpars_plus.experiments.compile_programs import CompileSettings
 from inpars_plus.experiments.measure_warm_start import MeasureWarmStartSettings, measure_warm_start, tell
 from inpars_plus.experiments.settings import make_settings
-from inpars_plus.foundation import ConfigurationError
+from inpars_plus.foundation import ConfigurationError, LmUsage, Summary, append_lines
+from inpars_plus.foundation.summaries import measured
 
 
 def settings_for(corpus: Path, out: Path, **values: Any) -> MeasureWarmStartSettings:
@@ -68,6 +70,47 @@ def test_nothing_is_made_that_nobody_reads(tmp_path: Path, small: Any, monkeypat
     corpus = small.write_corpus(tmp_path / "c.jsonl", 20, "manual", "faq")
     with pytest.raises(Seen, match=r"\(False, False\)"):
         measure_warm_start(settings_for(corpus, tmp_path / "run"), **small.World().parts)
+
+
+def results_of(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *, seeds: int, anew: bool) -> dict[str, Any]:
+    """The results where all seeds have the same scores, of the same documents or of others."""
+    draw = random.Random(0)
+    levels = {"nearest": 0.4, "after": 0.7}
+    scores = {row: [level + draw.uniform(-0.3, 0.3) for _ in range(40)] for row, level in levels.items()}
+
+    def compiling(settings: CompileSettings, **_: Any) -> Summary:
+        results = {}
+        for name in settings.doc_type:
+            for row, values in scores.items():
+                lines = [
+                    {"document_id": f"{settings.seed * anew}-{at}", "score": value + 0.1 * (settings.warm_start == ())}
+                    for at, value in enumerate(values)
+                ]
+                append_lines(settings.out / "scores" / name / f"{row}.jsonl", lines)
+            test = {"before": {"score": 0.1}}
+            results[name] = {"program": f"{name}.json", "calls": 30, "settings": {"nearest": "other"}, "test": test}
+        return measured(0.0, settings={}, seed=settings.seed, hashes={}, lm=LmUsage(), results=results)
+
+    monkeypatch.setattr(job, "compile_programs", compiling)
+    return dict(measure_warm_start(settings_for(corpus, out, seeds=seeds)).results)
+
+
+def test_a_document_that_every_seed_scores_is_no_new_one(
+    tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 20, "manual", "faq")
+    (one, same, others) = (
+        results_of(corpus, tmp_path / str(at), monkeypatch, seeds=seeds, anew=anew)
+        for at, (seeds, anew) in enumerate([(1, False), (3, False), (3, True)])
+    )
+    for rows in ("mean", "manual", "faq"):
+        first, again, more = (
+            results["mean"] if rows == "mean" else results["types"][rows] for results in (one, same, others)
+        )
+        assert again["closed"] == pytest.approx(first["closed"]) == pytest.approx(more["closed"])
+        assert again["closed_interval"] == pytest.approx(first["closed_interval"])
+        wide, narrow = (high - low for low, high in (first["closed_interval"], more["closed_interval"]))
+        assert wide / narrow == pytest.approx(3**0.5, rel=0.15)
 
 
 def test_one_type_is_refused(corpus: Path, tmp_path: Path, small: Any) -> None:

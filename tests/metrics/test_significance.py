@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
 
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.metrics.significance import holm, paired_bootstrap, paired_randomization
@@ -37,7 +38,25 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 def test_the_randomisation_test_of_all_sign_flips_of_three_equal_gains() -> None:
-    assert paired_randomization([0, 0, 0], [1, 1, 1], seed=0) == pytest.approx(0.25, abs=0.02)
+    assert paired_randomization([0, 0, 0], [1, 1, 1], seed=0) == 0.25
+
+
+@pytest.mark.parametrize("count", range(2, 14))
+def test_with_few_values_the_randomisation_test_is_exact_whatever_the_seed(count: int) -> None:
+    before, after = values(0.5, count=count)
+    differences = np.asarray(after) - np.asarray(before)
+    known = permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=2**count, axis=0).pvalue
+    assert [paired_randomization(before, after, seed=seed) for seed in range(3)] == [pytest.approx(known)] * 3
+    ahead = [one + 1.0 for one in before]
+    assert paired_randomization(before, ahead, seed=count) == 2.0 ** (1 - count)
+
+
+def test_with_many_values_flips_are_drawn() -> None:
+    before, after = values(0.2, count=14)
+    drawn = paired_randomization(before, after, seed=0)
+    assert drawn != paired_randomization(before, after, seed=1)
+    assert drawn == pytest.approx(paired_randomization(before, after, seed=0, samples=2**14), abs=0.02)
+    assert paired_randomization([0.0], [1.0], seed=0) == 1.0
 
 
 def test_a_real_difference_is_found_and_none_is_not() -> None:

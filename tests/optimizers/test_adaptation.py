@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import dspy
-import numpy as np
 import pytest
 from dspy.lm15 import TransportError
 
@@ -18,7 +18,6 @@ from inpars_plus.foundation.errors import DeadModelError
 from inpars_plus.lms import scripted_lm
 from inpars_plus.optimizers.prompts import compile_program
 from inpars_plus.optimizers.prompts.adaptation import (
-    SIGNIFICANCE,
     Adaptation,
     AdaptationPolicy,
     AdaptationSchedule,
@@ -30,6 +29,7 @@ from inpars_plus.optimizers.prompts.evaluation import GuardedMetric
 from inpars_plus.optimizers.prompts.proposers import InstructionProposer, ModelProposer, PoolTexts
 from inpars_plus.optimizers.prompts.trials import TrialLog
 from inpars_plus.optimizers.prompts.watch import Watch
+from inpars_plus.signatures.diagnose_failures import MeasuredPerformance
 
 # How often a query is good under each instruction; any other gets .2.
 CHANCES = {
@@ -150,6 +150,16 @@ def test_reports_are_measured_on_train_documents_and_revisions_compared_on_valid
     assert seen[Candidate.of(bench.student).instruction.strip()] == {"a", "b"}
 
 
+def test_the_scores_of_a_report_are_told_of_and_count_for_no_choice(toy: Any) -> None:
+    lm, _ = proposer_of([HARMFUL[0], GOOD[1], HARMFUL[1]])
+    bench = bench_of(toy)
+    found = adapted(toy, ModelProposer(lm), bench, tries=3)
+    assert [one.documents for one in bench.log.trials if one.accepted is None] == [48, 8, 8, 8]
+    compared = {example.source.id for example in toy.validation[:48]}
+    for setting in (Candidate.of(bench.student), found.chosen):
+        assert bench.log.scores[setting.key].keys() == compared
+
+
 def test_each_try_reports_on_fresh_train_documents(toy: Any) -> None:
     seen: list[str] = []
 
@@ -173,47 +183,12 @@ def test_a_pool_is_not_measured_for(toy: Any) -> None:
     assert set(seen) == {"b"}
 
 
-class _Drawn:
-    """A bench whose scores are drawn: as good under every revision as the gain says, and half as scattered alike."""
-
-    def __init__(self, gain: float, seed: int) -> None:
-        self._generator = np.random.default_rng(seed)
-        self._gain = gain
-        self._ease = self._generator.random(64)
-        self.log = SimpleNamespace(scores={}, record=lambda *given, **named: None)
-
-    def _scores(self, chance: float) -> list[float]:
-        luck = (self._ease + self._generator.random(64)) / 2
-        return [float(one) for one in np.where(luck < np.quantile(luck, chance), 0.9, 0.05)]
-
-    def score(self, candidates: list[Candidate], examples: Sequence[Any]) -> None:
-        self.log.scores[candidates[0].key] = dict(enumerate(self._scores(0.3)))
-
-    def attempt(self, work: Sequence[tuple[Candidate, Sequence[Any]]]) -> list[list[Any]]:
-        ((_, examples),) = work
-        if examples[0].source.id == 0:
-            self._drawn = self._scores(0.3 + self._gain)
-        return [[SimpleNamespace(score=self._drawn[example.source.id]) for example in examples]]
-
-
-def accepted_of(gain: float, searches: int) -> int:
-    """In how many of so many searches any of four revisions was accepted."""
-    schedule = AdaptationSchedule(validation=64, first_look=21, diagnosis=0, tries=4)
-    examples: Any = [SimpleNamespace(source=SimpleNamespace(id=number)) for number in range(64)]
-    sets: Any = {"train": examples, "validation": examples, "calls": 10_000}
-    found = 0
-    for seed in range(searches):
-        bench: Any = _Drawn(gain, seed)
-        texts = PoolTexts(["Revision one.", "Revision two.", "Revision three.", "Revision four."])
-        tries = adapt_instruction(bench, Candidate("First."), texts, schedule, seed=seed, **sets).tries
-        found += any(one.accepted for one in tries)
-    return found
-
-
-def test_useless_revisions_seldom_get_in_and_a_real_gain_mostly_does() -> None:
-    assert accepted_of(0.0, 60) <= 6
-    assert accepted_of(-0.1, 40) == 0
-    assert accepted_of(0.25, 40) >= 34
+def task_of(toy: Any, bench: Bench, **given: Any) -> tuple[Any, list[str]]:
+    """What the policy reads of a search without a model that writes, and the notes that it will make."""
+    notes: list[str] = []
+    shared = {"train": toy.train, "validation": toy.validation, "shown": set(), "seed": 0, "prompt_lm": None}
+    student = SimpleNamespace(program=bench.student)
+    return SimpleNamespace(**{**shared, "bench": bench, "student": student, "note": notes.append, **given}), notes
 
 
 @pytest.mark.parametrize("calls", [1, 95, 96, 200, 300])
@@ -226,23 +201,35 @@ def test_no_more_is_called_than_allowed_and_nothing_where_no_revision_could_be_c
     assert not found.tries or len(found.tries) == 6 or bench.watch.calls + 48 > calls
 
 
-@pytest.mark.parametrize("calls", [15, 21, 50, 143, 323, 2_000])
-@pytest.mark.parametrize("reads", [True, False])
-def test_a_schedule_fits_and_the_level_is_shared_by_its_tries(calls: int, reads: bool) -> None:
-    schedule = AdaptationSchedule.within(calls, train=200, validation=120, reads=reads)
-    assert schedule.first_look < schedule.validation <= 64
-    assert schedule.level >= 2.0**-schedule.validation
-    assert 1 <= schedule.tries <= 8
-    assert schedule.level * schedule.tries == pytest.approx(SIGNIFICANCE)
-    assert (schedule.diagnosis > 0) == reads
-    if calls >= 143:
-        assert schedule.validation >= 47
-        assert schedule.tries >= 2
+@pytest.mark.parametrize(
+    ("calls", "documents", "told"),
+    [
+        (90, 60, "the pool has no other instruction"),
+        (7, 60, "60 validation documents and 7 calls are too few to show that one helps"),
+        (90, 4, "4 validation documents and 90 calls are too few to show that one helps"),
+    ],
+)
+def test_a_note_says_whether_the_pool_or_documents_and_calls_did_not_suffice(
+    toy: Any, calls: int, documents: int, told: str
+) -> None:
+    task, notes = task_of(toy, bench_of(toy), calls=calls, validation=toy.validation[:documents], instructions=[])
+    assert AdaptationPolicy().search(task) == []
+    assert notes == [f"No revision was tried: {told}"]
 
 
-@pytest.mark.parametrize(("documents", "tries"), [(4, 0), (5, 1), (6, 3), (7, 6), (64, 8)])
-def test_no_more_is_tried_than_so_many_documents_can_accept(documents: int, tries: int) -> None:
-    assert AdaptationSchedule.within(10_000, train=200, validation=documents, reads=True).tries == tries
+def test_documents_that_the_setting_was_chosen_on_come_last(toy: Any) -> None:
+    seen: set[str] = set()
+
+    def reply(prompt: str) -> str:
+        if HARMFUL[0] in prompt:
+            seen.update(re.findall(r"of unit (b\d+)", prompt.rpartition("Document:")[2]))
+        return obedient(prompt)
+
+    bench = bench_of(toy, reply)
+    bench.score([Candidate.of(bench.student)], toy.validation[:20])
+    task, _ = task_of(toy, bench, calls=90, instructions=[HARMFUL[0]])
+    assert AdaptationPolicy().search(task) == []
+    assert seen == {example.source.id for example in toy.validation[20:30]}
 
 
 def test_where_no_revision_could_be_accepted_nothing_is_spent_and_a_note_says_so(toy: Any) -> None:
@@ -262,6 +249,32 @@ def test_a_report_counts_no_document_twice(toy: Any) -> None:
     assert trial.documents == 3
     assert bench.watch.calls - bench.watch.prompt_calls == 48 + 16 + 3
     assert AdaptationSchedule.within(10_000, train=3, validation=64, reads=True).diagnosis == 3
+
+
+def test_a_report_tells_of_every_query_that_was_asked_for(toy: Any) -> None:
+    asked = iter(range(1, 1000))
+
+    def reply(prompt: str) -> str:
+        machine, name = re.search(r"The (\w+) of unit (\w+)", prompt.rpartition("Document:")[2]).groups()  # type: ignore[union-attr]
+        return f" how does the seal of {machine} {name} break" if next(asked) % 3 == 1 else " why do machines break"
+
+    reports: list[MeasuredPerformance] = []
+
+    class Reader:
+        def propose(self, current: str, report: Callable[[], MeasuredPerformance]) -> None:
+            reports.append(report())
+
+    documents = [example.copy(number_of_queries=3) for example in toy.train[:2]]
+    schedule = AdaptationSchedule(validation=3, first_look=2, diagnosis=2, tries=1)
+    bench = replace(bench_of(toy, reply), threads=1)
+    start = Candidate.of(bench.student)
+    sets: Any = {"train": documents, "validation": toy.validation[:3], "calls": 10_000, "seed": 0}
+    adapt_instruction(bench, start, Reader(), schedule, **sets)
+    (told,) = reports
+    # Of each document one query is good, one is not, and one the program itself turns down for repeating that.
+    assert (told.documents, told.written, told.precision) == (2, 6, pytest.approx(2 / 6))
+    assert sorted(told.reasons.values()) == [2, 2]
+    assert len(told.failed) == 4
 
 
 def test_a_document_that_the_prompt_shows_is_in_no_report_and_not_counted_for_one(toy: Any) -> None:
@@ -307,6 +320,20 @@ def test_a_proposer_that_never_answered_is_told_from_one_without_ideas_also_by_t
     assert ["connection refused" in one.reason for one in found.tries] == [True, True]
     with pytest.raises(DeadModelError, match=rf"{name}.*all 2 calls .*connection refused"):
         proposer.raise_if_dead()
+
+
+def test_nothing_more_is_measured_for_a_proposer_that_failed_in_its_first_two_calls(toy: Any) -> None:
+    seen: list[str] = []
+
+    def reply(prompt: str) -> str:
+        seen.extend(re.findall(r"of unit (a\d+)", prompt.rpartition("Document:")[2]))
+        return obedient(prompt)
+
+    failures = {number: TransportError("connection refused") for number in range(9)}
+    lm = scripted_lm([], failures=failures, chat=True, name="chat/proposer", num_retries=0)
+    with pytest.raises(DeadModelError, match=r"all 2 calls .*connection refused"):
+        adapted(toy, ModelProposer(lm), bench_of(toy, reply))
+    assert len(seen) == 2 * 8
 
 
 def test_the_policy_takes_its_revisions_from_the_prompt_model(toy: Any) -> None:

@@ -43,10 +43,14 @@ def far() -> QueryGenerator:
     return program_with("Sonnets.", "shall I compare lamps")
 
 
-def test_it_starts_from_the_nearest_program_and_beats_it_on_unseen_documents(toy: Any, near: Any, far: Any) -> None:
-    compiled = compile_program(**toy.arguments, budget=BUDGET, start=[far, near])
+@pytest.mark.parametrize("first", ["near", "far"])
+def test_it_starts_from_the_nearest_program_and_beats_it_on_unseen_documents(
+    toy: Any, near: Any, far: Any, first: str
+) -> None:
+    start = [near, far] if first == "near" else [far, near]
+    compiled = compile_program(**toy.arguments, budget=BUDGET, start=start)
     assert compiled.nearest.instruction == FORUM
-    assert compiled.settings["nearest"] == "program 2"
+    assert compiled.settings["nearest"] == f"program {start.index(near) + 1}"
     assert compiled.optimizer == "warm-start"
     assert score(toy, compiled.program) > score(toy, compiled.nearest_program) + 0.1
     assert (compiled.best_pool_program, compiled.best_pool_prompt) == (None, None)
@@ -98,6 +102,23 @@ def test_queries_for_train_documents_that_only_the_nearest_program_wrote_do_not_
 
     compiled = compile_program(**toy_with(fault=reply).arguments, budget=BUDGET, start=[near])
     assert compiled.validation["after"] > compiled.validation["nearest"] + 0.1
+
+
+def test_the_choice_is_by_all_shared_documents_and_not_by_those_of_the_last_comparison_alone(
+    toy_with: Any, near: Any
+) -> None:
+    def reply(number: int, prompt: str) -> str:
+        """The nearest program is right for 6 documents of the first comparison, its rivals for 3 of the last."""
+        shown, _, last = prompt.rpartition("Document:")
+        machine, name = re.search(r"The (\w+) of unit (\w+)", last).groups()  # type: ignore[union-attr]
+        right = name.startswith("a") or int(name[1:]) in ({57, 58, 59} if "seal" in shown else range(6))
+        return f" why does the {machine} of {name} lose its seal" if right else " why do machines break"
+
+    compiled = compile_program(**toy_with(fault=reply).arguments, budget=BUDGET, start=[near])
+    assert compiled.plan.demonstrations[0].documents == 6
+    final = [trial.score for trial in compiled.trials if trial.stage == "final"]
+    assert max(final[1:]) > final[0] == pytest.approx(0.2)
+    assert compiled.chosen.key == compiled.nearest.key
 
 
 def test_a_program_without_demonstrations_is_a_start_too(toy: Any) -> None:
