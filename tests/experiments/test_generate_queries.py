@@ -309,6 +309,23 @@ def test_one_file_with_all_programs_serves_too(several: Path, typed: Any, tmp_pa
     assert {entry.program for entry in entries} == {f"{saved.digest}/code", f"{saved.digest}/talk"}
 
 
+@pytest.mark.parametrize("granularity", ["document", "sentence"])
+def test_a_file_that_writes_no_queries_by_itself_is_refused_with_what_to_do(
+    several: Path, corpus: Path, tmp_path: Path, small: Any, granularity: str
+) -> None:
+    adaptive = AdaptiveQueryGenerator.from_directory(several)
+    save_program(adaptive, tmp_path / "adaptive.json", programs_of(several)["code"])
+    for file, what in (
+        (tmp_path / "adaptive.json", r"adaptive\.json: the file holds several programs .*Add --adaptive"),
+        (several / "compiled" / "_analyst.json", r"holds a TypeRouter, which writes no queries\. Name a program"),
+    ):
+        world = small.World()
+        settings = small.generate_settings(corpus, file, tmp_path / "queries", granularity=granularity)
+        with pytest.raises(ConfigurationError, match=what):
+            generate_queries(settings, **world.parts)
+        assert world.calls == 0
+
+
 def test_one_program_is_nothing_to_choose_from(compiled: Path, corpus: Path, tmp_path: Path, small: Any) -> None:
     for programs, what in (
         (compiled / "compiled" / "manual.json", "nothing to choose from"),
