@@ -196,6 +196,8 @@ class _Job:
             "granularity": self.settings.granularity,
             "choice of programs": "stated types" if self.adaptive is None else _analyst_digest(self.adaptive),
         }
+        if self.adaptive is not None:
+            made_with["base program"] = self.adaptive.base_name
         new: dict[str, Any] = {
             "format_version": 1,
             "made_with": made_with,

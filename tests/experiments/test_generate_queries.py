@@ -14,7 +14,7 @@ from inpars_plus.experiments.generate_queries import RECORD, generate_queries, t
 from inpars_plus.experiments.generating import Outcome
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, Run
-from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of, save_program
+from inpars_plus.programs import AdaptiveQueryGenerator, Scores, load_program, programs_of, save_program
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 
@@ -294,6 +294,18 @@ def test_the_program_of_the_told_type_writes_about_sentences_where_that_is_asked
     assert shown
     assert shown.isdisjoint(whole)
     assert len(Ledger(tmp_path / "queries" / "ledger.jsonl").documents_done()) == 6
+
+
+def test_a_ledger_does_not_mix_two_base_programs(several: Path, typed: Any, tmp_path: Path, small: Any) -> None:
+    write_documents(tmp_path / "mixed.jsonl", typed.some(2, "code", "report", start=200))
+    settings = small.generate_settings(tmp_path / "mixed.jsonl", several, tmp_path / "queries", adaptive=True)
+    generate_queries(settings, **small.World().parts)
+    program: Any = load_program(several / "compiled" / "code.json")
+    better = program.card.metric.model_copy(update={"validation": Scores(after=1.0)})
+    card = program.card.model_copy(update={"document_type": "memo", "metric": better})
+    save_program(program, several / "compiled" / "memo.json", card)
+    with pytest.raises(ConfigurationError, match="another base program: code, not memo"):
+        generate_queries(settings, **small.World().parts)
 
 
 def test_one_file_with_all_programs_serves_too(several: Path, typed: Any, tmp_path: Path, small: Any) -> None:
