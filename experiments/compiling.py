@@ -121,6 +121,10 @@ class TypeCompile:
             for query in asked[document.id]
         ]
 
+    @cached_property
+    def _prompt_lm(self) -> dspy.LM | None:
+        return self._bench.prompt_lm(self._settings)
+
     def check(self) -> None:
         """Refuse what cannot be compiled, before the documents are indexed for it.
 
@@ -151,7 +155,8 @@ class TypeCompile:
             **self._measured_with(),
             "train": documents_digest(self.documents.train),
             "validation": documents_digest(self.documents.validation),
-            "prompt_lm": settings.prompt_lm,
+            # By what the model is called with its checkpoint: a name stays when what it stands for is another one.
+            "prompt_lm": None if self._prompt_lm is None else str(self._prompt_lm.model),
             "prompt_api_base": settings.prompt_api_base,
             "optimizer": settings.optimizer,
             "budget": settings.budget,
@@ -258,7 +263,7 @@ class TypeCompile:
             valset=self.examples(self.documents.validation),
             metric=bench.metric,
             lm=bench.lm,
-            prompt_lm=bench.prompt_lm(settings),
+            prompt_lm=self._prompt_lm,
             optimizer=settings.optimizer,
             budget=settings.budget,
             seed=settings.seed,

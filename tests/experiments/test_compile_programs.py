@@ -11,6 +11,7 @@ from inpars_plus.corpora import open_corpus, split_of, write_documents
 from inpars_plus.experiments.analysts import ANALYST
 from inpars_plus.experiments.compile_programs import EARLIER, compile_programs, tell
 from inpars_plus.foundation import ConfigurationError, CorpusError, Summary, digest_file
+from inpars_plus.lms import scripted_lm
 from inpars_plus.programs import SentenceQueryGenerator, list_programs, load_program, programs_of
 from inpars_plus.retrieval.hashing import HashingEncoder
 
@@ -113,6 +114,32 @@ def test_a_program_for_sentences_is_compiled_and_its_demonstrations_show_sentenc
     assert first is not None
     assert again is not None
     assert again.results == first.results
+
+
+def test_another_checkpoint_behind_the_name_of_the_prompt_model_compiles_again(
+    corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    def asked(checkpoint: str) -> int:
+        world = small.World()
+        thought = {"reasoning": "x", "diagnosis": {"patterns": ["Vague."], "missed_aspects": []}}
+        reply = json.dumps({**thought, "revision": {"text": f"Ask what {checkpoint} would ask."}})
+
+        def make_lm(name: str, store: Any) -> Any:
+            if name != "writer":
+                return world.make_lm(name, store)
+            world.models.append(scripted_lm(lambda _: reply, name=f"writer@{checkpoint}", chat=True, store=store))
+            return world.models[-1]
+
+        settings = small.compile_settings(
+            corpus, tmp_path / "run", optimizer="adapt", prompt_lm="writer", budget=300, test_documents=4
+        )
+        compile_programs(settings, **{**world.parts, "make_lm": make_lm})
+        return sum(len(lm.engine.prompts) for lm in world.models if lm.model.startswith("writer"))
+
+    assert asked("first") > 0
+    assert asked("first") == 0
+    assert asked("second") > 0
+    assert "Ask what second would ask." in (tmp_path / "run" / "trials" / "manual.jsonl").read_text()
 
 
 def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Path, small: Any) -> None:
