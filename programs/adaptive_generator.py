@@ -112,7 +112,8 @@ class AdaptiveQueryGenerator(dspy.Module):
         Returns:
             The prediction of the chosen :class:`QueryGenerator`, with three fields more: ``document_type`` (the type
             that the analyst told, or ``None``), ``program`` (the type that the program which wrote was compiled for,
-            or :data:`BASE`) and ``route_reason`` (``None``, or why another program wrote than that of the type).
+            or :data:`BASE`; ``None`` for an empty document, for which nobody writes) and ``route_reason`` (``None``, or
+            why it was not the program of the type that wrote).
 
         Raises:
             ConfigurationError: if N is below 1, there is no language model, or the analyst lacks what it needs.
@@ -123,7 +124,7 @@ class AdaptiveQueryGenerator(dspy.Module):
         return dspy.Prediction(
             **dict(made.items()),
             document_type=chosen.route.document_type,
-            program=chosen.name,
+            program=None if source.is_empty else chosen.name,
             route_reason=chosen.reason,
         )
 

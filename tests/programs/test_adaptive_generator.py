@@ -129,6 +129,7 @@ def test_an_empty_document_is_sent_to_no_model(
     lm, engine = chat_lm([])
     made = _made(lm, AdaptiveQueryGenerator(programs, program("x"), DocumentAnalyst(["talk", "code"])), EMPTY)
     assert (made.queries, made.shortfall, made.route_reason) == ([], 1, "empty_document")
+    assert made.program is None
     assert [candidate.reason for candidate in made.rejected] == ["empty_document"]
     assert engine.prompts == []
 
@@ -217,7 +218,7 @@ def test_one_file_holds_all_programs_and_the_analyst(
         lm, engine = completion_lm(_reply)
         results.append(([_made(lm, one, document).toDict() for document in documents], engine.prompts))
     assert results[0] == results[1]
-    assert {made["program"] for made in results[0][0]} == {"code", "talk", *(["base"] if own_base else [])}
+    assert {made["program"] for made in results[0][0]} == {"code", "talk", None, *(["base"] if own_base else [])}
     assert len(json.loads(path.read_text())["key_terms"]) == (2 if own_base else 1)
     assert loaded.programs["code"].key_terms is loaded.programs["talk"].key_terms
     assert (loaded.base is loaded.programs["code"]) is not own_base
