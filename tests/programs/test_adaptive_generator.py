@@ -299,14 +299,19 @@ def test_a_program_of_a_newer_version_is_passed_over_with_a_warning(directory: P
 def test_an_analyst_that_asks_a_model_gets_that_of_the_programs_unless_it_has_its_own(
     directory: Path, chat_lm: Make
 ) -> None:
+    def joined(analyst: DocumentAnalyst, lm: dspy.LM) -> Any:
+        with pytest.warns(ProgramFileWarning, match="compiled with embedded@"):
+            return AdaptiveQueryGenerator.from_directory(directory, analyst=analyst, lm=lm)
+
     lm, other = chat_lm([])[0], chat_lm([])[0]
     analyst, with_own = DocumentAnalyst(["talk", "code"]), DocumentAnalyst(["talk", "code"])
     with_own.set_lm(other)
-    for one in (analyst, with_own):
-        with pytest.warns(ProgramFileWarning, match="compiled with embedded@"):
-            adaptive: Any = AdaptiveQueryGenerator.from_directory(directory, analyst=one, lm=lm)
+    adaptive = joined(analyst, lm)
     assert adaptive.programs["talk"].generate.lm is lm
-    assert analyst.analyze.lm is lm
+    assert adaptive.analyst.analyze.lm is lm
+    assert joined(analyst, other).analyst.analyze.lm is other, "not that of the program before"
+    assert analyst.analyze.lm is None
+    assert joined(with_own, lm).analyst is with_own
     assert with_own.analyze.lm is other
 
 
