@@ -20,10 +20,11 @@ from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
 from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file, say, write_summary, write_text
 from inpars_plus.lms.scoring import Scorer
-from inpars_plus.programs import KeyTerms
+from inpars_plus.programs import KeyTerms, list_programs
 from inpars_plus.programs.granularities import Granularity
+from inpars_plus.programs.registry import is_query_generator
 
-__all__ = ["TEXT", "CompileSettings", "compile_programs", "main", "run", "tell"]
+__all__ = ["EARLIER", "TEXT", "CompileSettings", "compile_programs", "main", "run", "tell"]
 
 TEXT = JobText(
     name="compile-programs",
@@ -54,6 +55,10 @@ TEXT = JobText(
         ),
     ),
 )
+
+
+EARLIER = "earlier"
+"""Folder of a run for programs that an earlier run compiled of another corpus."""
 
 
 class CompileSettings(BenchSettings):
@@ -158,6 +163,7 @@ class _Job:
         if self.settings.cross_types and len(jobs) > 1:
             for job in jobs:
                 results[job.doc_type]["test"]["other_programs"] = self._other_programs(job, jobs)
+        self._set_earlier_aside(jobs)
         summary = Summary(
             settings=self.bench.redacted(),
             seed=self.settings.seed,
@@ -185,6 +191,23 @@ class _Job:
             old.unlink()
             say(f"{old} is removed: this run fits no analyst, and that of the run before may know other types")
         return False
+
+    def _set_earlier_aside(self, jobs: Sequence[TypeCompile]) -> None:
+        """Move programs of another corpus away; who generates or warm-starts from this folder would read them too.
+
+        With ``--doc-type`` some types of a corpus are compiled on purpose, and programs of its others stay.
+        """
+        out, own = self.settings.out, {self.settings.out / job.file for job in jobs}
+        kept = set(self.bench.corpus.types()) if self.settings.doc_type else set()
+        for card in list_programs(out / "compiled"):
+            path = card.path
+            if path is None or path in own or card.document_type in kept or not is_query_generator(card.program):
+                continue
+            # With its digest, so that nothing that was paid for is ever replaced.
+            aside = out / EARLIER / f"{path.stem}-{card.digest[:8]}.json"
+            aside.parent.mkdir(exist_ok=True)
+            path.replace(aside)
+            say(f"{path} is moved to {aside}: an earlier run compiled it, and this one did not")
 
     def _key_terms(self, corpus: Corpus) -> KeyTerms:
         inputs = {"corpus": corpus.digest()}

@@ -8,6 +8,7 @@ In the run's directory::
     trials/<type>.jsonl                                 every trial
     scores/<type>/<row>.jsonl                           each query for each test document, judged
     compiled/<type>.json                                the program with its whole description
+    earlier/<type>-<digest>.json                        programs of another corpus, by a run before in the directory
 """
 
 from __future__ import annotations
@@ -120,6 +121,10 @@ class TypeCompile:
             for query in asked[document.id]
         ]
 
+    @cached_property
+    def _prompt_lm(self) -> dspy.LM | None:
+        return self._bench.prompt_lm(self._settings)
+
     def check(self) -> None:
         """Refuse what cannot be compiled, before the documents are indexed for it.
 
@@ -150,7 +155,8 @@ class TypeCompile:
             **self._measured_with(),
             "train": documents_digest(self.documents.train),
             "validation": documents_digest(self.documents.validation),
-            "prompt_lm": settings.prompt_lm,
+            # By what the model is called with its checkpoint: a name stays when what it stands for is another one.
+            "prompt_lm": None if self._prompt_lm is None else str(self._prompt_lm.model),
             "prompt_api_base": settings.prompt_api_base,
             "optimizer": settings.optimizer,
             "budget": settings.budget,
@@ -257,7 +263,7 @@ class TypeCompile:
             valset=self.examples(self.documents.validation),
             metric=bench.metric,
             lm=bench.lm,
-            prompt_lm=bench.prompt_lm(settings),
+            prompt_lm=self._prompt_lm,
             optimizer=settings.optimizer,
             budget=settings.budget,
             seed=settings.seed,

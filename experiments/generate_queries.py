@@ -35,6 +35,7 @@ from inpars_plus.foundation import (
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of
 from inpars_plus.programs.granularities import Granularity, granularity_of, of_granularity
+from inpars_plus.programs.registry import is_query_generator
 
 __all__ = ["RECORD", "TEXT", "GenerateSettings", "generate_queries", "main", "run", "tell"]
 
@@ -197,6 +198,8 @@ class _Job:
             "granularity": granularity,
             "choice of programs": "stated types" if self.adaptive is None else _analyst_digest(self.adaptive),
         }
+        if self.adaptive is not None:
+            made_with["base program"] = self.adaptive.base_name
         new: dict[str, Any] = {
             "format_version": 1,
             "made_with": made_with,
@@ -234,6 +237,15 @@ def _programs(path: Path, types: Mapping[str, int], bench: Workbench) -> dict[st
     """A program for each document type."""
     if not path.is_dir():
         program = load_program(path, lm=bench.lm)
+        if not is_query_generator(program.card.program):
+            chooses = isinstance(program, AdaptiveQueryGenerator)
+            raise ConfigurationError(
+                "the file holds several programs and chooses among them"
+                if chooses
+                else f"the file holds a {program.card.program}, which writes no queries",
+                place=str(path),
+                remedy="Add --adaptive" if chooses else "Name a program that compile-programs wrote, or its directory",
+            )
         return dict.fromkeys(types, program)
     cards = programs_of(path)
     if len(cards) == 1:

@@ -28,8 +28,11 @@ from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench
 from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.lms.scoring import Scorer
+from inpars_plus.optimizers.routing.fitting import LEAST_DOCUMENTS
 
 __all__ = ["main", "measure_routing", "tell"]
+
+_LEAST_TEST_DOCUMENTS = 4
 
 
 def measure_routing(
@@ -46,8 +49,8 @@ def measure_routing(
     Args:
         settings: corpora of two types or more, programs, model, seed and directory.
         generation: whether queries are written; without, only routing is measured, and ``settings.programs`` not read.
-        fit_documents: the analyst is fitted on so many of each type at most.
-        test_documents: queries are written for so many test documents of each type at most.
+        fit_documents: the analyst is fitted on so many of each type at most; 8 or more.
+        test_documents: queries are written for so many test documents of each type at most; 4 or more.
         make_lm: makes the language model instead of its name.
         scorer: of naturalness, instead of the embedded model.
 
@@ -55,8 +58,17 @@ def measure_routing(
         The summary that was written: ``results.routing``, ``results.foreign`` and ``results.generation``.
 
     Raises:
+        ConfigurationError: there is one type only, or a number is too small.
         InParsError: see its kinds. What is finished is kept; the same settings go on from there.
     """
+    for flag, given, least in (
+        ("--fit-documents", fit_documents, LEAST_DOCUMENTS),
+        ("--test-documents", test_documents, _LEAST_TEST_DOCUMENTS),
+    ):
+        if given < least:
+            raise ConfigurationError(
+                f"{given} documents of each type are too few", place=flag, remedy=f"Give {least} or more"
+            )
     started = time.monotonic()
     with (
         Run(settings.out) as run,

@@ -112,7 +112,8 @@ class AdaptiveQueryGenerator(dspy.Module):
         Returns:
             The prediction of the chosen :class:`QueryGenerator`, with three fields more: ``document_type`` (the type
             that the analyst told, or ``None``), ``program`` (the type that the program which wrote was compiled for,
-            or :data:`BASE`) and ``route_reason`` (``None``, or why another program wrote than that of the type).
+            or :data:`BASE`; ``None`` for an empty document, for which nobody writes) and ``route_reason`` (``None``, or
+            why it was not the program of the type that wrote).
 
         Raises:
             ConfigurationError: if N is below 1, there is no language model, or the analyst lacks what it needs.
@@ -123,7 +124,7 @@ class AdaptiveQueryGenerator(dspy.Module):
         return dspy.Prediction(
             **dict(made.items()),
             document_type=chosen.route.document_type,
-            program=chosen.name,
+            program=None if source.is_empty else chosen.name,
             route_reason=chosen.reason,
         )
 
@@ -151,8 +152,8 @@ class AdaptiveQueryGenerator(dspy.Module):
             analyst: tells the types; ``None`` takes the ``TypeRouter`` that lies among the programs.
             base: the type whose program writes for documents of no known type; ``None`` takes the program with the
                 highest score on validation documents, because an uncompiled one writes far worse queries.
-            lm: the language model, or its name, as for :func:`~inpars_plus.programs.store.load_program`. An analyst
-                that asks a language model and was given none gets this one.
+            lm: the language model, or its name, as for :func:`~inpars_plus.programs.store.load_program`. A copy of an
+                analyst that asks a language model and was given none gets this one.
 
         Raises:
             ProgramFileError: there are no programs, no analyst, several of either for one purpose, or damaged ones.
@@ -175,7 +176,12 @@ class AdaptiveQueryGenerator(dspy.Module):
             from inpars_plus.lms.names import load_lm
 
             lm = load_lm(lm)  # once: the programs and the analyst ask the same engine
-        if lm is not None and isinstance(told, dspy.Module):
+        if (
+            lm is not None
+            and isinstance(told, dspy.Module)
+            and any(one.lm is None for one in predictors_of(told).values())
+        ):
+            told = told.deepcopy()  # what the caller gave keeps no model, or the next program would get this one
             for predictor in predictors_of(told).values():
                 predictor.lm = predictor.lm or lm
         programs = {name: cast(QueryGenerator, load_program(str(card.path), lm=lm)) for name, card in cards.items()}

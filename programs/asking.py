@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError, LMError
+from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError, LMError
 
-from inpars_plus.foundation.errors import ConfigurationError, InParsError, ReplyError
+from inpars_plus.foundation.errors import ConfigurationError, ReplyError
+from inpars_plus.lms.failures import dead_model, lasting_failure, own_cause
 
 __all__ = ["ask_for_json", "current_lm", "own_errors"]
 
@@ -34,6 +35,9 @@ def ask_for_json(
 ) -> dspy.Prediction | None:
     """Ask for a reply in JSON, whatever the model.
 
+    A model of this package counts its failed calls itself: one that may pass is a missing reply, and a model that goes
+    on failing is given up. For other models nobody counts, so their failed calls are raised.
+
     Args:
         step: what asks.
         reply_tokens: what a reply may need; the model's own limit counts where it is higher, because one that was set
@@ -42,18 +46,25 @@ def ask_for_json(
         inputs: of the step, ``signature`` among them where another than its own is to be used.
 
     Returns:
-        The prediction; ``None`` for a reply that cannot be read.
+        The prediction; ``None`` for a reply that cannot be read or did not come, and for a request that is longer than
+        the model's context.
 
     Raises:
         ConfigurationError: there is no language model.
-        ModelError: the model is dead or its spending cap is reached.
+        ModelError: the model is dead, refuses every call, or its spending cap is reached.
+        LMError: of DSPy, for a call that failed in a way that may pass, of a model that is not one of this package.
     """
     lm = current_lm(step.predict if isinstance(step, dspy.ChainOfThought) else step)
     config = {"max_tokens": max(reply_tokens, lm.kwargs.get("max_tokens") or 0)}
     try:
         with own_errors(), dspy.context(adapter=adapter or dspy.JSONAdapter()):
             return step(**inputs, config=config)
-    except (AdapterParseError, ReplyError, RecursionError):
+    except (AdapterParseError, ReplyError, RecursionError, LMError) as error:
+        lasting = lasting_failure(error)
+        if lasting is not None:
+            raise dead_model(lasting, model=str(lm.model), what="cannot be asked") from error
+        if isinstance(error, LMError) and not isinstance(error, ContextWindowExceededError):
+            raise
         return None
 
 
@@ -66,12 +77,7 @@ def own_errors() -> Iterator[None]:
     try:
         yield
     except LMError as error:
-        cause = error.__cause__
-        seen = {id(error)}
-        # DSPy raises some errors from themselves: a chain of causes may be a ring.
-        while cause is not None and not isinstance(cause, InParsError) and id(cause) not in seen:
-            seen.add(id(cause))
-            cause = cause.__cause__
-        if not isinstance(cause, InParsError):
+        own = own_cause(error)
+        if own is None:
             raise
-        raise cause from cause.__cause__
+        raise own from own.__cause__

@@ -131,7 +131,7 @@ def load_program(path: str | os.PathLike[str], *, lm: dspy.LM | str | None = Non
         ) from error
     _warn_of_other_packages(card)
     program.card = card
-    if lm is not None:
+    if lm is not None and predictors_of(program):  # some ask no model
         _give_lm(program, lm, card)
     return program
 

@@ -11,8 +11,9 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.progress import bar
+from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.quiet import quiet_logs
-from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram, to_raise
+from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
 
 __all__ = ["CompileMetric", "GuardedMetric", "JudgedQuery", "evaluate_program", "generate_all", "judge_all", "query_of"]
 

@@ -33,6 +33,7 @@ import dspy
 
 from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
+from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget, plan_warm_start
@@ -43,7 +44,7 @@ from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
 from inpars_plus.optimizers.prompts.stages import Stages
 from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
 from inpars_plus.optimizers.prompts.warm_start import WARM_START, WarmStages, starting_points
-from inpars_plus.optimizers.prompts.watch import Halt, Watch, to_raise
+from inpars_plus.optimizers.prompts.watch import Halt, Watch
 
 __all__ = ["Compiled", "compile_program", "forms_for", "plan_for"]
 

@@ -11,7 +11,7 @@ from dspy.utils.callback import BaseCallback
 
 from inpars_plus.foundation.errors import DeadModelError
 from inpars_plus.lms.engine import sentence
-from inpars_plus.optimizers.prompts.watch import is_failed_call, to_raise
+from inpars_plus.lms.failures import is_failed_call, to_raise
 from inpars_plus.programs.instruction_adapter import InstructionAdapter
 from inpars_plus.signatures.diagnose_failures import MeasuredPerformance
 

@@ -25,11 +25,12 @@ from dspy.teleprompt import BootstrapFewShot
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.quiet import quiet, quiet_logs
 from inpars_plus.metrics.ranking_metric import RankingMetric
 from inpars_plus.optimizers.prompts.candidates import Candidate, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import generate_all
-from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram, to_raise
+from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.programs.texts import fit_text

@@ -33,6 +33,7 @@ from inpars_plus.optimizers.prompts.halving import rank_prompts
 from inpars_plus.optimizers.prompts.harvest import Label, best_labels, demonstration_sets, harvest, human_labels
 from inpars_plus.optimizers.prompts.stages import Result, Stages
 from inpars_plus.programs.fingerprints import differences, fingerprint
+from inpars_plus.programs.query_generator import QueryGenerator
 
 __all__ = ["WARM_START", "WarmStages", "starting_points"]
 
@@ -46,23 +47,28 @@ _MIXED_SETS = 2
 def starting_points(student: dspy.Module, programs: Sequence[dspy.Module]) -> dict[str, Candidate]:
     """The settings of compiled programs, for a program of the same kind.
 
-    Only instruction, prompt form and demonstrations are taken over. The key terms are the student's, of its corpus.
+    Only instruction, prompt form and demonstrations are taken over. The key terms are the student's, of its corpus. For
+    a generator that asks about parts, or for a constraint, programs of every kind that writes queries will do, as they
+    do where queries are generated; what is shown to one that asks about documents must be documents.
 
     Returns:
         The settings by the type of documents that each was compiled for; with a number where there are several.
 
     Raises:
-        ConfigurationError: a program is of another class, or was made for another signature.
+        ConfigurationError: a program is of a class that will not do, or was made for another signature.
     """
     found: dict[str, Candidate] = {}
     for number, program in enumerate(programs, 1):
         card = getattr(program, "card", None)
         place = str(card.path) if card is not None else f"program {number} of the warm start"
+        if isinstance(program, QueryGenerator) and isinstance(student, QueryGenerator):
+            kind = type(student)
+            program = program if kind is QueryGenerator else kind.from_program(program)
         if type(program) is not type(student):
             raise ConfigurationError(
                 f"a {type(student).__name__} cannot start from a {type(program).__name__}",
                 place=place,
-                remedy="Name programs that compile-programs wrote",
+                remedy="Name programs that compile-programs compiled for whole documents, without --granularity",
             )
         told = differences(fingerprint(program), fingerprint(student))
         if told:

@@ -15,18 +15,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import dspy
-from dspy.lm15 import LM15Error
 from dspy.utils.callback import BaseCallback
-from dspy.utils.exceptions import (
-    AdapterParseError,
-    LMAuthError,
-    LMBillingError,
-    LMConfigurationError,
-    LMError,
-    LMUnsupportedModelError,
-)
 
-from inpars_plus.foundation.errors import DeadModelError, InParsError, ReplyError
+from inpars_plus.foundation.errors import DeadModelError
+from inpars_plus.lms.failures import is_bad_reply, is_failed_call, to_raise
 from inpars_plus.optimizers.prompts.pool_engine import POOL_LM_NAME
 
 __all__ = [
@@ -35,14 +27,7 @@ __all__ = [
     "Halt",
     "Watch",
     "WatchedProgram",
-    "is_bad_reply",
-    "is_failed_call",
-    "own_cause",
-    "to_raise",
 ]
-
-_HOPELESS = (LMAuthError, LMBillingError, LMConfigurationError, LMUnsupportedModelError)
-_LM_FAILURES = (LMError, LM15Error, TimeoutError, ConnectionError)
 
 
 class Halt(BaseException):
@@ -63,49 +48,6 @@ class AllowanceSpent(Exception):  # noqa: N818 - a condition that DSPy is meant 
 
 class BudgetSpent(Exception):  # noqa: N818 - a condition, not a fault
     """The calls of a stage are used up; the harness goes on with the candidates it has."""
-
-
-def own_cause(error: BaseException) -> InParsError | None:
-    """The first of our own errors in the chain of causes: DSPy wraps what an engine raises."""
-    cause: BaseException | None = error
-    seen: set[int] = set()
-    # DSPy raises some errors from themselves: a chain of causes may be a ring.
-    while cause is not None and not isinstance(cause, InParsError) and id(cause) not in seen:
-        seen.add(id(cause))
-        cause = cause.__cause__
-    return cause if isinstance(cause, InParsError) else None
-
-
-def is_failed_call(error: BaseException) -> bool:
-    """Whether the model failed in a way that may pass: no connection, a timeout, a server error, a rate limit."""
-    return isinstance(error, _LM_FAILURES) and not isinstance(error, _HOPELESS) and own_cause(error) is None
-
-
-def is_bad_reply(error: BaseException) -> bool:
-    """Whether the model answered something that cannot be read. That is data, not a failure."""
-    own = own_cause(error)
-    return isinstance(own, ReplyError) or (own is None and isinstance(error, AdapterParseError))
-
-
-def to_raise(error: Exception, *, model: str, what: str = "did not answer") -> Exception:
-    """What to tell the caller of an error that ends the run.
-
-    Returns:
-        Our own error if there is one in the chain of causes, a :class:`DeadModelError` for what DSPy raises about
-        a model, and anything else as it is: it is a mistake in a program, a metric or a search engine.
-    """
-    own = own_cause(error)
-    if own is not None:
-        return own
-    if not isinstance(error, (*_LM_FAILURES, AdapterParseError)):
-        return error
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return DeadModelError(
-        f"the model {what} ({first_line[:300]})",
-        place=f"model '{getattr(error, 'model', None) or model}'",
-        remedy="Check that it is running and that its name, address and key are right, then run the same command "
-        "again; finished calls are kept",
-    )
 
 
 class Watch(BaseCallback):

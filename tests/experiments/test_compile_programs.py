@@ -9,8 +9,9 @@ import pytest
 
 from inpars_plus.corpora import open_corpus, split_of, write_documents
 from inpars_plus.experiments.analysts import ANALYST
-from inpars_plus.experiments.compile_programs import compile_programs, tell
+from inpars_plus.experiments.compile_programs import EARLIER, compile_programs, tell
 from inpars_plus.foundation import ConfigurationError, CorpusError, InputError, Summary, digest_file
+from inpars_plus.lms import scripted_lm
 from inpars_plus.programs import SentenceQueryGenerator, list_programs, load_program, programs_of
 from inpars_plus.retrieval.hashing import HashingEncoder
 
@@ -126,6 +127,32 @@ def test_a_program_for_constraints_is_not_compiled_on_documents_without_metadata
     assert not (out / "compiled").exists()
 
 
+def test_another_checkpoint_behind_the_name_of_the_prompt_model_compiles_again(
+    corpus: Path, tmp_path: Path, small: Any
+) -> None:
+    def asked(checkpoint: str) -> int:
+        world = small.World()
+        thought = {"reasoning": "x", "diagnosis": {"patterns": ["Vague."], "missed_aspects": []}}
+        reply = json.dumps({**thought, "revision": {"text": f"Ask what {checkpoint} would ask."}})
+
+        def make_lm(name: str, store: Any) -> Any:
+            if name != "writer":
+                return world.make_lm(name, store)
+            world.models.append(scripted_lm(lambda _: reply, name=f"writer@{checkpoint}", chat=True, store=store))
+            return world.models[-1]
+
+        settings = small.compile_settings(
+            corpus, tmp_path / "run", optimizer="adapt", prompt_lm="writer", budget=300, test_documents=4
+        )
+        compile_programs(settings, **{**world.parts, "make_lm": make_lm})
+        return sum(len(lm.engine.prompts) for lm in world.models if lm.model.startswith("writer"))
+
+    assert asked("first") > 0
+    assert asked("first") == 0
+    assert asked("second") > 0
+    assert "Ask what second would ask." in (tmp_path / "run" / "trials" / "manual.jsonl").read_text()
+
+
 def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Path, small: Any) -> None:
     out = tmp_path / "run"
     settings = small.compile_settings(corpus, out)
@@ -158,6 +185,32 @@ def test_by_type_compiles_each_and_compares_it_with_the_programs_of_the_others(t
     assert summary is not None
     assert "other_programs" not in summary.results["manual"]["test"]
     assert world.calls == 0
+
+
+def test_programs_of_an_earlier_corpus_are_moved_aside_and_those_of_the_same_corpus_stay(
+    tmp_path: Path, small: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "run"
+    caplog.set_level("INFO", logger="inpars_plus")
+
+    def compiled(*types: str, **settings: Any) -> dict[str, str]:
+        corpus = small.write_corpus(tmp_path / f"{'-'.join(types)}.jsonl", 60, *types)
+        given = small.compile_settings(corpus, out, test_documents=4, cross_types=False, **settings)
+        compile_programs(given, **small.World().parts)
+        return {name: card.digest for name, card in programs_of(out).items()}
+
+    first = compiled("code", "talk", by_type=True)
+    assert set(first) == {"code", "talk"}
+    assert compiled("code", "talk", doc_type=("talk",)) == first
+    assert not (out / EARLIER).exists()
+
+    assert set(compiled("memo", "talk", doc_type=("memo",))) == {"memo", "talk"}
+    assert set(compiled("memo", "note", by_type=True)) == {"memo", "note"}
+    kept = {card.document_type: card.digest for card in list_programs(out / EARLIER)}
+    assert kept == first
+    assert "code.json is moved to" in caplog.text
+    assert compiled("code", "talk", by_type=True) == first
+    assert {card.document_type for card in list_programs(out / EARLIER)} == {"code", "talk", "memo", "note"}
 
 
 def test_several_queries_a_document_are_scored_by_document(corpus: Path, tmp_path: Path, small: Any) -> None:

@@ -18,6 +18,7 @@ from inpars_plus.programs import (
     AdaptiveQueryGenerator,
     ConstrainedQueryGenerator,
     QueryGenerator,
+    Scores,
     SentenceQueryGenerator,
     load_program,
     programs_of,
@@ -347,6 +348,18 @@ def test_the_program_of_the_told_type_writes_about_sentences_where_that_is_asked
     assert len(Ledger(tmp_path / "queries" / "ledger.jsonl").documents_done()) == 6
 
 
+def test_a_ledger_does_not_mix_two_base_programs(several: Path, typed: Any, tmp_path: Path, small: Any) -> None:
+    write_documents(tmp_path / "mixed.jsonl", typed.some(2, "code", "report", start=200))
+    settings = small.generate_settings(tmp_path / "mixed.jsonl", several, tmp_path / "queries", adaptive=True)
+    generate_queries(settings, **small.World().parts)
+    program: Any = load_program(several / "compiled" / "code.json")
+    better = program.card.metric.model_copy(update={"validation": Scores(after=1.0)})
+    card = program.card.model_copy(update={"document_type": "memo", "metric": better})
+    save_program(program, several / "compiled" / "memo.json", card)
+    with pytest.raises(ConfigurationError, match="another base program: code, not memo"):
+        generate_queries(settings, **small.World().parts)
+
+
 def test_one_file_with_all_programs_serves_too(several: Path, typed: Any, tmp_path: Path, small: Any) -> None:
     adaptive = AdaptiveQueryGenerator.from_directory(several)
     card = programs_of(several)["code"]
@@ -358,6 +371,23 @@ def test_one_file_with_all_programs_serves_too(several: Path, typed: Any, tmp_pa
     generate_queries(settings, **small.World().parts)
     entries = Ledger(tmp_path / "queries" / "ledger.jsonl").entries()
     assert {entry.program for entry in entries} == {f"{saved.digest}/code", f"{saved.digest}/talk"}
+
+
+@pytest.mark.parametrize("granularity", ["document", "sentence"])
+def test_a_file_that_writes_no_queries_by_itself_is_refused_with_what_to_do(
+    several: Path, corpus: Path, tmp_path: Path, small: Any, granularity: str
+) -> None:
+    adaptive = AdaptiveQueryGenerator.from_directory(several)
+    save_program(adaptive, tmp_path / "adaptive.json", programs_of(several)["code"])
+    for file, what in (
+        (tmp_path / "adaptive.json", r"adaptive\.json: the file holds several programs .*Add --adaptive"),
+        (several / "compiled" / "_analyst.json", r"holds a TypeRouter, which writes no queries\. Name a program"),
+    ):
+        world = small.World()
+        settings = small.generate_settings(corpus, file, tmp_path / "queries", granularity=granularity)
+        with pytest.raises(ConfigurationError, match=what):
+            generate_queries(settings, **world.parts)
+        assert world.calls == 0
 
 
 def test_one_program_is_nothing_to_choose_from(compiled: Path, corpus: Path, tmp_path: Path, small: Any) -> None:

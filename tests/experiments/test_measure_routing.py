@@ -149,6 +149,18 @@ def test_one_type_and_a_type_without_a_program_are_refused(
         measure_routing(settings, generation=True, **small.World().parts)
 
 
+@pytest.mark.parametrize(("name", "least"), [("fit_documents", 8), ("test_documents", 4)])
+@pytest.mark.parametrize("number", [-1, 0, 3])
+def test_too_few_documents_are_refused_by_their_flag(
+    tmp_path: Path, small: Any, name: str, least: int, number: int
+) -> None:
+    settings = small.generate_settings(tmp_path / "none.jsonl", tmp_path / "none", tmp_path / "out")
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(ConfigurationError, match=rf"{flag}: {number} documents .* Give {least} or more"):
+        measure_routing(settings, generation=False, **{name: number})
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_analyst_that_was_fitted_in_another_way_is_fitted_again(
     typed: Any, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,22 @@ def test_a_new_type_starts_from_a_compiled_program_with_a_third_of_the_calls(
     assert again.calls == 0
 
 
+def test_a_program_for_documents_is_a_start_for_one_that_asks_about_sentences(
+    compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    corpus, out = small.write_corpus(tmp_path / "c.jsonl", 130, "faq"), tmp_path / "run"
+    settings = small.compile_settings(
+        corpus, out, budget=300, warm_start=[str(compiled)], granularity="sentence", test_documents=8
+    )
+    compile_programs(settings, **small.World().parts)
+    assert type(load_program(out / "compiled" / "faq.json")) is SentenceQueryGenerator
+    nearest, start = (
+        load_program(path) for path in (out / "work" / "faq" / "nearest.json", compiled / "compiled" / "manual.json")
+    )
+    assert nearest.generate.signature.instructions == start.generate.signature.instructions
+    assert nearest.generate.demos == start.generate.demos
+
+
 def test_another_program_to_start_from_is_another_compile(compiled: Path, tmp_path: Path, small: Any) -> None:
     corpus, out = small.write_corpus(tmp_path / "c.jsonl", 120, "faq"), tmp_path / "run"
     cold = small.compile_settings(corpus, out, budget=150)

@@ -10,7 +10,15 @@ import pytest
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.optimizers.prompts import compile_program, evaluate_program, plan_for
 from inpars_plus.optimizers.prompts.budget import plan_warm_start
-from inpars_plus.programs import DocumentAnalyst, KeyTerms, QueryGenerator
+from inpars_plus.optimizers.prompts.warm_start import starting_points
+from inpars_plus.programs import (
+    ConstrainedQueryGenerator,
+    DocumentAnalyst,
+    KeyTerms,
+    PassageQueryGenerator,
+    QueryGenerator,
+    SentenceQueryGenerator,
+)
 from inpars_plus.signatures import GenerateQueries, SyntheticQuery
 
 BUDGET = 480
@@ -136,6 +144,17 @@ def test_a_program_of_another_kind_is_refused_before_anything_is_spent(toy: Any,
     with pytest.raises(ConfigurationError, match=r"program 2.*a QueryGenerator cannot start from a DocumentAnalyst"):
         compile_program(**toy.arguments, budget=BUDGET, start=[near, DocumentAnalyst(["faq"])])
     assert toy.engine.prompts == []
+
+
+@pytest.mark.parametrize("kind", [SentenceQueryGenerator, PassageQueryGenerator, ConstrainedQueryGenerator])
+def test_a_program_for_documents_is_a_start_for_queries_about_parts_and_with_constraints(
+    near: Any, kind: type[QueryGenerator]
+) -> None:
+    (start,) = starting_points(kind(), [near]).values()
+    assert (start.instruction, start.form) == (FORUM, near.prompt_form)
+    assert [demo["document"] for demo in start.demonstrations] == ["A lamp of type 0."]
+    with pytest.raises(ConfigurationError, match=rf"cannot start from a {kind.__name__}\. .*for whole documents"):
+        starting_points(near, [kind.from_program(near)])
 
 
 def test_a_program_with_another_signature_is_refused_and_told_what_differs(toy: Any, near: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from dspy.utils.exceptions import AdapterParseError, LMAuthError, LMTransportError, LMUnexpectedError
 
 from inpars_plus.foundation.errors import DeadModelError, ReplyError, SpendingCapError
-from inpars_plus.optimizers.prompts.watch import AllowanceSpent, BudgetSpent, Halt, Watch, to_raise
+from inpars_plus.optimizers.prompts.watch import AllowanceSpent, BudgetSpent, Halt, Watch
 
 
 def failing(error: Exception) -> Any:
@@ -134,8 +134,3 @@ def test_a_ceiling_stops_calls_only_while_it_stands() -> None:
 def test_copies_of_a_program_report_to_the_same_watch() -> None:
     watch = Watch(model="m")
     assert copy.deepcopy(watch) is watch
-
-
-def test_an_error_that_is_not_the_models_stays_itself() -> None:
-    error = ZeroDivisionError()
-    assert to_raise(error, model="m") is error

@@ -129,6 +129,7 @@ def test_an_empty_document_is_sent_to_no_model(
     lm, engine = chat_lm([])
     made = _made(lm, AdaptiveQueryGenerator(programs, program("x"), DocumentAnalyst(["talk", "code"])), EMPTY)
     assert (made.queries, made.shortfall, made.route_reason) == ([], 1, "empty_document")
+    assert made.program is None
     assert [candidate.reason for candidate in made.rejected] == ["empty_document"]
     assert engine.prompts == []
 
@@ -217,7 +218,7 @@ def test_one_file_holds_all_programs_and_the_analyst(
         lm, engine = completion_lm(_reply)
         results.append(([_made(lm, one, document).toDict() for document in documents], engine.prompts))
     assert results[0] == results[1]
-    assert {made["program"] for made in results[0][0]} == {"code", "talk", *(["base"] if own_base else [])}
+    assert {made["program"] for made in results[0][0]} == {"code", "talk", None, *(["base"] if own_base else [])}
     assert len(json.loads(path.read_text())["key_terms"]) == (2 if own_base else 1)
     assert loaded.programs["code"].key_terms is loaded.programs["talk"].key_terms
     assert (loaded.base is loaded.programs["code"]) is not own_base
@@ -298,14 +299,19 @@ def test_a_program_of_a_newer_version_is_passed_over_with_a_warning(directory: P
 def test_an_analyst_that_asks_a_model_gets_that_of_the_programs_unless_it_has_its_own(
     directory: Path, chat_lm: Make
 ) -> None:
+    def joined(analyst: DocumentAnalyst, lm: dspy.LM) -> Any:
+        with pytest.warns(ProgramFileWarning, match="compiled with embedded@"):
+            return AdaptiveQueryGenerator.from_directory(directory, analyst=analyst, lm=lm)
+
     lm, other = chat_lm([])[0], chat_lm([])[0]
     analyst, with_own = DocumentAnalyst(["talk", "code"]), DocumentAnalyst(["talk", "code"])
     with_own.set_lm(other)
-    for one in (analyst, with_own):
-        with pytest.warns(ProgramFileWarning, match="compiled with embedded@"):
-            adaptive: Any = AdaptiveQueryGenerator.from_directory(directory, analyst=one, lm=lm)
+    adaptive = joined(analyst, lm)
     assert adaptive.programs["talk"].generate.lm is lm
-    assert analyst.analyze.lm is lm
+    assert adaptive.analyst.analyze.lm is lm
+    assert joined(analyst, other).analyst.analyze.lm is other, "not that of the program before"
+    assert analyst.analyze.lm is None
+    assert joined(with_own, lm).analyst is with_own
     assert with_own.analyze.lm is other
 
 

@@ -27,6 +27,8 @@ from inpars_plus.programs import (
     load_program,
     save_program,
 )
+from inpars_plus.programs.form import FORM_FEATURES
+from inpars_plus.programs.type_router import RouterWeights
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 CARD = ProgramCard(
@@ -100,6 +102,16 @@ def test_a_loaded_analyst_says_exactly_what_the_saved_one_said(router: TypeRoute
     assert (saved.parent / "again.json").read_bytes() == saved.read_bytes()
 
 
+def test_an_analyst_of_a_large_encoder_is_saved_and_loaded(tmp_path: Path) -> None:
+    vector, width = 2_048, 2_048 + len(FORM_FEATURES)
+    shapes = {"center": (width,), "scale": (width,), "coefficients": (2, width), "intercepts": (2,)}
+    shapes |= {"means": (2, width), "whitening": (width, width), "limits": (2,), "probe": (vector,)}
+    weights = RouterWeights(**{name: np.ones(shape) for name, shape in shapes.items()})
+    save_program(TypeRouter(["code", "talk"], weights), tmp_path / "large.json", CARD)
+    loaded: Any = load_program(tmp_path / "large.json")
+    assert loaded.weights.whitening.shape == (width, width)
+
+
 def test_an_encoder_that_the_weights_were_not_fitted_with_is_refused(saved: Path, typed: Any) -> None:
     class Reversed(HashingEncoder):
         def encode(self, texts: Any, *, short: bool = False) -> Any:
@@ -139,6 +151,7 @@ def test_the_file_of_another_set_of_features_is_refused(saved: Path) -> None:
         {"shape": [0], "float32": ""},
         {"shape": [1], "float32": "§§§"},
         {"shape": [-1], "float32": "AAAAAA=="},
+        {"shape": [2**32, 2**32], "float32": ""},
         {},
     ],
 )

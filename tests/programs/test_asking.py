@@ -1,0 +1,86 @@
+"""Asking for JSON: what could not be read is data, and a model that no further call would mend is an error."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import dspy
+import pytest
+from dspy import lm15
+from dspy.utils.exceptions import LMError
+
+from inpars_plus.corpora import Document
+from inpars_plus.foundation.errors import DeadModelError
+from inpars_plus.lms import load_lm
+from inpars_plus.programs import DocumentAnalyst, PointwiseReranker, QueryExpander
+
+Make = Callable[..., tuple[dspy.LM, Any]]
+
+DOCUMENTS = [Document(id=str(number), text=f"How do I send form {number}?") for number in range(20)]
+LABELS = {"domain": "software", "topics": ["forms"], "complexity": "advanced", "audience": "developers"}
+
+
+@pytest.fixture(params=["ours", "foreign"])
+def model(request: pytest.FixtureRequest, chat_lm: Make) -> Make:
+    """Makes a model over an engine of this package, or one of DSPy's own over the same engine."""
+
+    def make(replies: Any) -> tuple[dspy.LM, Any]:
+        lm, engine = chat_lm(replies)
+        foreign = request.param == "foreign"
+        return (dspy.LM("chat/foreign", engine=engine, cache=False, num_retries=0) if foreign else lm), engine
+
+    return make
+
+
+def _routes(lm: dspy.LM) -> list[str | None]:
+    with dspy.context(lm=lm):
+        return [route.reason for route in DocumentAnalyst(["faq", "news"]).route(DOCUMENTS)]
+
+
+@pytest.mark.parametrize(
+    "kind", [lm15.AuthError, lm15.BillingError, lm15.UnsupportedModelError, ConnectionError, ValueError]
+)
+def test_what_no_further_call_would_mend_ends_the_run_and_is_no_unreadable_reply(
+    model: Make, kind: type[Exception]
+) -> None:
+    lm, _ = model([kind("no such luck")] * len(DOCUMENTS))
+    with pytest.raises(DeadModelError, match=r"model 'chat/\w+': the model cannot be asked \(.*no such luck"):
+        _routes(lm)
+
+
+def test_rerankers_and_expanders_end_with_the_model_too(model: Make) -> None:
+    for program, inputs in (
+        (PointwiseReranker(), {"query": "q", "passages": ["a", "b"]}),
+        (QueryExpander(), {"query": "q"}),
+    ):
+        lm, _ = model([lm15.AuthError("bad key")] * 2)
+        with dspy.context(lm=lm), pytest.raises(DeadModelError, match=r"bad key"):
+            program(**inputs)
+
+
+def test_a_request_longer_than_the_context_is_a_reply_that_cannot_be_read(model: Make) -> None:
+    good = json.dumps({"analysis": {"doc_type": "faq", **LABELS}})
+    lm, engine = model([lm15.ContextLengthError("too long"), *[good] * (len(DOCUMENTS) - 1)])
+    reasons = _routes(lm)
+    assert reasons.count("unreadable_analysis") == 1
+    assert reasons.count(None) == len(engine.prompts) - 1 == len(DOCUMENTS) - 1
+
+
+def test_a_failed_call_is_a_missing_reply_of_a_model_that_counts_and_an_error_of_another(chat_lm: Make) -> None:
+    busy = [lm15.ServerError("busy")] * len(DOCUMENTS)
+    assert set(_routes(chat_lm(busy)[0])) == {"unreadable_analysis"}
+    foreign = dspy.LM("chat/foreign", engine=chat_lm(busy)[1], cache=False, num_retries=0)
+    with pytest.raises(LMError, match=r"busy"):
+        _routes(foreign)
+
+
+def test_a_server_that_is_not_there_ends_the_run() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        lm = load_lm("openai/none", api_base=address, api_key="k", num_retries=0)
+        with pytest.raises(DeadModelError, match=rf"{address} does not answer"):
+            _routes(lm)
