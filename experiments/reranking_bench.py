@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dspy
+from dspy.utils.exceptions import ContextWindowExceededError
 
 from inpars_plus.corpora import Query
 from inpars_plus.experiments.judged_bench import JudgedBench
@@ -18,6 +20,7 @@ from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest, sa
 from inpars_plus.lms import load_scorer, usage_of
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
+from inpars_plus.optimizers.prompts.watch import Halt, Watch, is_failed_call, to_raise
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.programs import (
     ExpandingRetriever,
@@ -225,7 +228,12 @@ class RerankingBench:
         return result
 
     def measure(self, form: str, *, compiled: bool) -> dict[str, Any]:
-        """Rank the judged queries with a form; what it came to."""
+        """Rank the judged queries with a form; what it came to.
+
+        Raises:
+            DeadModelError: requests failed. The figures would be those of the failures, so nothing is recorded; the
+                replies that came are kept.
+        """
         name = f"{form} compiled" if compiled else form
         program: Any
         if form in EXPANSIONS:
@@ -247,10 +255,15 @@ class RerankingBench:
         def work() -> dict[str, Any]:
             say(f"Ranking with {name}")
             lm, texts = self.bench.lm, [one.text for one in self.queries]
-            retriever = self._retriever(form, program, found)
+            watch = _Requests(model=str(lm.model))
+            asked = program if form == LIKELIHOOD else lambda **inputs: watch.call(program, inputs)
+            retriever = self._retriever(form, asked, found)
             before, started = self._usage(form), time.monotonic()
             reused, earlier = lm.engine.reused, lm.engine.reused_earlier
-            with dspy.context(lm=lm, disable_history=True):
+            with (
+                watch.to_the_end(),
+                dspy.context(lm=lm, callbacks=[*dspy.settings.callbacks, watch], disable_history=True),
+            ):
                 rankings = retriever.search(texts, _SHOWN)
             seconds = time.monotonic() - started
             self._write(name, rankings)
@@ -326,6 +339,41 @@ class RerankingBench:
         path.parent.mkdir(parents=True, exist_ok=True)
         found = dict(zip([one.id for one in self.queries], rankings, strict=True))
         write_run(path, found, name=name.replace(" ", "-"))
+
+
+class _Requests(Watch):
+    """Ends a ranking of which requests failed.
+
+    A program may take a failed request for a reply that cannot be read. A prompt that is longer than the model's
+    context does count as one, because it will fail at any time.
+    """
+
+    def __init__(self, *, model: str) -> None:
+        super().__init__(model=model)
+        self._failures: list[Exception] = []
+
+    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """DSPy's callback after each LM call."""
+        if isinstance(exception, ContextWindowExceededError):
+            exception = None
+        if isinstance(exception, Exception) and is_failed_call(exception):
+            self._failures.append(exception)
+        super().on_lm_end(call_id, outputs, exception)
+
+    @contextmanager
+    def to_the_end(self) -> Iterator[None]:
+        """Inside, whatever ends the ranking becomes an error of ours; and so does a failure that did not end it."""
+        try:
+            yield
+        except Halt as halt:
+            raise halt.error from halt.error.__cause__
+        except Exception as error:
+            if not is_failed_call(error):
+                raise
+            raise to_raise(error, model=self.model) from error
+        if self._failures:
+            what = f"failed in {len(self._failures)} of {self.calls} calls"
+            raise to_raise(self._failures[-1], model=self.model, what=what)
 
 
 class _Found:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dspy.lm15 import ContextLengthError, ServerError
 
 from inpars_plus.corpora import Document, Judgment, Query, read_queries, write_beir
 from inpars_plus.experiments.cli import main
@@ -261,6 +262,58 @@ def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
     assert summary is not None
     assert summary.results["systems"]["pointwise"]["earlier_calls"] == 50
     assert " – " in tell(settings, summary)
+
+
+@pytest.mark.parametrize("form", ["pointwise", "expansion"])
+def test_a_ranking_of_which_requests_failed_is_not_recorded(
+    form: str, collection: Path, tmp_path: Path, small: Any
+) -> None:
+    failed = []
+
+    def falters(prompt: str) -> str:
+        if not failed:
+            failed.append(prompt)
+            raise ServerError("502 Bad Gateway")
+        return knows(prompt)
+
+    settings = _settings(collection, tmp_path / "out", forms=[form], compiled=False)
+    first, second, third = (small.World(replies=one) for one in (falters, knows, knows))
+    with pytest.raises(DeadModelError, match=r"502 Bad Gateway.*run the same command again"):
+        measure_reranking(settings, make_lm=first.make_lm)
+    summary = measure_reranking(settings, make_lm=second.make_lm)
+    straight = measure_reranking(
+        _settings(collection, tmp_path / "straight", forms=[form], compiled=False), make_lm=third.make_lm
+    )
+    assert summary is not None
+    assert straight is not None
+    assert first.calls - len(failed) + second.calls == third.calls
+    row = summary.results["systems"][form]
+    assert row["nDCG@10"] == straight.results["systems"][form]["nDCG@10"]
+    assert row["report"]["unreadable"] == 0
+
+
+def test_a_model_that_went_away_is_not_asked_to_the_end(collection: Path, tmp_path: Path, small: Any) -> None:
+    def down(prompt: str) -> str:
+        raise ServerError("502 Bad Gateway")
+
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
+    world = small.World(replies=down)
+    with pytest.raises(DeadModelError, match="502 Bad Gateway"):
+        measure_reranking(settings, make_lm=world.make_lm)
+    assert world.calls < 12 * 8
+
+
+def test_prompts_that_are_too_long_for_the_model_are_replies_that_cannot_be_read(
+    collection: Path, tmp_path: Path, small: Any
+) -> None:
+    def narrow(prompt: str) -> str:
+        raise ContextLengthError("the prompt is too long")
+
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
+    summary = measure_reranking(settings, make_lm=small.World(replies=narrow).make_lm)
+    assert summary is not None
+    row = summary.results["systems"]["pointwise"]
+    assert (row["report"]["unreadable"], row["difference"]["score"]) == (96, 0)
 
 
 def test_a_dry_run_tells_the_calls_and_writes_nothing(
