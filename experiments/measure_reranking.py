@@ -111,12 +111,18 @@ def measure_reranking(
             tempfile.TemporaryDirectory() as nowhere,
             _bench(settings, directory, Path(nowhere), make_lm, scorer) as bench,
         ):
+            if _compiles(settings):
+                bench.check_drawn()
             print(preview(settings, len(bench.queries)))
         return None
     with _bench(settings, directory, settings.out, make_lm, scorer) as bench:
         summary = _measured(settings, bench)
         write_summary(settings.out, summary)
     return summary
+
+
+def _compiles(settings: MeasureSettings) -> bool:
+    return settings.compiled and any(form in RERANKERS for form in settings.forms)
 
 
 def _scorer(name: str) -> CountingScorer:
@@ -154,6 +160,8 @@ def _bench(
 
 def _measured(settings: MeasureSettings, bench: RerankingBench) -> Summary:
     systems = {FIRST_STAGE: bench.first_stage()}
+    if _compiles(settings):
+        bench.check_lists()
     costs: dict[str, dict[str, Any]] = {}
     compiling: dict[str, dict[str, Any]] = {}
     for form in dict.fromkeys(settings.forms):

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import dspy
-from dspy.utils.exceptions import ContextWindowExceededError
 
 from inpars_plus.corpora import Query
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.leaks import as_seen, leaked
+from inpars_plus.experiments.request_watch import RequestWatch
 from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest, say
 from inpars_plus.lms import load_scorer, usage_of
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
-from inpars_plus.optimizers.prompts.watch import Halt, Watch, is_failed_call, to_raise
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.programs import (
     ExpandingRetriever,
@@ -54,6 +52,8 @@ __all__ = [
     "RerankingBench",
     "program_of",
 ]
+
+Item = TypeVar("Item")
 
 RERANKERS = ("pointwise", "pairwise", "listwise")
 """Forms that order what was found; these can be compiled."""
@@ -150,19 +150,40 @@ class RerankingBench:
         Raises:
             ConfigurationError: there are too few.
         """
-        settings, judged = self.settings, self.judged
+        settings = self.settings
+        found = judged_lists(self.drawn, self.bench.retriever, self.judged.by_id, depth=settings.validation_passages)
+        return self._parted(found, f"with an answer among the first {settings.validation_passages} documents")
+
+    def check_lists(self) -> None:
+        """Refuse what is too little to compile on, before any call is paid for; a step, so that it searches once.
+
+        Raises:
+            ConfigurationError: there are too few lists.
+        """
+        self.steps.do(
+            "lists to compile on", {**self._inputs(), **self._lists_inputs()}, lambda: [*map(len, self.lists)]
+        )
+
+    def check_drawn(self) -> None:
+        """Refuse what is certainly too little to compile on, without a search.
+
+        Raises:
+            ConfigurationError: there are too few queries with known answers.
+        """
+        self._parted(self.drawn, "with a known answer")
+
+    def _parted(self, found: Sequence[Item], what: str) -> tuple[list[Item], list[Item]]:
+        settings = self.settings
         wanted = settings.train_queries + settings.validation_queries
-        found = judged_lists(self.drawn, self.bench.retriever, judged.by_id, depth=settings.validation_passages)
         found = found[:wanted]
         count = round(len(found) * settings.train_queries / wanted)
         if not 0 < count < len(found):
             raise ConfigurationError(
-                f"there are {len(found)} queries with an answer among the first {settings.validation_passages} "
-                "documents, which is too few to compile on",
-                place="--corpus",
+                f"there are {len(found)} queries {what}, which is too few to compile on",
+                place="--corpus" if settings.synthetic is None else "--synthetic",
                 remedy="Give a collection with qrels/train.tsv, --synthetic DIR, or --no-compiled",
             )
-        return found[:count], found[count:]
+        return [*found[:count]], [*found[count:]]
 
     def _synthetic(self, count: int) -> list[TrainingQuery]:
         eligible = {document.id for document in self.judged.eligible}
@@ -193,12 +214,10 @@ class RerankingBench:
 
     def compile(self, form: str) -> dict[str, Any]:
         """Give a form demonstrations, if they make it better; the program lies in ``work/``."""
-        settings = self.settings
         inputs: dict[str, JSON] = {
             **self._inputs(),
             "program": self._program_inputs(form),
-            "drawn": digest([[one.text, *one.document_ids] for one in self.drawn]),
-            "lists": [settings.train_queries, settings.validation_queries, settings.validation_passages],
+            **self._lists_inputs(),
         }
 
         def work() -> dict[str, Any]:
@@ -255,7 +274,7 @@ class RerankingBench:
         def work() -> dict[str, Any]:
             say(f"Ranking with {name}")
             lm, texts = self.bench.lm, [one.text for one in self.queries]
-            watch = _Requests(model=str(lm.model))
+            watch = RequestWatch(model=str(lm.model))
             asked = program if form == LIKELIHOOD else lambda **inputs: watch.call(program, inputs)
             retriever = self._retriever(form, asked, found)
             before, started = self._usage(form), time.monotonic()
@@ -321,6 +340,13 @@ class RerankingBench:
         shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
         return {"form": form, "lm": str(self.bench.lm.model), "api_base": self.settings.api_base, **shape}
 
+    def _lists_inputs(self) -> dict[str, JSON]:
+        settings = self.settings
+        return {
+            "drawn": digest([[one.text, *one.document_ids] for one in self.drawn]),
+            "lists": [settings.train_queries, settings.validation_queries, settings.validation_passages],
+        }
+
     def _inputs(self) -> dict[str, JSON]:
         return {
             "corpus": self.judged.corpus.digest(),
@@ -339,41 +365,6 @@ class RerankingBench:
         path.parent.mkdir(parents=True, exist_ok=True)
         found = dict(zip([one.id for one in self.queries], rankings, strict=True))
         write_run(path, found, name=name.replace(" ", "-"))
-
-
-class _Requests(Watch):
-    """Ends a ranking of which requests failed.
-
-    A program may take a failed request for a reply that cannot be read. A prompt that is longer than the model's
-    context does count as one, because it will fail at any time.
-    """
-
-    def __init__(self, *, model: str) -> None:
-        super().__init__(model=model)
-        self._failures: list[Exception] = []
-
-    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """DSPy's callback after each LM call."""
-        if isinstance(exception, ContextWindowExceededError):
-            exception = None
-        if isinstance(exception, Exception) and is_failed_call(exception):
-            self._failures.append(exception)
-        super().on_lm_end(call_id, outputs, exception)
-
-    @contextmanager
-    def to_the_end(self) -> Iterator[None]:
-        """Inside, whatever ends the ranking becomes an error of ours; and so does a failure that did not end it."""
-        try:
-            yield
-        except Halt as halt:
-            raise halt.error from halt.error.__cause__
-        except Exception as error:
-            if not is_failed_call(error):
-                raise
-            raise to_raise(error, model=self.model) from error
-        if self._failures:
-            what = f"failed in {len(self._failures)} of {self.calls} calls"
-            raise to_raise(self._failures[-1], model=self.model, what=what)
 
 
 class _Found:

@@ -347,8 +347,25 @@ def test_wrong_settings_are_told(values: dict[str, Any], told: str, collection: 
     assert not (tmp_path / "out").exists()
 
 
-def test_without_anything_to_compile_on_that_is_said(collection: Path, tmp_path: Path, small: Any) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_without_anything_to_compile_on_that_is_said_before_a_call_is_paid_for(
+    dry_run: bool, collection: Path, tmp_path: Path, small: Any
+) -> None:
     (collection / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nt-pump-leaks\tfan-jams\t1\n")
-    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], queries=2)
+    settings = _settings(collection, tmp_path / "out", forms=["likelihood", "pointwise"], queries=2, dry_run=dry_run)
+    world, scorer = small.World(replies=knows), Guesser()
     with pytest.raises(ConfigurationError, match=r"too few to compile on.*--no-compiled"):
-        measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
+        measure_reranking(settings, make_lm=world.make_lm, scorer=scorer)
+    assert world.calls == scorer.usage.calls == 0
+
+
+def test_queries_whose_answers_search_does_not_find_are_none_to_compile_on(
+    collection: Path, tmp_path: Path, small: Any, titled: Sequence[Document]
+) -> None:
+    # The right answers to other queries, so that search has something else in front.
+    judged = [f"t-{one.id}\t{other.id}\t1\n" for one, other in zip(titled[:80], titled[40:120], strict=True)]
+    (collection / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
+    world = small.World(replies=knows)
+    with pytest.raises(ConfigurationError, match=r"0 queries with an answer among the first 10 .*too few to compile"):
+        measure_reranking(_settings(collection, tmp_path / "out", forms=["pointwise"]), make_lm=world.make_lm)
+    assert world.calls == 0
