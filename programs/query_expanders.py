@@ -15,6 +15,7 @@ from inpars_plus.signatures.expand_query import ExpandQuery, WriteHypotheticalPa
 __all__ = ["HypotheticalPassageWriter", "QueryExpander"]
 
 _MAX_QUERY_CHARACTERS = 2_000
+_MAX_PASSAGE_CHARACTERS = 2_000
 _REPLY_TOKENS = 512
 
 
@@ -80,7 +81,8 @@ class HypotheticalPassageWriter(dspy.Module):
         """Write for one query.
 
         Returns:
-            A prediction with ``texts`` (the passage as a list of one) and ``reason``, as of :class:`QueryExpander`.
+            A prediction with ``texts`` (the passage as a list of one, cut to 2,000 characters) and ``reason``, as of
+            :class:`QueryExpander`.
 
         Raises:
             ConfigurationError: there is no language model.
@@ -90,7 +92,7 @@ class HypotheticalPassageWriter(dspy.Module):
         (passage,) = asker.ask([{"query": fit_text(query, _MAX_QUERY_CHARACTERS)}])
         if passage is None:
             return dspy.Prediction(texts=[], reason="unreadable_reply")
-        return dspy.Prediction(texts=[passage.text], reason=None)
+        return dspy.Prediction(texts=[fit_text(passage.text, _MAX_PASSAGE_CHARACTERS)], reason=None)
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again: nothing."""

@@ -137,6 +137,22 @@ def test_blank_queries_are_not_asked_about(chat_lm: Make) -> None:
     assert len(engine.prompts) == 1
 
 
+def test_a_line_that_is_too_long_is_left_out_and_the_others_are_used(chat_lm: Make) -> None:
+    said = {"terms": ["gasket", "long " * 50], "rephrasings": ["why so long " * 25, " a" + " " * 250, "x" * 200]}
+    lm, _ = chat_lm([json.dumps({"expansion": said})])
+    with dspy.context(lm=lm):
+        found = QueryExpander()(query="pump leaks")
+    assert found.texts == ["pump leaks gasket", "a", "x" * 200]
+    assert found.reason is None
+
+
+def test_a_passage_that_is_too_long_is_cut_behind_a_sentence(chat_lm: Make) -> None:
+    lm, _ = chat_lm([json.dumps({"passage": {"text": "A worn seal leaks. " * 130}})])
+    with dspy.context(lm=lm):
+        (text,) = HypotheticalPassageWriter()(query="pump leaks").texts
+    assert text == ("A worn seal leaks. " * 105).strip()
+
+
 def test_no_rephrasings_can_be_asked_for(chat_lm: Make) -> None:
     lm, _ = chat_lm([EXPANSION])
     with dspy.context(lm=lm):
