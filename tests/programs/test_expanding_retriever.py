@@ -129,6 +129,18 @@ def test_an_expansion_of_nothing_is_counted_apart(chat_lm: Make) -> None:
     assert retriever.report == ExpansionReport(queries=1, unchanged=1)
 
 
+@pytest.mark.parametrize("keep_query", [True, False])
+def test_a_passage_that_is_the_query_adds_nothing(keep_query: bool, chat_lm: Make) -> None:
+    lm, _ = chat_lm(['{"passage": {"text": "Pump LEAKS"}}'])
+    recorder = Recorder()
+    retriever = ExpandingRetriever(HypotheticalPassageWriter(), recorder, keep_query=keep_query)
+    with dspy.context(lm=lm):
+        (found,) = retriever.search(["pump leaks "], 2)
+    assert recorder.asked == ["pump leaks "]
+    assert found.scores == (9.0, 8.0)
+    assert retriever.report == ExpansionReport(queries=1, unchanged=1)
+
+
 def test_blank_queries_are_not_asked_about(chat_lm: Make) -> None:
     lm, engine = chat_lm([PASSAGE])
     with dspy.context(lm=lm):
