@@ -316,7 +316,7 @@ def test_prompts_that_are_too_long_for_the_model_are_replies_that_cannot_be_read
     assert (row["report"]["unreadable"], row["difference"]["score"]) == (96, 0)
 
 
-def test_a_dry_run_tells_the_calls_and_writes_nothing(
+def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
     collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--corpus", str(collection), "--out", str(tmp_path / "out"), "--queries", "7", "--dry-run"]
@@ -324,7 +324,45 @@ def test_a_dry_run_tells_the_calls_and_writes_nothing(
     shown = capsys.readouterr().out
     assert "380" in shown
     assert f"{7 * 380 * 2:,}" in shown
+    assert "cost in US dollars" in shown
+    assert "unknown" not in shown
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["pointwise", "pairwise", "listwise", "likelihood", "expansion", "hyde"])
+def test_the_tokens_of_a_dry_run_are_about_those_of_the_run(
+    form: str, collection: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = {"make_lm": small.World(replies=knows).make_lm, "scorer": Guesser()}
+    settings = {"forms": [form], "compiled": False}
+    assert measure_reranking(_settings(collection, tmp_path / "no", dry_run=True, **settings), **parts) is None
+    shown = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(form)).split()
+    assert shown[-1] == "0.00"  # a local model
+    calls, tokens = (int(shown[at].replace(",", "")) for at in (2, 4))
+    world = small.World(replies=knows)
+    summary = measure_reranking(
+        _settings(collection, tmp_path / "out", **settings), make_lm=world.make_lm, scorer=Guesser()
+    )
+    assert summary is not None
+    assert calls == summary.results["systems"][form]["report"].get("calls", 12)
+    if form != "likelihood":
+        asked = [prompt for model in world.models for prompt in model.engine.prompts]
+        assert tokens == pytest.approx(calls * sum(map(len, asked)) / len(asked) / 4, rel=0.1)
+
+
+def test_a_dry_run_counts_the_demonstrations_of_compiled_programs(
+    collection: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    for compiled in (False, True):
+        settings = _settings(collection, tmp_path / "out", forms=["listwise"], compiled=compiled, dry_run=True)
+        measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
+        row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("listwise")).split()
+        told.append([int(cell.replace(",", "").replace("–", "0")) for cell in row[2:5]])
+    (calls, nothing, tokens), (twice, compiling, more) = told
+    assert (nothing, twice) == (0, 2 * calls)
+    # Four demonstrations of four passages are longer than the question below them.
+    assert more / (twice + compiling) > 1.5 * tokens / calls
 
 
 @pytest.mark.parametrize(
