@@ -220,6 +220,48 @@ def test_generated_queries_can_take_the_place_of_train_judgments(
     assert summary.results["compiling"]["listwise"]["origin"] != "none"
 
 
+def test_generated_queries_that_figures_are_reported_on_are_not_learned_from(
+    collection: Path, tmp_path: Path, small: Any, titled: Sequence[Document]
+) -> None:
+    at = tmp_path / "generated"
+    reported = [one.text for one in read_queries(collection / "queries.jsonl") if one.id.startswith("p-")]
+    queries = [
+        Query(id=f"g-{one.id}", text=reported[number % len(reported)].upper()) for number, one in enumerate(titled)
+    ]
+    write_beir(at, queries=queries, judgments=[Judgment(query_id=f"g-{one.id}", document_id=one.id) for one in titled])
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], synthetic=at)
+    world = small.World(replies=knows)
+    with pytest.raises(ConfigurationError, match=r"--synthetic: there are 0 queries with"):
+        measure_reranking(settings, make_lm=world.make_lm)
+    assert world.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("forms", "changed", "calls"),
+    [
+        (["pointwise"], {"calls": 3}, 12 * 3),
+        (["pointwise"], {"depth": 4}, 12 * 4),
+        (["pointwise"], {"queries": 5}, 5 * 8),
+        (["pairwise"], {"passes": 1}, 12 * pairwise_calls(8, 1)),
+        (["listwise"], {"window": 6}, 12 * listwise_calls(8, 6, 2)),
+        (["listwise"], {"step": 1}, 12 * listwise_calls(8, 5, 1)),
+    ],
+)
+def test_what_was_measured_with_another_setting_is_measured_again(
+    forms: list[str], changed: dict[str, Any], calls: int, collection: Path, tmp_path: Path, small: Any
+) -> None:
+    found = []
+    for settings in ({}, changed, {}):
+        summary = measure_reranking(
+            _settings(collection, tmp_path / "out", forms=forms, compiled=False, **settings),
+            make_lm=small.World(replies=knows).make_lm,
+        )
+        assert summary is not None
+        found.append(summary.results["systems"][forms[0]]["report"])
+    assert found[1]["calls"] == calls != found[0]["calls"]
+    assert found[2] == found[0]
+
+
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_and_asks_nothing_twice(collection: Path, tmp_path: Path, small: Any) -> None:
     left = [150]
