@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.reranking_bench import (
-    EXPANSIONS,
     FIRST_STAGE,
     LIKELIHOOD,
     RERANKERS,
@@ -20,14 +19,13 @@ from inpars_plus.experiments.reranking_bench import (
     RerankingBench,
     program_of,
 )
+from inpars_plus.experiments.reranking_preview import preview
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
 from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
 from inpars_plus.lms import load_scorer
 from inpars_plus.metrics.evaluation import compare, evaluate_systems
-from inpars_plus.optimizers.prompts.reranking import compiling_calls
-from inpars_plus.programs.rerank_reports import depth_within
 
 __all__ = ["MEASURES", "TEXT", "MeasureSettings", "main", "measure_reranking", "preview", "run", "tell"]
 
@@ -81,7 +79,7 @@ class MeasureSettings(BenchSettings):
     train_queries: int = option("demonstrations are made from so many queries at most", metavar="N", ge=1)
     validation_queries: int = option("demonstrations are chosen on so many at most", metavar="N", ge=1)
     validation_passages: int = option("passages a query while choosing", metavar="N", ge=2, le=100)
-    dry_run: bool = option("only tell the calls; no model is called, nothing is written")
+    dry_run: bool = option("only tell calls, tokens and cost; no model is called, nothing is written")
 
 
 def measure_reranking(
@@ -111,12 +109,18 @@ def measure_reranking(
             tempfile.TemporaryDirectory() as nowhere,
             _bench(settings, directory, Path(nowhere), make_lm, scorer) as bench,
         ):
-            print(preview(settings, len(bench.queries)))
+            if _compiles(settings):
+                bench.check_drawn()
+            print(preview(settings, bench))
         return None
     with _bench(settings, directory, settings.out, make_lm, scorer) as bench:
         summary = _measured(settings, bench)
         write_summary(settings.out, summary)
     return summary
+
+
+def _compiles(settings: MeasureSettings) -> bool:
+    return settings.compiled and any(form in RERANKERS for form in settings.forms)
 
 
 def _scorer(name: str) -> CountingScorer:
@@ -154,6 +158,8 @@ def _bench(
 
 def _measured(settings: MeasureSettings, bench: RerankingBench) -> Summary:
     systems = {FIRST_STAGE: bench.first_stage()}
+    if _compiles(settings):
+        bench.check_lists()
     costs: dict[str, dict[str, Any]] = {}
     compiling: dict[str, dict[str, Any]] = {}
     for form in dict.fromkeys(settings.forms):
@@ -193,40 +199,6 @@ def _measured(settings: MeasureSettings, bench: RerankingBench) -> Summary:
             "systems": rows,
             "compiling": compiling,
         },
-    )
-
-
-def preview(settings: MeasureSettings, queries: int) -> str:
-    """What would be asked, as a table."""
-    rows, total = [], 0
-    for form in dict.fromkeys(settings.forms):
-        if form in EXPANSIONS:
-            rows.append([form, "1", f"{queries:,}", "–"])
-            total += queries
-            continue
-        if form == LIKELIHOOD:
-            a_query = settings.depth if settings.calls is None else min(settings.depth, settings.calls)
-            rows.append([form, f"{a_query:,}", f"{a_query * queries:,}", "–"])
-            total += a_query * queries
-            continue
-        program = program_of(form, settings)
-        a_query = program.calls_for(depth_within(program.calls_for, settings.depth, settings.calls))
-        ranking, compiling = a_query * queries, 0
-        if settings.compiled:
-            ranking *= 2
-            compiling = compiling_calls(
-                program,
-                train=settings.train_queries,
-                validation=settings.validation_queries,
-                passages=settings.validation_passages,
-            )
-        total += ranking + compiling
-        rows.append([form, f"{a_query:,}", f"{ranking:,}", f"{compiling:,}" if compiling else "–"])
-    head = ["form", "calls a query", "ranking, at most", "compiling, at most"]
-    table = text_table(head, rows, numbers={1, 2, 3})
-    return (
-        f"{queries:,} judged queries, the first {settings.depth} documents each, model {settings.lm}\n\n{table}\n\n"
-        f"{total:,} calls in all, at most. No model was called and nothing was written."
     )
 
 

@@ -6,13 +6,14 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import dspy
 
 from inpars_plus.corpora import Query
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.leaks import as_seen, leaked
+from inpars_plus.experiments.request_watch import RequestWatch
 from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest, say
 from inpars_plus.lms import load_scorer, usage_of
@@ -51,6 +52,8 @@ __all__ = [
     "RerankingBench",
     "program_of",
 ]
+
+Item = TypeVar("Item")
 
 RERANKERS = ("pointwise", "pairwise", "listwise")
 """Forms that order what was found; these can be compiled."""
@@ -147,19 +150,40 @@ class RerankingBench:
         Raises:
             ConfigurationError: there are too few.
         """
-        settings, judged = self.settings, self.judged
+        settings = self.settings
+        found = judged_lists(self.drawn, self.bench.retriever, self.judged.by_id, depth=settings.validation_passages)
+        return self._parted(found, f"with an answer among the first {settings.validation_passages} documents")
+
+    def check_lists(self) -> None:
+        """Refuse what is too little to compile on, before any call is paid for; a step, so that it searches once.
+
+        Raises:
+            ConfigurationError: there are too few lists.
+        """
+        self.steps.do(
+            "lists to compile on", {**self._inputs(), **self._lists_inputs()}, lambda: [*map(len, self.lists)]
+        )
+
+    def check_drawn(self) -> None:
+        """Refuse what is certainly too little to compile on, without a search.
+
+        Raises:
+            ConfigurationError: there are too few queries with known answers.
+        """
+        self._parted(self.drawn, "with a known answer")
+
+    def _parted(self, found: Sequence[Item], what: str) -> tuple[list[Item], list[Item]]:
+        settings = self.settings
         wanted = settings.train_queries + settings.validation_queries
-        found = judged_lists(self.drawn, self.bench.retriever, judged.by_id, depth=settings.validation_passages)
         found = found[:wanted]
         count = round(len(found) * settings.train_queries / wanted)
         if not 0 < count < len(found):
             raise ConfigurationError(
-                f"there are {len(found)} queries with an answer among the first {settings.validation_passages} "
-                "documents, which is too few to compile on",
-                place="--corpus",
+                f"there are {len(found)} queries {what}, which is too few to compile on",
+                place="--corpus" if settings.synthetic is None else "--synthetic",
                 remedy="Give a collection with qrels/train.tsv, --synthetic DIR, or --no-compiled",
             )
-        return found[:count], found[count:]
+        return [*found[:count]], [*found[count:]]
 
     def _synthetic(self, count: int) -> list[TrainingQuery]:
         eligible = {document.id for document in self.judged.eligible}
@@ -190,12 +214,10 @@ class RerankingBench:
 
     def compile(self, form: str) -> dict[str, Any]:
         """Give a form demonstrations, if they make it better; the program lies in ``work/``."""
-        settings = self.settings
         inputs: dict[str, JSON] = {
             **self._inputs(),
             "program": self._program_inputs(form),
-            "drawn": digest([[one.text, *one.document_ids] for one in self.drawn]),
-            "lists": [settings.train_queries, settings.validation_queries, settings.validation_passages],
+            **self._lists_inputs(),
         }
 
         def work() -> dict[str, Any]:
@@ -225,7 +247,12 @@ class RerankingBench:
         return result
 
     def measure(self, form: str, *, compiled: bool) -> dict[str, Any]:
-        """Rank the judged queries with a form; what it came to."""
+        """Rank the judged queries with a form; what it came to.
+
+        Raises:
+            DeadModelError: requests failed. The figures would be those of the failures, so nothing is recorded; the
+                replies that came are kept.
+        """
         name = f"{form} compiled" if compiled else form
         program: Any
         if form in EXPANSIONS:
@@ -247,10 +274,15 @@ class RerankingBench:
         def work() -> dict[str, Any]:
             say(f"Ranking with {name}")
             lm, texts = self.bench.lm, [one.text for one in self.queries]
-            retriever = self._retriever(form, program, found)
+            watch = RequestWatch(model=str(lm.model))
+            asked = program if form == LIKELIHOOD else lambda **inputs: watch.call(program, inputs)
+            retriever = self._retriever(form, asked, found)
             before, started = self._usage(form), time.monotonic()
             reused, earlier = lm.engine.reused, lm.engine.reused_earlier
-            with dspy.context(lm=lm, disable_history=True):
+            with (
+                watch.to_the_end(),
+                dspy.context(lm=lm, callbacks=[*dspy.settings.callbacks, watch], disable_history=True),
+            ):
                 rankings = retriever.search(texts, _SHOWN)
             seconds = time.monotonic() - started
             self._write(name, rankings)
@@ -307,6 +339,13 @@ class RerankingBench:
     def _program_inputs(self, form: str) -> dict[str, JSON]:
         shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
         return {"form": form, "lm": str(self.bench.lm.model), "api_base": self.settings.api_base, **shape}
+
+    def _lists_inputs(self) -> dict[str, JSON]:
+        settings = self.settings
+        return {
+            "drawn": digest([[one.text, *one.document_ids] for one in self.drawn]),
+            "lists": [settings.train_queries, settings.validation_queries, settings.validation_passages],
+        }
 
     def _inputs(self) -> dict[str, JSON]:
         return {

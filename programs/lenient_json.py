@@ -15,6 +15,8 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import TypeAdapter, ValidationError
 
+from inpars_plus.signatures.leniency import without_thoughts
+
 __all__ = ["LenientJsonAdapter"]
 
 _MARKER = re.compile(r"\[\[ ## \w+ ## \]\]")
@@ -29,14 +31,16 @@ class LenientJsonAdapter(dspy.JSONAdapter):
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         """Read a reply: the first JSON object in it, or else its whole text, given to the output field's type.
 
-        DSPy's field markers, which models know from other prompts, are no part of the text.
+        DSPy's field markers, which models know from other prompts, are no part of the text, and what a reasoning model
+        wrote to itself is no part of the reply.
 
         Raises:
             AdapterParseError: the type refuses it.
         """
         ((name, field),) = signature.output_fields.items()
-        found = _first_object(completion)
-        value: Any = _MARKER.sub("", completion).strip() if found is None else found.get(name, found)
+        said = without_thoughts(completion)
+        found = _first_object(said)
+        value: Any = _MARKER.sub("", said).strip() if found is None else found.get(name, found)
         try:
             return {name: TypeAdapter(field.annotation).validate_python(value)}
         except (ValidationError, RecursionError) as problem:

@@ -12,7 +12,7 @@ import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within, pointwise_calls
-from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS
+from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS, order_by
 from inpars_plus.programs.texts import fit_text
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ class LikelihoodReranker:
         """Put passages in order; see :meth:`inpars_plus.programs.reranking.Reranker.forward`.
 
         Returns:
-            A prediction with ``order``, ``scores`` (mean log-probabilities) and ``report``. Where passage and query
-            together are longer than the model's context, the order stays, and one unreadable reply is counted.
+            A prediction with ``order``, ``scores`` (mean log-probabilities) and ``report``. A passage that is, together
+            with the query, longer than the model's context has no score (``None``), keeps its rank and is counted as
+            unreadable. A blank query is not asked about: the order stays, and there are no scores.
 
         Raises:
             ConfigurationError: a negative number of calls.
@@ -60,20 +61,27 @@ class LikelihoodReranker:
         if calls is not None and calls < 0:
             raise ConfigurationError(f"{calls} calls a query are allowed, but 0 is the least")
         texts = [fit_text(passage, self.max_characters) for passage in passages]
+        asked = " ".join(fit_text(query, self.max_characters).split())
+        if not asked:
+            return dspy.Prediction(order=list(range(len(texts))), scores=None, report=RerankReport(queries=1))
         depth = depth_within(self.calls_for, len(texts), calls)
-        short, unreadable = fit_text(query, self.max_characters), 0
-        prompts = [f"Document: {' '.join(text.split())}\nQuery:" for text in texts[:depth]]
-        try:
-            found = self.scorer.score([(prompt, f" {' '.join(short.split())}") for prompt in prompts])
-            scores: list[float] | None = [one.mean_log_probability for one in found]
-        except InputError:
-            scores, unreadable = None, 1
-        order = sorted(range(depth), key=lambda at: -scores[at]) if scores is not None else list(range(depth))
+        scores = self._scores([(f"Document: {' '.join(text.split())}\nQuery:", f" {asked}") for text in texts[:depth]])
         report = RerankReport(
             queries=1,
             calls=depth,
-            unreadable=unreadable,
+            unreadable=sum(score is None for score in scores),
             cut=sum(text != passage for text, passage in zip(texts[:depth], passages, strict=False)),
             beyond_budget=len(texts) - depth,
         )
-        return dspy.Prediction(order=[*order, *range(depth, len(texts))], scores=scores, report=report)
+        return dspy.Prediction(order=[*order_by(scores), *range(depth, len(texts))], scores=scores, report=report)
+
+    def _scores(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+        """The score of each pair; ``None`` for one that is too long."""
+        try:
+            return [one.mean_log_probability for one in self.scorer.score(pairs)]
+        except InputError:
+            if len(pairs) < 2:
+                return [None] * len(pairs)
+        # A scorer refuses all of what it is given, and before it scores anything: halves find what is too long.
+        half = len(pairs) // 2
+        return [*self._scores(pairs[:half]), *self._scores(pairs[half:])]

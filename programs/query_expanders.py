@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import dspy
@@ -15,6 +15,7 @@ from inpars_plus.signatures.expand_query import ExpandQuery, WriteHypotheticalPa
 __all__ = ["HypotheticalPassageWriter", "QueryExpander"]
 
 _MAX_QUERY_CHARACTERS = 2_000
+_MAX_PASSAGE_CHARACTERS = 2_000
 _REPLY_TOKENS = 512
 
 
@@ -53,8 +54,7 @@ class QueryExpander(dspy.Module):
         terms = [term for term in dict.fromkeys(expansion.terms) if not there.issuperset(term.casefold().split())]
         texts = [f"{query} {' '.join(terms)}"] if terms else []
         texts += expansion.rephrasings[: self.max_rephrasings]
-        different = {text.casefold().strip(): text for text in texts if text.casefold().strip() != known.strip()}
-        return dspy.Prediction(texts=list(different.values()), reason=None)
+        return dspy.Prediction(texts=_added(query, texts), reason=None)
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again."""
@@ -64,6 +64,13 @@ class QueryExpander(dspy.Module):
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
         """Build a program from what :meth:`dump_settings` gave."""
         return cls(max_rephrasings=settings["max_rephrasings"])
+
+
+def _added(query: str, texts: Sequence[str]) -> list[str]:
+    """Texts without repeats and without the query itself, which is searched for anyway."""
+    different = {text.casefold().strip(): text for text in texts}
+    different.pop(query.casefold().strip(), None)
+    return list(different.values())
 
 
 class HypotheticalPassageWriter(dspy.Module):
@@ -80,7 +87,8 @@ class HypotheticalPassageWriter(dspy.Module):
         """Write for one query.
 
         Returns:
-            A prediction with ``texts`` (the passage as a list of one) and ``reason``, as of :class:`QueryExpander`.
+            A prediction with ``texts`` (the passage as a list of one, cut to 2,000 characters; empty where it is the
+            query itself) and ``reason``, as of :class:`QueryExpander`.
 
         Raises:
             ConfigurationError: there is no language model.
@@ -90,7 +98,8 @@ class HypotheticalPassageWriter(dspy.Module):
         (passage,) = asker.ask([{"query": fit_text(query, _MAX_QUERY_CHARACTERS)}])
         if passage is None:
             return dspy.Prediction(texts=[], reason="unreadable_reply")
-        return dspy.Prediction(texts=[passage.text], reason=None)
+        text = fit_text(passage.text, _MAX_PASSAGE_CHARACTERS)
+        return dspy.Prediction(texts=_added(query, [text]), reason=None)
 
     def dump_settings(self) -> dict[str, Any]:
         """What the program store must know, beside DSPy's state, to build this program again: nothing."""

@@ -14,7 +14,7 @@ import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.programs.rerank_reports import check_window, listwise_calls, pairwise_calls, pointwise_calls, windows
-from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS, Asker, Ranked, Reranker
+from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS, Asker, Ranked, Reranker, order_by
 from inpars_plus.signatures.compare_passages import ComparePassages
 from inpars_plus.signatures.judge_relevance import JudgeRelevance
 from inpars_plus.signatures.rank_passages import RankPassages, numbered, order_of_count, repair_order
@@ -48,11 +48,7 @@ class PointwiseReranker(Reranker):
     def _rank(self, asker: Asker, query: str, passages: Sequence[str]) -> Ranked:
         replies = asker.ask([{"query": query, "passage": passage} for passage in passages])
         grades = [None if reply is None else float(reply.grade) for reply in replies]
-        by_grade = iter(
-            position
-            for _, position in sorted((-grade, position) for position, grade in enumerate(grades) if grade is not None)
-        )
-        return [position if grade is None else next(by_grade) for position, grade in enumerate(grades)], [*grades]
+        return order_by(grades), [*grades]
 
 
 class PairwiseReranker(Reranker):

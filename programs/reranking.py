@@ -21,7 +21,7 @@ from inpars_plus.programs.rerank_reports import RerankReport, depth_within
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.programs.together import together
 
-__all__ = ["MAX_PASSAGE_CHARACTERS", "Asker", "Ranked", "Reranker"]
+__all__ = ["MAX_PASSAGE_CHARACTERS", "Asker", "Ranked", "Reranker", "order_by"]
 
 Ranked: TypeAlias = tuple[list[int], list[float | None] | None]
 """Positions, best first; and a score a position, ``None`` where it got none or the form has no scores."""
@@ -30,6 +30,17 @@ MAX_PASSAGE_CHARACTERS = 1_600
 """How much of a passage is sent: about 400 tokens of English, so that ten and their frame fit into 8,000."""
 
 _THREADS = 8
+
+
+def order_by(scores: Sequence[float | None]) -> list[int]:
+    """Positions by score, the highest first; equal ones keep their order, and what has no score keeps its rank.
+
+    Args:
+        scores: one a position.
+    """
+    scored = [(-score, position) for position, score in enumerate(scores) if score is not None]
+    best_first = iter(position for _, position in sorted(scored))
+    return [position if score is None else next(best_first) for position, score in enumerate(scores)]
 
 
 class Asker:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 __all__ = ["ExpandQuery", "HypotheticalPassage", "QueryExpansion", "WriteHypotheticalPassage"]
 
 _MOST = 8
-_Line = Annotated[str, Field(min_length=1, max_length=200)]
+_LONGEST = 200
+_Line = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
 class QueryExpansion(BaseModel):
@@ -39,7 +40,10 @@ class QueryExpansion(BaseModel):
         names = [name for name in cls.model_fields if name in value]
         if not names:
             raise ValueError("there are neither terms nor rephrasings")
-        return {name: _lines(value[name]) for name in names if value[name] is not None}
+        lines = {name: _lines(value[name]) for name in names if value[name] is not None}
+        # One line that nobody would type is no reason to leave the others out; where it is all there is, it is refused.
+        short = {name: _short(found) for name, found in lines.items()}
+        return short if any(short.values()) else lines
 
 
 def _lines(said: Any) -> Any:
@@ -48,7 +52,13 @@ def _lines(said: Any) -> Any:
     if not isinstance(said, list):
         return said
     lines = [str(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in said]
-    return [one for one in lines if one is not None and (not isinstance(one, str) or one.strip())][:_MOST]
+    return [one for one in lines if one is not None and (not isinstance(one, str) or one.strip())]
+
+
+def _short(lines: Any) -> Any:
+    if not isinstance(lines, list):
+        return lines
+    return [one for one in lines if not isinstance(one, str) or len(one.strip()) <= _LONGEST][:_MOST]
 
 
 class HypotheticalPassage(BaseModel):
@@ -60,7 +70,9 @@ class HypotheticalPassage(BaseModel):
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
-    text: str = Field(min_length=1, max_length=2_000, description="two to four sentences")
+    # Bounded in the schema only, because a small model that decodes along it may otherwise never end. A longer one is
+    # cut by whoever searches for it.
+    text: str = Field(min_length=1, description="two to four sentences", json_schema_extra={"maxLength": 2_000})
 
     @model_validator(mode="before")
     @classmethod

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-__all__ = ["unwrapped"]
+__all__ = ["unwrapped", "without_thoughts"]
+
+_THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 
 
 def unwrapped(value: Any, name: str) -> Any:
@@ -23,3 +26,12 @@ def unwrapped(value: Any, name: str) -> Any:
     if name in value:
         return value[name]
     return next(iter(value.values())) if len(value) == 1 else value
+
+
+def without_thoughts(text: str) -> str:
+    """A reply without what a reasoning model wrote to itself before it: ``<think>...</think>``.
+
+    The opening mark may be missing, because templates write it into the prompt; where the closing one is missing, the
+    reply was cut off before it began.
+    """
+    return _THOUGHTS.sub("", text).rpartition("</think>")[2].strip()

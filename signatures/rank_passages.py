@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import dspy
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from inpars_plus.signatures.leniency import unwrapped
+from inpars_plus.signatures.leniency import unwrapped, without_thoughts
 
 __all__ = [
     "PassageOrder",
@@ -23,7 +24,14 @@ __all__ = [
 ]
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?!\w|\.\d)")
-_BRACKETED = re.compile(r"\[\s*(-?\d{1,9})\s*\]")
+_BRACKETED = re.compile(r"\[(\s*-?\d{1,9}(?:\s*[,>]\s*-?\d{1,9})*)(?:\s*,)?\s*\]")
+# No "<", which turns the order round; no "-" and no "." close to a number, which make a range or a numbering of it.
+_BETWEEN = r"(?:[\s,;>|&=→\"'*`\[\]]|->|(?<=\s)-(?=\s)|\b(?:then|and|passage|document)\b)*"
+_SEPARATORS = re.compile(_BETWEEN, re.IGNORECASE)
+_NEXT = re.compile(_BETWEEN + f"({_NUMBER.pattern})", re.IGNORECASE)
+_END = re.compile(rf"{_BETWEEN}$|\s*[.;!(){{}}\n\]\"'*`]", re.IGNORECASE)
+_NUMBERING = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+(?=\S)", re.MULTILINE)
+_CUT_NUMBER = re.compile(r"-?\d+$")
 _MOST = 100
 
 
@@ -31,8 +39,11 @@ class PassageOrder(BaseModel):
     """Numbers of passages, best first.
 
     Lenient in reading, because a reply that says an order is worth more than its form: a list of numbers, or of texts
-    with numbers, or a text such as ``[2] > [1] > [3]`` with words around it. Where a text has numbers in brackets,
-    only those count; a number with a decimal point is none. What is wrong with the numbers themselves is left to
+    that begin with numbers, or a text such as ``[2] > [1] > [3]`` with words around it. Where a text has numbers in
+    brackets, only those count. Others count where they stand in one row, with nothing between them but separators and
+    the word passage (``2 > 1``, ``passage 2, then passage 1``, or a line each, with the lines numbered or not):
+    elsewhere in a sentence a number may count anything. Of a list that was cut off the last number is left out, because
+    it may be half of one. A number with a decimal point is none. What is wrong with the numbers themselves is left to
     :func:`repair_order`. No number at all is refused.
     """
 
@@ -122,7 +133,9 @@ def order_of_count(count: int) -> type[PassageOrder]:
 
 def _numbers(value: str | Sequence[Any]) -> list[int]:
     if isinstance(value, str):
-        return [int(found) for found in _BRACKETED.findall(value) or _NUMBER.findall(value)]
+        return _numbers_of_text(value)
+    if all(isinstance(item, str) for item in value):
+        value = _without_numbering("\n".join(value)).split("\n")
     found = []
     for item in value:
         if isinstance(item, bool):
@@ -131,6 +144,44 @@ def _numbers(value: str | Sequence[Any]) -> list[int]:
             found.append(item)
         elif isinstance(item, float) and item.is_integer():
             found.append(int(item))
-        elif isinstance(item, str | list | tuple):
+        elif isinstance(item, str):
+            found += _bracketed(item) or _numbers_in_front(item)
+        elif isinstance(item, list | tuple):
             found += _numbers(item)
     return found
+
+
+def _numbers_of_text(text: str) -> list[int]:
+    text = without_thoughts(text)
+    if found := _bracketed(text):
+        return found
+    cut = any(text.count(opening) > text.count(closing) for opening, closing in ("[]", "{}"))
+    text = _without_numbering(_CUT_NUMBER.sub("", text) if cut else text)
+    numbers = list(_NUMBER.finditer(text))
+    if not numbers:
+        return []
+    before, after = text[: numbers[0].start()], text[numbers[-1].end() :]
+    between = [text[one.end() : other.start()] for one, other in pairwise(numbers)]
+    in_a_row = all(map(_SEPARATORS.fullmatch, between)) and _END.match(after)
+    # A single number in a sentence mostly counts something, where several may be an order.
+    alone = len(numbers) == 1 and not (_SEPARATORS.fullmatch(before) or before.rstrip().endswith("["))
+    return [int(one[0]) for one in numbers] if in_a_row and not alone else []
+
+
+def _bracketed(text: str) -> list[int]:
+    return [int(found) for inside in _BRACKETED.findall(text) for found in _NUMBER.findall(inside)]
+
+
+def _numbers_in_front(item: str) -> list[int]:
+    """Numbers that an item of a list begins with: what follows them is about them."""
+    found, at = [], 0
+    while number := _NEXT.match(item, at):
+        found.append(int(number[1]))
+        at = number.end()
+    return found
+
+
+def _without_numbering(text: str) -> str:
+    """A text without the numbers of its lines, if these count up from 1."""
+    lines = [int(number) for number in _NUMBERING.findall(text)]
+    return _NUMBERING.sub("", text) if lines == [*range(1, len(lines) + 1)] else text

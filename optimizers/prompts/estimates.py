@@ -11,14 +11,16 @@ from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.optimizers.prompts.budget import BudgetPlan, Rung
 
-__all__ = ["CALLS_PER_SECOND", "Estimate", "estimate", "price_per_token"]
+__all__ = ["CALLS_PER_SECOND", "CHARACTERS_PER_TOKEN", "Estimate", "cost_of", "estimate", "price_per_token"]
 
 #: Calls of the embedded model in a second, measured with 175-token documents and 16 threads on two cores.
 CALLS_PER_SECOND = 8.0
 
+#: Of English; what a model's own tokenizer makes of a text is known only where it is loaded.
+CHARACTERS_PER_TOKEN = 4.0
+
 # A hosted model answers a short request in about this time.
 _SECONDS_PER_HOSTED_CALL = 1.5
-_CHARACTERS_PER_TOKEN = 4.0
 _COMPLETION_TOKENS = 16
 _INSTRUCTION_TOKENS = 40
 _CHAT_FORMAT_TOKENS = 350
@@ -62,6 +64,20 @@ def price_per_token(model: str) -> tuple[float, float] | None:
     return float(row["input_cost_per_token"]), float(row.get("output_cost_per_token") or 0.0)
 
 
+def cost_of(model: str, prompt_tokens: float, completion_tokens: float) -> float | None:
+    """US dollars for so many tokens: 0 for a local model, ``None`` where no price is known.
+
+    Args:
+        model: DSPy's name of it.
+        prompt_tokens: read.
+        completion_tokens: written.
+    """
+    if model.startswith(_LOCAL_PREFIXES):
+        return 0.0
+    price = price_per_token(model)
+    return None if price is None else round(prompt_tokens * price[0] + completion_tokens * price[1], 4)
+
+
 def estimate(
     plan: BudgetPlan,
     examples: Sequence[dspy.Example],
@@ -81,7 +97,7 @@ def estimate(
         threads: calls at once.
         chat: whether the model is asked in DSPy's chat format, which is longer than a completion prompt.
     """
-    document = sum(len(example.document) for example in examples) / max(1, len(examples)) / _CHARACTERS_PER_TOKEN
+    document = sum(len(example.document) for example in examples) / max(1, len(examples)) / CHARACTERS_PER_TOKEN
     bare = document + _INSTRUCTION_TOKENS + (_CHAT_FORMAT_TOKENS if chat else 0)
     # A completion model is shown the pool's invented demonstrations first, which may be longer than the documents.
     demonstration = min(document, _SHOWN_TOKENS) if chat else max(min(document, _SHOWN_TOKENS), _INVENTED_TOKENS)
@@ -93,16 +109,12 @@ def estimate(
     completion_tokens = plan.calls * _COMPLETION_TOKENS
     local = model.startswith(_LOCAL_PREFIXES)
     pace = CALLS_PER_SECOND if local else threads / _SECONDS_PER_HOSTED_CALL
-    cost: float | None = 0.0
-    if not local:
-        price = price_per_token(model)
-        cost = None if price is None else round(prompt_tokens * price[0] + completion_tokens * price[1], 4)
     return Estimate(
         calls=plan.calls,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         minutes=round(plan.calls / pace / 60, 1),
-        cost_usd=cost,
+        cost_usd=cost_of(model, prompt_tokens, completion_tokens),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dspy.lm15 import ContextLengthError, ServerError
 
 from inpars_plus.corpora import Document, Judgment, Query, read_queries, write_beir
 from inpars_plus.experiments.cli import main
@@ -219,6 +220,48 @@ def test_generated_queries_can_take_the_place_of_train_judgments(
     assert summary.results["compiling"]["listwise"]["origin"] != "none"
 
 
+def test_generated_queries_that_figures_are_reported_on_are_not_learned_from(
+    collection: Path, tmp_path: Path, small: Any, titled: Sequence[Document]
+) -> None:
+    at = tmp_path / "generated"
+    reported = [one.text for one in read_queries(collection / "queries.jsonl") if one.id.startswith("p-")]
+    queries = [
+        Query(id=f"g-{one.id}", text=reported[number % len(reported)].upper()) for number, one in enumerate(titled)
+    ]
+    write_beir(at, queries=queries, judgments=[Judgment(query_id=f"g-{one.id}", document_id=one.id) for one in titled])
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], synthetic=at)
+    world = small.World(replies=knows)
+    with pytest.raises(ConfigurationError, match=r"--synthetic: there are 0 queries with"):
+        measure_reranking(settings, make_lm=world.make_lm)
+    assert world.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("forms", "changed", "calls"),
+    [
+        (["pointwise"], {"calls": 3}, 12 * 3),
+        (["pointwise"], {"depth": 4}, 12 * 4),
+        (["pointwise"], {"queries": 5}, 5 * 8),
+        (["pairwise"], {"passes": 1}, 12 * pairwise_calls(8, 1)),
+        (["listwise"], {"window": 6}, 12 * listwise_calls(8, 6, 2)),
+        (["listwise"], {"step": 1}, 12 * listwise_calls(8, 5, 1)),
+    ],
+)
+def test_what_was_measured_with_another_setting_is_measured_again(
+    forms: list[str], changed: dict[str, Any], calls: int, collection: Path, tmp_path: Path, small: Any
+) -> None:
+    found = []
+    for settings in ({}, changed, {}):
+        summary = measure_reranking(
+            _settings(collection, tmp_path / "out", forms=forms, compiled=False, **settings),
+            make_lm=small.World(replies=knows).make_lm,
+        )
+        assert summary is not None
+        found.append(summary.results["systems"][forms[0]]["report"])
+    assert found[1]["calls"] == calls != found[0]["calls"]
+    assert found[2] == found[0]
+
+
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_and_asks_nothing_twice(collection: Path, tmp_path: Path, small: Any) -> None:
     left = [150]
@@ -263,7 +306,59 @@ def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
     assert " – " in tell(settings, summary)
 
 
-def test_a_dry_run_tells_the_calls_and_writes_nothing(
+@pytest.mark.parametrize("form", ["pointwise", "expansion"])
+def test_a_ranking_of_which_requests_failed_is_not_recorded(
+    form: str, collection: Path, tmp_path: Path, small: Any
+) -> None:
+    failed = []
+
+    def falters(prompt: str) -> str:
+        if not failed:
+            failed.append(prompt)
+            raise ServerError("502 Bad Gateway")
+        return knows(prompt)
+
+    settings = _settings(collection, tmp_path / "out", forms=[form], compiled=False)
+    first, second, third = (small.World(replies=one) for one in (falters, knows, knows))
+    with pytest.raises(DeadModelError, match=r"502 Bad Gateway.*run the same command again"):
+        measure_reranking(settings, make_lm=first.make_lm)
+    summary = measure_reranking(settings, make_lm=second.make_lm)
+    straight = measure_reranking(
+        _settings(collection, tmp_path / "straight", forms=[form], compiled=False), make_lm=third.make_lm
+    )
+    assert summary is not None
+    assert straight is not None
+    assert first.calls - len(failed) + second.calls == third.calls
+    row = summary.results["systems"][form]
+    assert row["nDCG@10"] == straight.results["systems"][form]["nDCG@10"]
+    assert row["report"]["unreadable"] == 0
+
+
+def test_a_model_that_went_away_is_not_asked_to_the_end(collection: Path, tmp_path: Path, small: Any) -> None:
+    def down(prompt: str) -> str:
+        raise ServerError("502 Bad Gateway")
+
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
+    world = small.World(replies=down)
+    with pytest.raises(DeadModelError, match="502 Bad Gateway"):
+        measure_reranking(settings, make_lm=world.make_lm)
+    assert world.calls < 12 * 8
+
+
+def test_prompts_that_are_too_long_for_the_model_are_replies_that_cannot_be_read(
+    collection: Path, tmp_path: Path, small: Any
+) -> None:
+    def narrow(prompt: str) -> str:
+        raise ContextLengthError("the prompt is too long")
+
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
+    summary = measure_reranking(settings, make_lm=small.World(replies=narrow).make_lm)
+    assert summary is not None
+    row = summary.results["systems"]["pointwise"]
+    assert (row["report"]["unreadable"], row["difference"]["score"]) == (96, 0)
+
+
+def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
     collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--corpus", str(collection), "--out", str(tmp_path / "out"), "--queries", "7", "--dry-run"]
@@ -271,7 +366,45 @@ def test_a_dry_run_tells_the_calls_and_writes_nothing(
     shown = capsys.readouterr().out
     assert "380" in shown
     assert f"{7 * 380 * 2:,}" in shown
+    assert "cost in US dollars" in shown
+    assert "unknown" not in shown
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["pointwise", "pairwise", "listwise", "likelihood", "expansion", "hyde"])
+def test_the_tokens_of_a_dry_run_are_about_those_of_the_run(
+    form: str, collection: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = {"make_lm": small.World(replies=knows).make_lm, "scorer": Guesser()}
+    settings = {"forms": [form], "compiled": False}
+    assert measure_reranking(_settings(collection, tmp_path / "no", dry_run=True, **settings), **parts) is None
+    shown = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(form)).split()
+    assert shown[-1] == "0.00"  # a local model
+    calls, tokens = (int(shown[at].replace(",", "")) for at in (2, 4))
+    world = small.World(replies=knows)
+    summary = measure_reranking(
+        _settings(collection, tmp_path / "out", **settings), make_lm=world.make_lm, scorer=Guesser()
+    )
+    assert summary is not None
+    assert calls == summary.results["systems"][form]["report"].get("calls", 12)
+    if form != "likelihood":
+        asked = [prompt for model in world.models for prompt in model.engine.prompts]
+        assert tokens == pytest.approx(calls * sum(map(len, asked)) / len(asked) / 4, rel=0.1)
+
+
+def test_a_dry_run_counts_the_demonstrations_of_compiled_programs(
+    collection: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    for compiled in (False, True):
+        settings = _settings(collection, tmp_path / "out", forms=["listwise"], compiled=compiled, dry_run=True)
+        measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
+        row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("listwise")).split()
+        told.append([int(cell.replace(",", "").replace("–", "0")) for cell in row[2:5]])
+    (calls, nothing, tokens), (twice, compiling, more) = told
+    assert (nothing, twice) == (0, 2 * calls)
+    # Four demonstrations of four passages are longer than the question below them.
+    assert more / (twice + compiling) > 1.5 * tokens / calls
 
 
 @pytest.mark.parametrize(
@@ -294,8 +427,25 @@ def test_wrong_settings_are_told(values: dict[str, Any], told: str, collection: 
     assert not (tmp_path / "out").exists()
 
 
-def test_without_anything_to_compile_on_that_is_said(collection: Path, tmp_path: Path, small: Any) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_without_anything_to_compile_on_that_is_said_before_a_call_is_paid_for(
+    dry_run: bool, collection: Path, tmp_path: Path, small: Any
+) -> None:
     (collection / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nt-pump-leaks\tfan-jams\t1\n")
-    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], queries=2)
+    settings = _settings(collection, tmp_path / "out", forms=["likelihood", "pointwise"], queries=2, dry_run=dry_run)
+    world, scorer = small.World(replies=knows), Guesser()
     with pytest.raises(ConfigurationError, match=r"too few to compile on.*--no-compiled"):
-        measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
+        measure_reranking(settings, make_lm=world.make_lm, scorer=scorer)
+    assert world.calls == scorer.usage.calls == 0
+
+
+def test_queries_whose_answers_search_does_not_find_are_none_to_compile_on(
+    collection: Path, tmp_path: Path, small: Any, titled: Sequence[Document]
+) -> None:
+    # The right answers to other queries, so that search has something else in front.
+    judged = [f"t-{one.id}\t{other.id}\t1\n" for one, other in zip(titled[:80], titled[40:120], strict=True)]
+    (collection / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(judged))
+    world = small.World(replies=knows)
+    with pytest.raises(ConfigurationError, match=r"0 queries with an answer among the first 10 .*too few to compile"):
+        measure_reranking(_settings(collection, tmp_path / "out", forms=["pointwise"]), make_lm=world.make_lm)
+    assert world.calls == 0

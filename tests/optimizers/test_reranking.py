@@ -107,6 +107,29 @@ def test_demonstrations_that_help_are_kept(form: Callable[[], Reranker]) -> None
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_every_set_shows_as_many_demonstrations_as_asked_for_and_those_of_labels_teach_the_others(
+    form: Callable[[], Reranker],
+) -> None:
+    lm = scripted_lm(_learns, chat=True)
+    found = compile_reranker(form(), train=TRAIN, validation=VALIDATION, lm=lm, demonstrations=3, sets=1)
+    # Two demonstrations make this model right: the labels alone, and what it wrote below labels with labels behind.
+    assert found.trials["labelled 1"] == found.trials["bootstrapped 1"] == pytest.approx(1.0)
+    shown = [_shown(prompt) for prompt in lm.engine.prompts if "v0 seal" in prompt]
+    assert set(shown) == {0, 3}
+
+
+def test_a_reply_that_is_half_right_is_no_demonstration() -> None:
+    def second(prompt: str) -> str:
+        best, *others = json.loads(_truth(prompt))["ranking"]["order"]
+        return json.dumps({"ranking": {"order": [others[0], best, best]}})
+
+    lm = scripted_lm(second, chat=True)
+    compile_reranker(ListwiseReranker(), train=TRAIN, validation=VALIDATION, lm=lm)
+    shown = [order for prompt in lm.engine.prompts for order in re.findall(r'"order": \[([^\]]+)\]', prompt)]
+    assert {order.count(",") for order in shown} == {3}  # of labels, that name each of four passages once
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_demonstrations_that_harm_are_left_out(form: Callable[[], Reranker]) -> None:
     found = compile_reranker(form(), train=TRAIN, validation=VALIDATION, lm=scripted_lm(_misled, chat=True))
     assert found.origin == "none"

@@ -129,12 +129,40 @@ def test_an_expansion_of_nothing_is_counted_apart(chat_lm: Make) -> None:
     assert retriever.report == ExpansionReport(queries=1, unchanged=1)
 
 
+@pytest.mark.parametrize("keep_query", [True, False])
+def test_a_passage_that_is_the_query_adds_nothing(keep_query: bool, chat_lm: Make) -> None:
+    lm, _ = chat_lm(['{"passage": {"text": "Pump LEAKS"}}'])
+    recorder = Recorder()
+    retriever = ExpandingRetriever(HypotheticalPassageWriter(), recorder, keep_query=keep_query)
+    with dspy.context(lm=lm):
+        (found,) = retriever.search(["pump leaks "], 2)
+    assert recorder.asked == ["pump leaks "]
+    assert found.scores == (9.0, 8.0)
+    assert retriever.report == ExpansionReport(queries=1, unchanged=1)
+
+
 def test_blank_queries_are_not_asked_about(chat_lm: Make) -> None:
     lm, engine = chat_lm([PASSAGE])
     with dspy.context(lm=lm):
         found = ExpandingRetriever(HypotheticalPassageWriter(), Recorder()).search(["", "pump", " "], 5)
     assert [len(ranking) for ranking in found] == [0, 5, 0]
     assert len(engine.prompts) == 1
+
+
+def test_a_line_that_is_too_long_is_left_out_and_the_others_are_used(chat_lm: Make) -> None:
+    said = {"terms": ["gasket", "long " * 50], "rephrasings": ["why so long " * 25, " a" + " " * 250, "x" * 200]}
+    lm, _ = chat_lm([json.dumps({"expansion": said})])
+    with dspy.context(lm=lm):
+        found = QueryExpander()(query="pump leaks")
+    assert found.texts == ["pump leaks gasket", "a", "x" * 200]
+    assert found.reason is None
+
+
+def test_a_passage_that_is_too_long_is_cut_behind_a_sentence(chat_lm: Make) -> None:
+    lm, _ = chat_lm([json.dumps({"passage": {"text": "A worn seal leaks. " * 130}})])
+    with dspy.context(lm=lm):
+        (text,) = HypotheticalPassageWriter()(query="pump leaks").texts
+    assert text == ("A worn seal leaks. " * 105).strip()
 
 
 def test_no_rephrasings_can_be_asked_for(chat_lm: Make) -> None:

@@ -18,6 +18,7 @@ from inpars_plus.signatures import JudgeRelevance, RankPassages, WriteHypothetic
         "[2] > [1] > [3]",
         '{"ranking": "[2] > [1] > [3]"}',
         '{not json} {"ranking": [2, 1, 3]}',
+        '<think>{"order": [1, 2, 3]} it is, or</think> {"ranking": {"order": [2, 1, 3]}}',
         "[[ ## ranking ## ]]\n[2] > [1] > [3]\n[[ ## completed ## ]]",
     ],
 )

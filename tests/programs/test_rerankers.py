@@ -118,7 +118,10 @@ def test_a_judge_that_always_prefers_the_first_one_says_nothing(chat_lm: Make) -
         ('{"ranking": {"order": [3, 3, 7, 1]}}', [2, 0, 1, 3], {"repeated": 1, "out_of_range": 1, "missing": 2}),
         ("The best are [4] > [2].", [3, 1, 0, 2], {"missing": 2}),
         ('{"ranking": "[2] > [1] > [4] > [3]"} I hope this helps', [1, 0, 3, 2], None),
-        ('{"order": [4, 3, 2, 1', [3, 2, 1, 0], None),
+        # The last number may be half of one, so it counts as missing.
+        ('{"order": [4, 3, 2, 1', [3, 2, 1, 0], {"missing": 1}),
+        ("1. Passage 4\n2. Passage 2\n3. Passage 1\n4. Passage 3", [3, 1, 0, 2], None),
+        ('<think>{"order": [1, 2, 3, 4]}?</think>{"ranking": {"order": [2, 1, 4, 3]}}', [1, 0, 3, 2], None),
     ],
 )
 def test_a_faulty_permutation_is_repaired_and_counted(
@@ -143,7 +146,8 @@ def test_long_passages_and_queries_are_cut_and_counted(chat_lm: Make, judge: Jud
 
 @pytest.mark.parametrize("make", FORMS)
 def test_a_dead_model_passes_through(make: Callable[[], Reranker], chat_lm: Make) -> None:
-    lm, _ = chat_lm([DeadModelError("the model is gone")])
+    # One for each ask that may be under way: which of them tells first is not settled.
+    lm, _ = chat_lm([DeadModelError("the model is gone")] * len(PASSAGES))
     with pytest.raises(DeadModelError, match="gone"):
         _rank(lm, make())
 

@@ -28,11 +28,48 @@ from inpars_plus.signatures.rank_passages import PassageOrder, numbered, order_o
         ([[2], [1]], [2, 1]),
         ([2, None, True, 1], [2, 1]),
         ([2, 2, 99, -4], [2, 2, 99, -4]),
+        ("1. Passage 3\n2. Passage 1\n3. Passage 2", [3, 1, 2]),
+        ("From best to worst:\n1) 2\n2) 1\n", [2, 1]),
+        ("- passage 2\n- passage 1", [2, 1]),
+        ("3, 1 and 2!", [3, 1, 2]),
+        ("**2** -> **1** (by what they say)", [2, 1]),
+        ("The order is [2, 1, 3]. I took 2 first since it says when.", [2, 1, 3]),
+        ("Passage 2.", [2]),
+        ("<think>maybe [1] > [2]</think> [2] > [1]", [2, 1]),
+        ("or is it 1 > 2?</think>2 > 1", [2, 1]),
+        (["1. Passage 3", "2. Passage 1"], [3, 1]),
+        (["Passage 2, of the 3 that say when", "1 - of no use"], [2, 1]),
+        ('{"ranking": {"order": [13, 1', [13]),
+        ("[4, 3, 2,", [4, 3, 2]),
+        ('["2", "1", "1', [2, 1]),
+        ("[2] > [1] > [1", [2, 1]),
     ],
 )
 def test_an_order_is_read_from_what_models_write(said: Any, order: list[int]) -> None:
     assert PassageOrder.model_validate(said).order == order
     assert order_of_count(3).model_validate(said).order == order
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Of the 3 passages, 1 is off topic; 2 then 3.",
+        "Of the 3 passages none answers.",
+        "The answer is in passage 2, but 1 is better.",
+        "Passages 2, 3 and 5 are off topic",
+        "Passages 1-3 answer it",
+        "1 < 2",
+        "1) 3, 2) 1",
+        "2. 1\n1. 3",
+        "<think>[2] > [1], or",
+        "<think>[2] > [1]</think>",
+        '{"order": [1',
+        '{"ranking": "2 > 1',
+    ],
+)
+def test_numbers_that_may_count_anything_are_no_order(said: str) -> None:
+    with pytest.raises(ValidationError):
+        PassageOrder.model_validate(said)
 
 
 @pytest.mark.parametrize("said", ["", "none of them", [], {}, {"order": []}, None, 3.5, {"a": 1, "b": 2}])
