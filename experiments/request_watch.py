@@ -8,7 +8,8 @@ from typing import Any
 
 from dspy.utils.exceptions import ContextWindowExceededError
 
-from inpars_plus.optimizers.prompts.watch import Halt, Watch, is_failed_call, to_raise
+from inpars_plus.lms.failures import is_failed_call, to_raise
+from inpars_plus.optimizers.prompts.watch import Halt, Watch
 
 __all__ = ["RequestWatch"]
 
