@@ -31,7 +31,8 @@ TEXT = JobText(
     about=(
         "Compile a program that writes search queries, for each type of your documents. No labels, no key and no GPU\n"
         "are needed. Prompts are searched on train and validation documents; the program found is then scored on test\n"
-        "documents that it never saw, beside the uncompiled one, the best single prompt and cheats without a model."
+        "documents that it never saw, beside the uncompiled one, the best single prompt and cheats without a model.\n"
+        "A directory holds the programs of one command: those of another corpus go to its folder 'earlier'."
     ),
     examples=(
         ("The documents that every machine has", "inpars-plus compile-programs --corpus python-docs --out runs/docs"),
@@ -58,7 +59,7 @@ TEXT = JobText(
 
 
 EARLIER = "earlier"
-"""Folder of a run for programs that an earlier run compiled of another corpus."""
+"""Folder of a run for programs that an earlier run left there, of types that this one does not compile."""
 
 
 class CompileSettings(BenchSettings):
@@ -119,6 +120,13 @@ def compile_programs(
             "a warm start keeps the instruction of the nearest program, and there is none for a model to write",
             place="--prompt-lm",
             remedy="Leave it out, or leave out --warm-start",
+        )
+    out = settings.out.resolve()
+    if any(out in (path.resolve(), *path.resolve().parents) for path in settings.warm_start):
+        raise ConfigurationError(
+            "a warm start from the directory that is written to would begin from itself when it goes on",
+            place="--warm-start",
+            remedy="Name another directory with --out",
         )
     if settings.human is not None and settings.granularity != "document":
         raise ConfigurationError(
@@ -193,7 +201,7 @@ class _Job:
         return False
 
     def _set_earlier_aside(self, jobs: Sequence[TypeCompile]) -> None:
-        """Move programs of another corpus away; who generates or warm-starts from this folder would read them too.
+        """Move programs of other types away; who generates or warm-starts from this folder would read them too.
 
         With ``--doc-type`` some types of a corpus are compiled on purpose, and programs of its others stay.
         """
@@ -207,7 +215,7 @@ class _Job:
             aside = out / EARLIER / f"{path.stem}-{card.digest[:8]}.json"
             aside.parent.mkdir(exist_ok=True)
             path.replace(aside)
-            say(f"{path} is moved to {aside}: an earlier run compiled it, and this one did not")
+            say(f"{path} is moved to {aside}: this run did not compile it")
 
     def _key_terms(self, corpus: Corpus) -> KeyTerms:
         inputs = {"corpus": corpus.digest()}

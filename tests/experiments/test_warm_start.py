@@ -145,6 +145,13 @@ def test_what_is_refused_is_refused_before_anything_is_called(tmp_path: Path, sm
     assert world.calls == 0
 
 
+@pytest.mark.parametrize("start", ["run", "run/compiled", "run/compiled/faq.json"])
+def test_a_start_from_what_is_written_is_refused(tmp_path: Path, small: Any, start: str) -> None:
+    settings = small.compile_settings(tmp_path / "none.jsonl", tmp_path / "run", warm_start=[str(tmp_path / start)])
+    with pytest.raises(ConfigurationError, match=r"would begin from itself"):
+        compile_programs(settings, **small.World().parts)
+
+
 def test_a_model_that_would_have_no_instruction_to_write_is_refused(compiled: Path, tmp_path: Path, small: Any) -> None:
     settings = small.compile_settings(
         tmp_path / "none.jsonl", tmp_path / "run", warm_start=[str(compiled)], prompt_lm="writer"
