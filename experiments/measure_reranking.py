@@ -27,7 +27,7 @@ from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summa
 from inpars_plus.lms import load_scorer
 from inpars_plus.metrics.evaluation import compare, evaluate_systems
 
-__all__ = ["MEASURES", "TEXT", "MeasureSettings", "main", "measure_reranking", "preview", "run", "tell"]
+__all__ = ["MEASURES", "TEXT", "MeasureSettings", "main", "measure_reranking", "run", "tell"]
 
 MEASURES = ("nDCG@10", "RR@10")
 

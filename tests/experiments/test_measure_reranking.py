@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dspy.lm15 import ContextLengthError, ServerError
 
 from inpars_plus.corpora import Document, Judgment, Query, read_queries, write_beir
 from inpars_plus.experiments.cli import main
@@ -306,58 +305,6 @@ def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
     assert " – " in tell(settings, summary)
 
 
-@pytest.mark.parametrize("form", ["pointwise", "expansion"])
-def test_a_ranking_of_which_requests_failed_is_not_recorded(
-    form: str, collection: Path, tmp_path: Path, small: Any
-) -> None:
-    failed = []
-
-    def falters(prompt: str) -> str:
-        if not failed:
-            failed.append(prompt)
-            raise ServerError("502 Bad Gateway")
-        return knows(prompt)
-
-    settings = _settings(collection, tmp_path / "out", forms=[form], compiled=False)
-    first, second, third = (small.World(replies=one) for one in (falters, knows, knows))
-    with pytest.raises(DeadModelError, match=r"502 Bad Gateway.*run the same command again"):
-        measure_reranking(settings, make_lm=first.make_lm)
-    summary = measure_reranking(settings, make_lm=second.make_lm)
-    straight = measure_reranking(
-        _settings(collection, tmp_path / "straight", forms=[form], compiled=False), make_lm=third.make_lm
-    )
-    assert summary is not None
-    assert straight is not None
-    assert first.calls - len(failed) + second.calls == third.calls
-    row = summary.results["systems"][form]
-    assert row["nDCG@10"] == straight.results["systems"][form]["nDCG@10"]
-    assert row["report"]["unreadable"] == 0
-
-
-def test_a_model_that_went_away_is_not_asked_to_the_end(collection: Path, tmp_path: Path, small: Any) -> None:
-    def down(prompt: str) -> str:
-        raise ServerError("502 Bad Gateway")
-
-    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
-    world = small.World(replies=down)
-    with pytest.raises(DeadModelError, match="502 Bad Gateway"):
-        measure_reranking(settings, make_lm=world.make_lm)
-    assert world.calls < 12 * 8
-
-
-def test_prompts_that_are_too_long_for_the_model_are_replies_that_cannot_be_read(
-    collection: Path, tmp_path: Path, small: Any
-) -> None:
-    def narrow(prompt: str) -> str:
-        raise ContextLengthError("the prompt is too long")
-
-    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
-    summary = measure_reranking(settings, make_lm=small.World(replies=narrow).make_lm)
-    assert summary is not None
-    row = summary.results["systems"]["pointwise"]
-    assert (row["report"]["unreadable"], row["difference"]["score"]) == (96, 0)
-
-
 def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
     collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -369,42 +316,6 @@ def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
     assert "cost in US dollars" in shown
     assert "unknown" not in shown
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("form", ["pointwise", "pairwise", "listwise", "likelihood", "expansion", "hyde"])
-def test_the_tokens_of_a_dry_run_are_about_those_of_the_run(
-    form: str, collection: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    parts = {"make_lm": small.World(replies=knows).make_lm, "scorer": Guesser()}
-    settings = {"forms": [form], "compiled": False}
-    assert measure_reranking(_settings(collection, tmp_path / "no", dry_run=True, **settings), **parts) is None
-    shown = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(form)).split()
-    assert shown[-1] == "0.00"  # a local model
-    calls, tokens = (int(shown[at].replace(",", "")) for at in (2, 4))
-    world = small.World(replies=knows)
-    summary = measure_reranking(
-        _settings(collection, tmp_path / "out", **settings), make_lm=world.make_lm, scorer=Guesser()
-    )
-    assert summary is not None
-    assert calls == summary.results["systems"][form]["report"].get("calls", 12)
-    if form != "likelihood":
-        asked = [prompt for model in world.models for prompt in model.engine.prompts]
-        assert tokens == pytest.approx(calls * sum(map(len, asked)) / len(asked) / 4, rel=0.1)
-
-
-def test_a_dry_run_counts_the_demonstrations_of_compiled_programs(
-    collection: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    told = []
-    for compiled in (False, True):
-        settings = _settings(collection, tmp_path / "out", forms=["listwise"], compiled=compiled, dry_run=True)
-        measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
-        row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("listwise")).split()
-        told.append([int(cell.replace(",", "").replace("–", "0")) for cell in row[2:5]])
-    (calls, nothing, tokens), (twice, compiling, more) = told
-    assert (nothing, twice) == (0, 2 * calls)
-    # Four demonstrations of four passages are longer than the question below them.
-    assert more / (twice + compiling) > 1.5 * tokens / calls
 
 
 @pytest.mark.parametrize(
