@@ -129,9 +129,10 @@ class TypeCompile:
         """Refuse what cannot be compiled, before the documents are indexed for it.
 
         Raises:
-            ConfigurationError: the budget or the documents are too few.
+            ConfigurationError: the budget or the documents are too few, or there is no such prompt model.
             InputError: the queries of people cannot be read.
         """
+        _ = self._prompt_lm  # needed for a compile that is finished too, and missing here before any is paid for
         if self._settings.human is not None:
             say(f"{len(self.human):,} queries of people are for train documents of '{self.doc_type}'")
         plan_for(

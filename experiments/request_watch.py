@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dspy.utils.exceptions import ContextWindowExceededError
+from dspy.utils.exceptions import LMInvalidRequestError
 
-from inpars_plus.lms.failures import is_failed_call, to_raise
+from inpars_plus.lms.failures import is_failed_call, lasting_failure, to_raise
 from inpars_plus.optimizers.prompts.watch import Halt, Watch
 
 __all__ = ["RequestWatch"]
@@ -17,8 +17,8 @@ __all__ = ["RequestWatch"]
 class RequestWatch(Watch):
     """Ends a ranking of which requests failed.
 
-    A program may take a failed request for a reply that cannot be read. A prompt that is longer than the model's
-    context does count as one, because it will fail at any time.
+    A program may take a failed request for a reply that cannot be read. A request that the server refuses, such as a
+    prompt that is longer than the model's context, does count as one, because it will be refused at any time.
 
     Args:
         model: its name, for messages.
@@ -30,7 +30,7 @@ class RequestWatch(Watch):
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """DSPy's callback after each LM call."""
-        if isinstance(exception, ContextWindowExceededError):
+        if isinstance(exception, LMInvalidRequestError) and lasting_failure(exception) is None:
             exception = None
         if isinstance(exception, Exception) and is_failed_call(exception):
             self._failures.append(exception)

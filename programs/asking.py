@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError, LMError
+from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError, LMError, LMUnexpectedError
 
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.lms.failures import dead_model, lasting_failure, own_cause
@@ -51,7 +51,8 @@ def ask_for_json(
 
     Raises:
         ConfigurationError: there is no language model.
-        ModelError: the model is dead, refuses every call, or its spending cap is reached.
+        ModelError: the model is dead, refuses every call, or its spending cap is reached; or its engine broke off, with
+            no connection for one.
         LMError: of DSPy, for a call that failed in a way that may pass, of a model that is not one of this package.
     """
     lm = current_lm(step.predict if isinstance(step, dspy.ChainOfThought) else step)
@@ -63,6 +64,9 @@ def ask_for_json(
         lasting = lasting_failure(error)
         if lasting is not None:
             raise dead_model(lasting, model=str(lm.model), what="cannot be asked") from error
+        if isinstance(error, LMUnexpectedError):
+            # What an engine lets through uncounted; a traceback would tell a person less.
+            raise dead_model(error, model=str(lm.model)) from error
         if isinstance(error, LMError) and not isinstance(error, ContextWindowExceededError):
             raise
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -26,12 +26,15 @@ __all__ = [
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?!\w|\.\d)")
 _BRACKETED = re.compile(r"\[(\s*-?\d{1,9}(?:\s*[,>]\s*-?\d{1,9})*)(?:\s*,)?\s*\]")
 # No "<", which turns the order round; no "-" and no "." close to a number, which make a range or a numbering of it.
-_BETWEEN = r"(?:[\s,;>|&=→\"'*`\[\]]|->|(?<=\s)-(?=\s)|\b(?:then|and|passage|document)\b)*"
+_BETWEEN = r"(?:[\s,;>|&=#→\"'*`\[\]]|->|(?<=\s)-(?=\s)|\b(?:then|and|passage|document)\b)*"
 _SEPARATORS = re.compile(_BETWEEN, re.IGNORECASE)
 _NEXT = re.compile(_BETWEEN + f"({_NUMBER.pattern})", re.IGNORECASE)
 _END = re.compile(rf"{_BETWEEN}$|\s*[.;!(){{}}\n\]\"'*`]", re.IGNORECASE)
 _NUMBERING = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+(?=\S)", re.MULTILINE)
 _CUT_NUMBER = re.compile(r"-?\d+$")
+_PART = re.compile(r"\n|(?<=[.!?])\s+")
+_BETTER = re.compile(r">|→")
+_LABEL = re.compile(r"\b(?:ranking|order)\b[\s:*_\"'`]*$", re.IGNORECASE)
 _MOST = 100
 
 
@@ -40,11 +43,13 @@ class PassageOrder(BaseModel):
 
     Lenient in reading, because a reply that says an order is worth more than its form: a list of numbers, or of texts
     that begin with numbers, or a text such as ``[2] > [1] > [3]`` with words around it. Where a text has numbers in
-    brackets, only those count. Others count where they stand in one row, with nothing between them but separators and
-    the word passage (``2 > 1``, ``passage 2, then passage 1``, or a line each, with the lines numbered or not):
-    elsewhere in a sentence a number may count anything. Of a list that was cut off the last number is left out, because
-    it may be half of one. A number with a decimal point is none. What is wrong with the numbers themselves is left to
-    :func:`repair_order`. No number at all is refused.
+    brackets, only those count, but for a single one beside a row that is joined by ``>``. Others count where they stand
+    in one row, with nothing between them but separators and the word passage (``2 > 1``, ``passage 2, then passage 1``,
+    or a line each, with the lines numbered or not): elsewhere in a sentence a number may count anything. Where other
+    sentences have numbers too, the first row of several counts that is joined by ``>``, or has nothing but ``Ranking:``
+    before it in its sentence. Of a list that was cut off the last number is left out, because it may be half of one. A
+    number with a decimal point is none. What is wrong with the numbers themselves is left to :func:`repair_order`. No
+    number at all is refused.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -153,10 +158,13 @@ def _numbers(value: str | Sequence[Any]) -> list[int]:
 
 def _numbers_of_text(text: str) -> list[int]:
     text = without_thoughts(text)
-    if found := _bracketed(text):
-        return found
+    bracketed = _bracketed(text)
+    if len(bracketed) > 1:
+        return bracketed
     cut = any(text.count(opening) > text.count(closing) for opening, closing in ("[]", "{}"))
     text = _without_numbering(_CUT_NUMBER.sub("", text) if cut else text)
+    if bracketed:  # it may be named in a sentence about the order
+        return next(_rows(text, labelled=False), bracketed)
     numbers = list(_NUMBER.finditer(text))
     if not numbers:
         return []
@@ -165,7 +173,32 @@ def _numbers_of_text(text: str) -> list[int]:
     in_a_row = all(map(_SEPARATORS.fullmatch, between)) and _END.match(after)
     # A single number in a sentence mostly counts something, where several may be an order.
     alone = len(numbers) == 1 and not (_SEPARATORS.fullmatch(before) or before.rstrip().endswith("["))
-    return [int(one[0]) for one in numbers] if in_a_row and not alone else []
+    if in_a_row and not alone:
+        return [int(one[0]) for one in numbers]
+    return next(_rows(text, labelled=True), [])
+
+
+def _rows(text: str, *, labelled: bool) -> Iterator[list[int]]:
+    """Rows of numbers in single lines and sentences of a text that cannot be meant otherwise.
+
+    Args:
+        text: with other numbers too.
+        labelled: take also a row with any separators that has its sentence for itself, but for a word for an order.
+    """
+    for part in _PART.split(text):
+        rows: list[list[re.Match[str]]] = []
+        for number in _NUMBER.finditer(part):
+            if rows and _SEPARATORS.fullmatch(part, rows[-1][-1].end(), number.start()):
+                rows[-1].append(number)
+            else:
+                rows.append([number])
+        for row in rows:
+            before = part[: row[0].start()]
+            joined = all(_BETTER.search(part, one.end(), other.start()) for one, other in pairwise(row))
+            alone = len(rows) == 1 and (_SEPARATORS.fullmatch(before) or _LABEL.search(before))
+            clear = joined or (labelled and alone)
+            if len(row) > 1 and clear and _END.match(part[row[-1].end() :]):
+                yield [int(one[0]) for one in row]
 
 
 def _bracketed(text: str) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 import time
@@ -206,18 +205,6 @@ def write_generated(documents: Sequence[Document], at: Path, text: str = "how to
 def small() -> Any:
     """Everything of this file, for test modules, which cannot import it."""
     return SimpleNamespace(**globals())
-
-
-@pytest.fixture(scope="session")
-def loopback() -> Any:
-    """The module of the server on loopback."""
-    path = Path(__file__).resolve().parent.parent / "lms" / "loopback.py"
-    specification = importlib.util.spec_from_file_location("loopback", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

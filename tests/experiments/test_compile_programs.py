@@ -153,6 +153,25 @@ def test_another_checkpoint_behind_the_name_of_the_prompt_model_compiles_again(
     assert "Ask what second would ask." in (tmp_path / "run" / "trials" / "manual.jsonl").read_text()
 
 
+def test_a_prompt_model_that_is_not_there_is_refused_before_anything_is_done(tmp_path: Path, small: Any) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 70, "manual", "faq")
+    world, made = small.World(), []
+
+    def make_lm(name: str, store: Any) -> Any:
+        if name == "writer":
+            made.append(name)
+            if len(made) > 1:
+                raise ConfigurationError("the file of 'writer' is gone")
+        return world.make_lm(name, store)
+
+    settings = small.compile_settings(
+        corpus, tmp_path / "run", by_type=True, optimizer="adapt", prompt_lm="writer", budget=300, test_documents=8
+    )
+    with pytest.raises(ConfigurationError, match="is gone"):
+        compile_programs(settings, **{**world.parts, "make_lm": make_lm})
+    assert world.calls == 0
+
+
 def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Path, small: Any) -> None:
     out = tmp_path / "run"
     settings = small.compile_settings(corpus, out)

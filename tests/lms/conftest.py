@@ -1,11 +1,6 @@
-"""What the tests of language models share: signatures, a loopback server, the embedded model."""
+"""What the tests of language models share: signatures, the embedded model."""
 
 from __future__ import annotations
-
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 
 import dspy
 import pytest
@@ -25,19 +20,6 @@ class WriteQuery(dspy.Signature):
 def write_query() -> type[dspy.Signature]:
     """A signature with one text as its output."""
     return WriteQuery
-
-
-@pytest.fixture(scope="session")
-def loopback() -> ModuleType:
-    """The module ``loopback`` beside this file: tests are not a package."""
-    path = Path(__file__).with_name("loopback.py")
-    spec = importlib.util.spec_from_file_location("inpars_plus_loopback", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ class LoopbackServer:
     Args:
         reply: makes the text of a reply from the texts of all turns, joined by line breaks.
         misbehave: called with the number of the request (from 0); gives ``None`` for a good reply, or one of
-            a status such as ``500``, ``429`` or ``401``, ``"garbage"``, ``"half"``, ``"empty"``, ``"hang"``,
-            ``"close"``.
+            a status such as ``500``, ``429`` or ``401``, ``"garbage"``, ``"null"``, ``"half"``, ``"empty"``,
+            ``"hang"``, ``"close"``.
     """
 
     def __init__(
@@ -92,6 +92,8 @@ class LoopbackServer:
                     self.send(200, json.dumps(server._completion(body)))
                 elif fault == "garbage":
                     self.send(200, "<html>\x00 gateway }{ says hello")
+                elif fault == "null":
+                    self.send(200, "null")
                 elif fault == "half":
                     self.send(200, '{"id": "x", "choices": [{"message": {"role": "assist')
                 elif fault == "empty":

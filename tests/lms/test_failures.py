@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from dspy.utils.exceptions import LMAuthError, LMError, LMTransportError, LMUnexpectedError
+from dspy.utils.exceptions import (
+    LMAuthError,
+    LMError,
+    LMServerError,
+    LMStreamAssemblyError,
+    LMTransportError,
+    LMUnexpectedError,
+    LMUnsupportedModelError,
+)
 
 from inpars_plus.foundation.errors import DeadModelError, ReplyError
 from inpars_plus.lms.failures import is_bad_reply, is_failed_call, lasting_failure, own_cause, to_raise
@@ -34,17 +42,39 @@ def test_a_ring_of_causes_has_an_end() -> None:
     assert lasting_failure(error) is None
 
 
-@pytest.mark.parametrize("refusal", [LMAuthError("bad key"), LMUnexpectedError("engine broken")])
-def test_a_lasting_failure_is_found_behind_a_reply_that_cannot_be_read(refusal: LMError) -> None:
+def test_a_refusal_is_a_lasting_failure_behind_a_reply_that_cannot_be_read_too() -> None:
+    refusal = LMAuthError("bad key")
     error = _wrapped(refusal, ReplyError("no usable reply came back"))
     assert lasting_failure(error) is refusal
     assert is_bad_reply(error)
 
 
-def test_a_call_that_may_pass_is_a_failed_call_and_no_lasting_failure() -> None:
-    assert is_failed_call(LMTransportError("down"))
-    assert lasting_failure(LMTransportError("down")) is None
-    assert not is_failed_call(LMAuthError("bad key"))
+def test_what_an_engine_explained_as_a_reply_that_cannot_be_read_is_no_lasting_failure() -> None:
+    error = _wrapped(ValueError("null"), LMUnexpectedError("no reply"), LMServerError("garbled"), ReplyError("garbled"))
+    assert lasting_failure(error) is None
+    assert is_bad_reply(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "lasting"),
+    [
+        (LMTransportError("down"), False),
+        (LMServerError("busy"), False),
+        (LMStreamAssemblyError("cut"), False),
+        (_wrapped(TimeoutError(), LMUnexpectedError("late")), False),
+        (_wrapped(ConnectionError(), LMUnexpectedError("down")), False),
+        (_wrapped(ValueError("a bug"), LMUnexpectedError("a bug")), True),
+        (LMAuthError("bad key"), True),
+        (_wrapped(LMAuthError("bad key"), LMServerError("gateway")), True),
+        (LMUnsupportedModelError("unknown"), True),
+    ],
+)
+def test_a_failure_may_pass_or_lasts_and_is_never_both(error: LMError, lasting: bool) -> None:
+    assert (lasting_failure(error) is not None) is lasting
+    assert is_failed_call(error) is not lasting
+
+
+def test_a_call_that_may_pass_is_told_as_a_dead_model() -> None:
     told = to_raise(LMTransportError("down", model="openai/m"), model="m")
     assert isinstance(told, DeadModelError)
     assert told.place == "model 'openai/m'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import dspy
@@ -40,15 +41,34 @@ def _routes(lm: dspy.LM) -> list[str | None]:
         return [route.reason for route in DocumentAnalyst(["faq", "news"]).route(DOCUMENTS)]
 
 
-@pytest.mark.parametrize(
-    "kind", [lm15.AuthError, lm15.BillingError, lm15.UnsupportedModelError, ConnectionError, ValueError]
-)
+@pytest.mark.parametrize("kind", [lm15.AuthError, lm15.BillingError, lm15.UnsupportedModelError, ValueError])
 def test_what_no_further_call_would_mend_ends_the_run_and_is_no_unreadable_reply(
     model: Make, kind: type[Exception]
 ) -> None:
     lm, _ = model([kind("no such luck")] * len(DOCUMENTS))
     with pytest.raises(DeadModelError, match=r"model 'chat/\w+': the model cannot be asked \(.*no such luck"):
         _routes(lm)
+
+
+@pytest.mark.parametrize("kind", [ConnectionError, TimeoutError])
+def test_an_engine_without_a_connection_is_told_as_a_model_that_did_not_answer(
+    model: Make, kind: type[Exception]
+) -> None:
+    lm, _ = model([kind("no such luck")] * len(DOCUMENTS))
+    with pytest.raises(DeadModelError, match=r"model 'chat/\w+': the model did not answer \(.*no such luck"):
+        _routes(lm)
+
+
+@pytest.mark.parametrize("fault", ["null", "garbage", "half", "empty"])
+def test_one_garbled_reply_of_a_server_is_one_reply_that_cannot_be_read(loopback: ModuleType, fault: str) -> None:
+    def misbehave(number: int) -> str | None:
+        return fault if number == 1 else None
+
+    with loopback.LoopbackServer(lambda text: '{"judgment": {"grade": 2}}', misbehave) as server:
+        lm = load_lm("openai/test", api_base=server.address, api_key="k", num_retries=0)
+        with dspy.context(lm=lm):
+            report = PointwiseReranker()(query="q", passages=["a", "b", "c", "d"]).report
+    assert (report.calls, report.unreadable) == (4, 1)
 
 
 def test_rerankers_and_expanders_end_with_the_model_too(model: Make) -> None:

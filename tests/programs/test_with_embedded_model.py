@@ -131,7 +131,8 @@ def test_a_query_can_be_expanded_by_a_small_model() -> None:
         if isinstance(program, QueryExpander):
             assert len({"why does a pump leak", *(text.casefold() for text in found.texts)}) == len(found.texts) + 1
         else:
-            assert len(found.texts) == (found.reason is None)
+            assert len(found.texts) <= 1  # none where it repeats the query
+            assert "why does a pump leak" not in [text.casefold() for text in found.texts]
 
 
 def test_a_small_model_guesses_the_query_best_behind_the_passage_that_answers_it() -> None:
