@@ -41,14 +41,22 @@ _ENDS_IN_PIECE = re.compile(rf"\b{_PIECE}s?\s*$", re.IGNORECASE)
 _TOPIC_PIECES = re.compile(r"(?:article|story|stories|coverage|news)s?")
 _BEFORE = frozenset({"from", "by"})
 _DAY = r"\d\d?(?:st|nd|rd|th)?"
-_MONTH = rf"(?P<month>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
+_MONTHS = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b"
+_MONTH = rf"(?P<month>{_MONTHS})\.?"
 _DATE = re.compile(
     rf"\b(?P<before>from|published(?:\s+(?:in|on))?|dated)?\s*\b(?:(?:{_DAY}\s+)?{_MONTH}(?:\s+{_DAY})?,?\s+)?"
     rf"(?P<year>{YEAR})\b(?P<after>\s+{_PIECE}s?\b)?",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"\s*(?:to|until|till|[-–—])\s*(?:[a-z]+\.?\s+)?\d\d", re.IGNORECASE)
-_BOUND = frozenset({"to", "until", "till", "before", "after", "since"})
+_END = rf"(?:(?:{_DAY}\s+)?{_MONTHS}\.?\s+\d|{YEAR}\b)"
+# "2018-19" is a range; in "from 2018 - 50 people killed" the dash is punctuation.
+_RANGE = re.compile(
+    rf"\s+(?:to|until|till)\s+(?:{_END}|\d\d)|\s*[-–—]\s*{_END}|[-–—]\d\d\b"
+    r"|,?\s+(?:onwards?|or\s+(?:later|earlier|newer|older)|and\s+(?:later|earlier|after|before))\b",
+    re.IGNORECASE,
+)
+_ENDS_IN_RANGE = re.compile(rf"\b{YEAR}\s*[-–—]\s*$")
+_BOUND = frozenset({"to", "until", "till", "before", "after", "since", "between"})
 _ON_TOPIC = frozenset({"on", "about"})
 _NOT = frozenset({"not", "no", "except", "excluding", "without"})
 _BEHIND_NOT = frozenset("a an the any for from by in on about published written dated".split())
@@ -128,6 +136,7 @@ class _Place:
         named: whose name it is.
         stated: those of them that the words around it make a constraint.
         denied: whether a "not" stands before it.
+        bound: whether it is an end of a range.
     """
 
     start: int
@@ -135,6 +144,7 @@ class _Place:
     named: tuple[Constraint, ...]
     stated: tuple[Constraint, ...]
     denied: bool
+    bound: bool = False
 
 
 class ConstraintReader:
@@ -209,7 +219,7 @@ def _joined(places: Sequence[_Place], query: str) -> list[tuple[Constraint, ...]
     found: list[tuple[Constraint, ...]] = []
     for group in groups:
         stated = [place.stated for place in group if place.stated]
-        if not stated or group[0].denied:
+        if not stated or group[0].denied or any(place.bound for place in group):
             continue
         fields = set.intersection(*({one.field for one in either} for either in stated))
         together = tuple(one for place in group for one in place.named if one.field in fields)
@@ -243,9 +253,10 @@ def _dated(match: re.Match[str], query: str) -> _Place:
     start = match.end() - len(match[0].lstrip())
     before = _words(query[:start])
     # A range is no month and no year; half of one would let the wrong documents through.
-    bound = (before[-1:] and before[-1] in _BOUND) or _RANGE.match(query, match.end())
-    stated = named if _is_dated(match, query) and not bound else ()
-    return _Place(start, match.end(), named, stated, _is_denied(before))
+    begun = not _BOUND.isdisjoint(before[-1:]) or _ENDS_IN_RANGE.search(query[:start]) is not None
+    bound = begun or _RANGE.match(query, match.end()) is not None
+    stated = named if _is_dated(match, query) else ()
+    return _Place(start, match.end(), named, stated, _is_denied(before), bound)
 
 
 def _is_dated(match: re.Match[str], query: str) -> bool:

@@ -90,6 +90,41 @@ def test_a_name_that_the_query_is_about_is_no_constraint(query: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "between 2016 and 2018 articles on ferries",
+        "between June 2016 and May 2018 articles",
+        "news from 2018 or later",
+        "news from June 2018 onwards",
+        "articles published in 2018, or earlier",
+        "news from 2018 and later",
+        "2018 articles and after",
+        "news from 2017 and 2018 or later",
+        "2016-2018 articles on ferries",
+        "2016–2018 and 2019 articles",
+        "news from 2018-19 about ferries",
+        "news from 2018 - May 2019",
+        "articles from 15 June 2016 to 2 May 2018",
+    ],
+)
+def test_a_range_is_no_date(query: str) -> None:
+    assert _stated(query) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "news from 2018 - 50 people killed",
+        "news from 2018 tomatoes 12",
+        "news from 2018 to see 12 ferries",
+        "news from 2018 - ferries 12 hours late",
+    ],
+)
+def test_a_number_behind_a_date_makes_it_no_range(query: str) -> None:
+    assert _stated(query) == ["date: 2018"]
+
+
+@pytest.mark.parametrize(
     ("query", "stated"),
     [
         ("ferry strike, not from the Harbour Post", []),
