@@ -15,7 +15,8 @@ topic      ``topic``, ``topics``, ``category``            immigration news · ne
 
 "The" before a name and a possessive s do not count. A name alone is no constraint: in ``immigration reform bill`` it is
 what the query is about. Nor is one behind a "not": ``news not from CNN``. Of several of one field that are joined by a
-comma, "and" or "or", any will do: ``CNN and Guardian articles``.
+comma, "and" or "or", any will do: ``CNN and Guardian articles``; of topics, only of those that are each stated:
+``health news and sports news``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
@@ -60,10 +62,12 @@ _BOUND = frozenset({"to", "until", "till", "before", "after", "since", "between"
 _ON_TOPIC = frozenset({"on", "about"})
 _NOT = frozenset({"not", "no", "except", "excluding", "without"})
 _BEHIND_NOT = frozenset("a an the any for from by in on about published written dated".split())
+_AND = r"(?:,\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+)"
 _JOINT = re.compile(
-    rf"(?:\s+{_PIECE}s?)?(?:,\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+)(?:(?:from|by|in|on|about)\s+)?(?:the\s+)?",
+    rf"(?:\s+{_PIECE}s?)?{_AND}(?:(?:from|by|in|on|about)\s+)?(?:the\s+)?",
     re.IGNORECASE,
 )
+_DIRECT_JOINT = re.compile(rf"{_AND}(?:the\s+)?", re.IGNORECASE)
 
 
 class Constraint(BaseModel):
@@ -222,9 +226,33 @@ def _joined(places: Sequence[_Place], query: str) -> list[tuple[Constraint, ...]
         if not stated or group[0].denied or any(place.bound for place in group):
             continue
         fields = set.intersection(*({one.field for one in either} for either in stated))
-        together = tuple(one for place in group for one in place.named if one.field in fields)
+        beside = _beside_stated(group, query)
+        together = tuple(
+            one
+            for place, is_beside in zip(group, beside, strict=True)
+            for one in place.named
+            if one.field in fields and (one in place.stated or _is_carried(one.field, is_beside))
+        )
         found += [together] if together else stated
     return found
+
+
+def _beside_stated(group: Sequence[_Place], query: str) -> list[bool]:
+    """Of each place, whether only commas, "and" and "or" join it to one that is stated."""
+    runs: list[list[_Place]] = [[group[0]]]
+    for before, place in pairwise(group):
+        if not _DIRECT_JOINT.fullmatch(query[before.end : place.start]):
+            runs.append([])
+        runs[-1].append(place)
+    return [any(place.stated for place in run) for run in runs for _ in run]
+
+
+def _is_carried(field: Field, is_beside: bool) -> bool:
+    """Whether a name or date that is not stated itself is taken with one that is.
+
+    Topics are common words: the first of "hello world, health news" is not one.
+    """
+    return field == "date" or (field != "topic" and is_beside)
 
 
 def _is_stated(field: Field, text: Sequence[str], at: int, end: int) -> bool:
