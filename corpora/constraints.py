@@ -62,6 +62,9 @@ _BOUND = frozenset({"to", "until", "till", "before", "after", "since", "between"
 _ON_TOPIC = frozenset({"on", "about"})
 _NOT = frozenset({"not", "no", "except", "excluding", "without"})
 _BEHIND_NOT = frozenset("a an the any for from by in on about published written dated".split())
+# How far back is looked from a name or a date; looking at all of a long text for each would take its square.
+_WORDS_BEFORE = 12
+_CHARACTERS_BEFORE = 200
 _AND = r"(?:,\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+)"
 _JOINT = re.compile(
     rf"(?:\s+{_PIECE}s?)?{_AND}(?:(?:from|by|in|on|about)\s+)?(?:the\s+)?",
@@ -197,12 +200,17 @@ class ConstraintReader:
             if here:
                 found.append(here[stated or 0])
             at += 1 if stated is None else lengths[stated]
-        return [one for one in found if not any(_hides(other, one) for other in found)]
+        near = self._longest  # names that start further apart cannot overlap
+        return [
+            one
+            for number, one in enumerate(found)
+            if not any(_hides(other, one) for other in found[max(0, number - near) : number + near + 1])
+        ]
 
     def _place(self, text: Sequence[str], spans: Sequence[tuple[int, int]], at: int, end: int) -> _Place:
         named = tuple(self._names[tuple(text[at:end])])
         stated = tuple(one for one in named if _is_stated(one.field, text, at, end))
-        return _Place(spans[at][0], spans[end - 1][1], named, stated, _is_denied(text[:at]))
+        return _Place(spans[at][0], spans[end - 1][1], named, stated, _is_denied(text[max(0, at - _WORDS_BEFORE) : at]))
 
 
 def _hides(one: _Place, other: _Place) -> bool:
@@ -279,9 +287,10 @@ def _dated(match: re.Match[str], query: str) -> _Place:
     value = match["year"] + (f"-{MONTHS[month.lower()]:02d}" if month else "")
     named = (Constraint(field="date", value=value),)
     start = match.end() - len(match[0].lstrip())
-    before = _words(query[:start])
+    front = query[max(0, start - _CHARACTERS_BEFORE) : start]
+    before = _words(front)
     # A range is no month and no year; half of one would let the wrong documents through.
-    begun = not _BOUND.isdisjoint(before[-1:]) or _ENDS_IN_RANGE.search(query[:start]) is not None
+    begun = not _BOUND.isdisjoint(before[-1:]) or _ENDS_IN_RANGE.search(front) is not None
     bound = begun or _RANGE.match(query, match.end()) is not None
     stated = named if _is_dated(match, query) else ()
     return _Place(start, match.end(), named, stated, _is_denied(before), bound)
@@ -294,8 +303,8 @@ def _is_dated(match: re.Match[str], query: str) -> bool:
     if not match["before"]:
         return False
     bare = match["month"] is None and match["before"].lower() == "from"
-    at_the_end = not _words(query[match.end() :])
-    return not bare or at_the_end or _ENDS_IN_PIECE.search(query[: match.start()]) is not None
+    front = query[max(0, match.start() - _CHARACTERS_BEFORE) : match.start()]
+    return not bare or _WORD.search(query, match.end()) is None or _ENDS_IN_PIECE.search(front) is not None
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -222,6 +223,17 @@ def test_a_year_is_met_by_its_months_and_names_without_regard_to_case() -> None:
     assert meets(ARTICLE, Constraint(field="author", value="ann lee"))
     assert not meets(ARTICLE, Constraint(field="date", value="2018-07"))
     assert not meets(ARTICLE, Constraint(field="source", value="Ann Lee"))
+
+
+@pytest.mark.parametrize("word", ["2018 ", "weather ", "2018 and ", "from 2018 ", "Harbour Post, "])
+def test_a_long_text_is_read_in_time_that_grows_with_its_length(word: str) -> None:
+    def seconds(repeats: int) -> float:
+        started = time.process_time()
+        READER.stated_in(word * repeats)
+        return time.process_time() - started
+
+    short = min(seconds(250) for _ in range(3))
+    assert min(seconds(2000) for _ in range(3)) < 24 * short, "8 times the text; its square would be 64 times"
 
 
 def test_a_copy_of_a_reader_is_the_reader() -> None:
