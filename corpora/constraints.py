@@ -15,7 +15,8 @@ topic      ``topic``, ``topics``, ``category``            immigration news · ne
 
 "The" before a name and a possessive s do not count. A name alone is no constraint: in ``immigration reform bill`` it is
 what the query is about. Nor is one behind a "not": ``news not from CNN``. Of several of one field that are joined by a
-comma, "and" or "or", any will do: ``CNN and Guardian articles``.
+comma, "and" or "or", any will do: ``CNN and Guardian articles``; of topics, only of those that are each stated:
+``health news and sports news``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,21 +43,34 @@ _ENDS_IN_PIECE = re.compile(rf"\b{_PIECE}s?\s*$", re.IGNORECASE)
 _TOPIC_PIECES = re.compile(r"(?:article|story|stories|coverage|news)s?")
 _BEFORE = frozenset({"from", "by"})
 _DAY = r"\d\d?(?:st|nd|rd|th)?"
-_MONTH = rf"(?P<month>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
+_MONTHS = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b"
+_MONTH = rf"(?P<month>{_MONTHS})\.?"
 _DATE = re.compile(
     rf"\b(?P<before>from|published(?:\s+(?:in|on))?|dated)?\s*\b(?:(?:{_DAY}\s+)?{_MONTH}(?:\s+{_DAY})?,?\s+)?"
     rf"(?P<year>{YEAR})\b(?P<after>\s+{_PIECE}s?\b)?",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"\s*(?:to|until|till|[-–—])\s*(?:[a-z]+\.?\s+)?\d\d", re.IGNORECASE)
-_BOUND = frozenset({"to", "until", "till", "before", "after", "since"})
+_END = rf"(?:(?:{_DAY}\s+)?{_MONTHS}\.?\s+\d|{YEAR}\b)"
+# "2018-19" is a range; in "from 2018 - 50 people killed" the dash is punctuation.
+_RANGE = re.compile(
+    rf"\s+(?:to|until|till)\s+(?:{_END}|\d\d)|\s*[-–—]\s*{_END}|[-–—]\d\d\b"
+    r"|,?\s+(?:onwards?|or\s+(?:later|earlier|newer|older)|and\s+(?:later|earlier|after|before))\b",
+    re.IGNORECASE,
+)
+_ENDS_IN_RANGE = re.compile(rf"\b{YEAR}\s*[-–—]\s*$")
+_BOUND = frozenset({"to", "until", "till", "before", "after", "since", "between"})
 _ON_TOPIC = frozenset({"on", "about"})
 _NOT = frozenset({"not", "no", "except", "excluding", "without"})
 _BEHIND_NOT = frozenset("a an the any for from by in on about published written dated".split())
+# How far back is looked from a name or a date; looking at all of a long text for each would take its square.
+_WORDS_BEFORE = 12
+_CHARACTERS_BEFORE = 200
+_AND = r"(?:,\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+)"
 _JOINT = re.compile(
-    rf"(?:\s+{_PIECE}s?)?(?:,\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+)(?:(?:from|by|in|on|about)\s+)?(?:the\s+)?",
+    rf"(?:\s+{_PIECE}s?)?{_AND}(?:(?:from|by|in|on|about)\s+)?(?:the\s+)?",
     re.IGNORECASE,
 )
+_DIRECT_JOINT = re.compile(rf"{_AND}(?:the\s+)?", re.IGNORECASE)
 
 
 class Constraint(BaseModel):
@@ -128,6 +143,7 @@ class _Place:
         named: whose name it is.
         stated: those of them that the words around it make a constraint.
         denied: whether a "not" stands before it.
+        bound: whether it is an end of a range.
     """
 
     start: int
@@ -135,6 +151,7 @@ class _Place:
     named: tuple[Constraint, ...]
     stated: tuple[Constraint, ...]
     denied: bool
+    bound: bool = False
 
 
 class ConstraintReader:
@@ -183,12 +200,17 @@ class ConstraintReader:
             if here:
                 found.append(here[stated or 0])
             at += 1 if stated is None else lengths[stated]
-        return [one for one in found if not any(_hides(other, one) for other in found)]
+        near = self._longest  # names that start further apart cannot overlap
+        return [
+            one
+            for number, one in enumerate(found)
+            if not any(_hides(other, one) for other in found[max(0, number - near) : number + near + 1])
+        ]
 
     def _place(self, text: Sequence[str], spans: Sequence[tuple[int, int]], at: int, end: int) -> _Place:
         named = tuple(self._names[tuple(text[at:end])])
         stated = tuple(one for one in named if _is_stated(one.field, text, at, end))
-        return _Place(spans[at][0], spans[end - 1][1], named, stated, _is_denied(text[:at]))
+        return _Place(spans[at][0], spans[end - 1][1], named, stated, _is_denied(text[max(0, at - _WORDS_BEFORE) : at]))
 
 
 def _hides(one: _Place, other: _Place) -> bool:
@@ -209,12 +231,36 @@ def _joined(places: Sequence[_Place], query: str) -> list[tuple[Constraint, ...]
     found: list[tuple[Constraint, ...]] = []
     for group in groups:
         stated = [place.stated for place in group if place.stated]
-        if not stated or group[0].denied:
+        if not stated or group[0].denied or any(place.bound for place in group):
             continue
         fields = set.intersection(*({one.field for one in either} for either in stated))
-        together = tuple(one for place in group for one in place.named if one.field in fields)
+        beside = _beside_stated(group, query)
+        together = tuple(
+            one
+            for place, is_beside in zip(group, beside, strict=True)
+            for one in place.named
+            if one.field in fields and (one in place.stated or _is_carried(one.field, is_beside))
+        )
         found += [together] if together else stated
     return found
+
+
+def _beside_stated(group: Sequence[_Place], query: str) -> list[bool]:
+    """Of each place, whether only commas, "and" and "or" join it to one that is stated."""
+    runs: list[list[_Place]] = [[group[0]]]
+    for before, place in pairwise(group):
+        if not _DIRECT_JOINT.fullmatch(query[before.end : place.start]):
+            runs.append([])
+        runs[-1].append(place)
+    return [any(place.stated for place in run) for run in runs for _ in run]
+
+
+def _is_carried(field: Field, is_beside: bool) -> bool:
+    """Whether a name or date that is not stated itself is taken with one that is.
+
+    Topics are common words: the first of "hello world, health news" is not one.
+    """
+    return field == "date" or (field != "topic" and is_beside)
 
 
 def _is_stated(field: Field, text: Sequence[str], at: int, end: int) -> bool:
@@ -241,11 +287,13 @@ def _dated(match: re.Match[str], query: str) -> _Place:
     value = match["year"] + (f"-{MONTHS[month.lower()]:02d}" if month else "")
     named = (Constraint(field="date", value=value),)
     start = match.end() - len(match[0].lstrip())
-    before = _words(query[:start])
+    front = query[max(0, start - _CHARACTERS_BEFORE) : start]
+    before = _words(front)
     # A range is no month and no year; half of one would let the wrong documents through.
-    bound = (before[-1:] and before[-1] in _BOUND) or _RANGE.match(query, match.end())
-    stated = named if _is_dated(match, query) and not bound else ()
-    return _Place(start, match.end(), named, stated, _is_denied(before))
+    begun = not _BOUND.isdisjoint(before[-1:]) or _ENDS_IN_RANGE.search(front) is not None
+    bound = begun or _RANGE.match(query, match.end()) is not None
+    stated = named if _is_dated(match, query) else ()
+    return _Place(start, match.end(), named, stated, _is_denied(before), bound)
 
 
 def _is_dated(match: re.Match[str], query: str) -> bool:
@@ -255,8 +303,8 @@ def _is_dated(match: re.Match[str], query: str) -> bool:
     if not match["before"]:
         return False
     bare = match["month"] is None and match["before"].lower() == "from"
-    at_the_end = not _words(query[match.end() :])
-    return not bare or at_the_end or _ENDS_IN_PIECE.search(query[: match.start()]) is not None
+    front = query[max(0, match.start() - _CHARACTERS_BEFORE) : match.start()]
+    return not bare or _WORD.search(query, match.end()) is None or _ENDS_IN_PIECE.search(front) is not None
 
 
 def _words(text: str) -> tuple[str, ...]:

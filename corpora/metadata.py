@@ -88,7 +88,9 @@ def _values(field: Field, value: object, sources: Collection[str]) -> list[str]:
         texts = [_BY.sub("", text) for text in texts]
         texts = [name for text in texts for part in _SEVERAL_AUTHORS.split(text) for name in _names(part, sources)]
     if field == "topic":
-        texts = [topic.replace("_", " ") for text in texts for topic in _SEVERAL_TOPICS.split(text)]
+        # In a list, what a comma stands in is one topic: "economy, business and finance".
+        split = _SEVERAL_TOPICS.split if isinstance(value, str) else lambda text: [text]
+        texts = [topic.replace("_", " ") for text in texts for topic in split(text)]
     if field == "source":
         texts = [_AFTER_NAME.sub("", text) for text in texts]
     return [text for text in texts if _SAYS_SOMETHING.search(text)]

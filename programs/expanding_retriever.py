@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,8 +58,11 @@ class ExpandingRetriever:
         threads: calls at once.
 
     Attributes:
+        asks_model: that each search is paid for; a ``MetadataFilter`` refuses what says so.
         report: what happened in all searches so far.
     """
+
+    asks_model: ClassVar[bool] = True
 
     def __init__(
         self,

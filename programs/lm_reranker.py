@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
@@ -36,8 +36,11 @@ class LmReranker:
         threads: calls at once.
 
     Attributes:
+        asks_model: that each search is paid for; a ``MetadataFilter`` refuses what says so.
         report: what happened in all searches so far.
     """
+
+    asks_model: ClassVar[bool] = True
 
     def __init__(
         self,

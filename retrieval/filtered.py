@@ -22,13 +22,6 @@ class _Combines(Protocol):
     def with_depth(self, depth: int) -> Retriever: ...
 
 
-@runtime_checkable
-class _Reranks(Protocol):
-    """A retriever that re-orders what another found, for a price: an ``LmReranker``."""
-
-    def rerank(self, queries: Sequence[str], rankings: Sequence[Ranking]) -> list[Ranking]: ...
-
-
 class MetadataFilter:
     """A retriever whose results meet the constraints that a query states in its words.
 
@@ -37,20 +30,22 @@ class MetadataFilter:
 
     Args:
         retriever: what searches. It is searched deeper and deeper until there are k documents that pass; one that
-            combines others' first 100 documents, as the hybrid does, combines more of them then. What re-ranks with a
-            language model stands around the filter, ``LmReranker(program, MetadataFilter(...), ...)``: inside, every
-            deeper search would be paid for again, for documents that the filter then takes out.
+            combines others' first 100 documents, as the hybrid does, combines more of them then. What asks a
+            language model and says so (``asks_model = True``: ``LmReranker``, ``ExpandingRetriever``) stands around
+            the filter, ``LmReranker(program, MetadataFilter(...), ...)``: inside, every deeper search would be paid
+            for again.
         documents: all that it searches, with their metadata.
 
     Raises:
-        ConfigurationError: the retriever is a re-ranker.
+        ConfigurationError: the retriever asks a language model.
     """
 
     def __init__(self, retriever: Retriever, documents: Iterable[Document]) -> None:
-        if isinstance(retriever, _Reranks):
+        if getattr(retriever, "asks_model", False):
+            name = type(retriever).__name__
             raise ConfigurationError(
-                f"a filter around {type(retriever).__name__} would ask its model again at each deeper search",
-                remedy="Put it around the filter: LmReranker(program, MetadataFilter(retriever, documents), documents)",
+                f"a filter around {name} would ask its model again at each deeper search",
+                remedy=f"Put it around the filter: {name}(program, MetadataFilter(retriever, documents), ...)",
             )
         self._retriever = retriever
         self._by_constraint: dict[tuple[str, tuple[str, ...]], set[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -90,6 +91,41 @@ def test_a_name_that_the_query_is_about_is_no_constraint(query: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "between 2016 and 2018 articles on ferries",
+        "between June 2016 and May 2018 articles",
+        "news from 2018 or later",
+        "news from June 2018 onwards",
+        "articles published in 2018, or earlier",
+        "news from 2018 and later",
+        "2018 articles and after",
+        "news from 2017 and 2018 or later",
+        "2016-2018 articles on ferries",
+        "2016–2018 and 2019 articles",
+        "news from 2018-19 about ferries",
+        "news from 2018 - May 2019",
+        "articles from 15 June 2016 to 2 May 2018",
+    ],
+)
+def test_a_range_is_no_date(query: str) -> None:
+    assert _stated(query) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "news from 2018 - 50 people killed",
+        "news from 2018 tomatoes 12",
+        "news from 2018 to see 12 ferries",
+        "news from 2018 - ferries 12 hours late",
+    ],
+)
+def test_a_number_behind_a_date_makes_it_no_range(query: str) -> None:
+    assert _stated(query) == ["date: 2018"]
+
+
+@pytest.mark.parametrize(
     ("query", "stated"),
     [
         ("ferry strike, not from the Harbour Post", []),
@@ -115,6 +151,11 @@ def test_what_stands_behind_a_not_is_no_constraint(query: str, stated: list[str]
         ("article by Ann Lee & Bo Kim about ferries", ["author: Ann Lee or author: Bo Kim"]),
         ("2018 and 2019 articles on ferries", ["date: 2018 or date: 2019"]),
         ("article by Ann Lee and Daily Tide coverage", ["author: Ann Lee", "source: The Daily Tide"]),
+        ("2018 or in May 2019 articles", ["date: 2018 or date: May 2019"]),
+        ("weather news and public transport news", ["topic: weather or topic: public transport"]),
+        ("hello weather, public transport news", ["topic: public transport"]),
+        ("news for weather and public transport coverage", ["topic: public transport"]),
+        ("boats at the Harbour Post, from the Daily Tide", ["source: The Daily Tide"]),
         ("Ann Lee and Daily Tide articles", ["source: The Daily Tide"]),
         ("news from the Harbour Post about Daily Tide coverage", ["source: Harbour Post", "source: The Daily Tide"]),
     ],
@@ -182,6 +223,17 @@ def test_a_year_is_met_by_its_months_and_names_without_regard_to_case() -> None:
     assert meets(ARTICLE, Constraint(field="author", value="ann lee"))
     assert not meets(ARTICLE, Constraint(field="date", value="2018-07"))
     assert not meets(ARTICLE, Constraint(field="source", value="Ann Lee"))
+
+
+@pytest.mark.parametrize("word", ["2018 ", "weather ", "2018 and ", "from 2018 ", "Harbour Post, "])
+def test_a_long_text_is_read_in_time_that_grows_with_its_length(word: str) -> None:
+    def seconds(repeats: int) -> float:
+        started = time.process_time()
+        READER.stated_in(word * repeats)
+        return time.process_time() - started
+
+    short = min(seconds(250) for _ in range(3))
+    assert min(seconds(2000) for _ in range(3)) < 24 * short, "8 times the text; its square would be 64 times"
 
 
 def test_a_copy_of_a_reader_is_the_reader() -> None:

@@ -78,3 +78,8 @@ def test_a_date_that_is_not_clear_is_left_out(given: Any) -> None:
 def test_topics_are_read_one_by_one() -> None:
     assert named_in({"topic": "politics, economy; us_senate"})["topic"] == ["politics", "economy", "us senate"]
     assert named_in({"topics": ["climate change", "energy"]})["topic"] == ["climate change", "energy"]
+
+
+def test_an_item_of_a_list_of_topics_is_one_topic() -> None:
+    given = ["economy, business and finance", "us_senate"]
+    assert named_in({"topics": given})["topic"] == ["economy, business and finance", "us senate"]

@@ -12,6 +12,7 @@ import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.programs import ExpandingRetriever, ExpansionReport, HypotheticalPassageWriter, QueryExpander
+from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.protocol import Ranking, Retriever
 
 Make = Callable[..., tuple[dspy.LM, Any]]
@@ -185,3 +186,9 @@ def test_a_copy_is_the_same_object_and_threads_are_checked() -> None:
     assert copy.deepcopy(retriever) is retriever
     with pytest.raises(ConfigurationError, match="0 threads"):
         ExpandingRetriever(QueryExpander(), Recorder(), threads=0)
+
+
+def test_a_filter_around_it_is_refused_because_each_deeper_search_would_be_paid_for() -> None:
+    retriever = ExpandingRetriever(QueryExpander(), Recorder())
+    with pytest.raises(ConfigurationError, match=r"around ExpandingRetriever would ask .* ExpandingRetriever\(program"):
+        MetadataFilter(retriever, [])
