@@ -14,8 +14,6 @@ from dspy.utils.exceptions import (
     LMBillingError,
     LMConfigurationError,
     LMError,
-    LMStreamAssemblyError,
-    LMUnexpectedError,
     LMUnsupportedModelError,
 )
 
@@ -24,7 +22,6 @@ from inpars_plus.foundation.errors import DeadModelError, InParsError, ReplyErro
 __all__ = ["dead_model", "is_bad_reply", "is_failed_call", "lasting_failure", "own_cause", "to_raise"]
 
 _HOPELESS = (LMAuthError, LMBillingError, LMConfigurationError, LMUnsupportedModelError)
-_PASSING = (LMStreamAssemblyError, TimeoutError, ConnectionError)
 _LM_FAILURES = (LMError, LM15Error, TimeoutError, ConnectionError)
 
 
@@ -36,20 +33,16 @@ def own_cause(error: BaseException) -> InParsError | None:
 def lasting_failure(error: BaseException) -> LMError | None:
     """What in the chain of causes no further call would mend.
 
-    That is a refused key, an unpaid bill, a model that the server does not have, a missing setting, or, as the error
-    itself, a fault in the engine, which DSPy does not try again either. Behind an error of ours such a fault is what
-    the engine explained already: a garbled reply, mostly.
+    That is a refused key, an unpaid bill, a model that the server does not have, or a missing setting.
     """
-    refusal = next((one for one in _chain(error) if isinstance(one, _HOPELESS)), None)
-    if refusal is None and isinstance(error, LMUnexpectedError) and own_cause(error) is None:
-        return None if any(isinstance(one, _PASSING) for one in _chain(error)) else error
-    return refusal
+    return next((one for one in _chain(error) if isinstance(one, _HOPELESS)), None)
 
 
 def is_failed_call(error: BaseException) -> bool:
     """Whether the model failed in a way that may pass: no connection, a timeout, a server error, a rate limit.
 
-    No error is both this and a :func:`lasting_failure`.
+    A fault of an engine counts as one too, because the next prompt may go well; whoever counts them gives up in time. No
+    error is both this and a :func:`lasting_failure`.
     """
     return isinstance(error, _LM_FAILURES) and own_cause(error) is None and lasting_failure(error) is None
 

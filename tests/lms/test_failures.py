@@ -63,7 +63,7 @@ def test_what_an_engine_explained_as_a_reply_that_cannot_be_read_is_no_lasting_f
         (LMStreamAssemblyError("cut"), False),
         (_wrapped(TimeoutError(), LMUnexpectedError("late")), False),
         (_wrapped(ConnectionError(), LMUnexpectedError("down")), False),
-        (_wrapped(ValueError("a bug"), LMUnexpectedError("a bug")), True),
+        (_wrapped(ValueError("a bug"), LMUnexpectedError("a bug")), False),
         (LMAuthError("bad key"), True),
         (_wrapped(LMAuthError("bad key"), LMServerError("gateway")), True),
         (LMUnsupportedModelError("unknown"), True),
