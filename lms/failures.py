@@ -41,8 +41,8 @@ def lasting_failure(error: BaseException) -> LMError | None:
 def is_failed_call(error: BaseException) -> bool:
     """Whether the model failed in a way that may pass: no connection, a timeout, a server error, a rate limit.
 
-    A fault of an engine counts as one too, because the next prompt may go well; whoever counts them gives up in time. No
-    error is both this and a :func:`lasting_failure`.
+    A fault of an engine counts as one too, because the next prompt may go well; whoever counts them gives up in time.
+    No error is both this and a :func:`lasting_failure`.
     """
     return isinstance(error, _LM_FAILURES) and own_cause(error) is None and lasting_failure(error) is None
 
