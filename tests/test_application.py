@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -115,14 +115,9 @@ def test_it_generates_with_the_embedded_model(application: Path, site: Path) -> 
 
 
 @pytest.mark.slow
-def test_it_generates_with_a_server_and_writes_its_key_nowhere(application: Path, site: Path) -> None:
-    path = ROOT / "tests" / "lms" / "loopback.py"
-    spec = importlib.util.spec_from_file_location("loopback_of_the_application", path)
-    assert spec is not None
-    assert spec.loader is not None
-    loopback = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = loopback
-    spec.loader.exec_module(loopback)
+def test_it_generates_with_a_server_and_writes_its_key_nowhere(
+    application: Path, site: Path, loopback: ModuleType
+) -> None:
     wanted = ["what does error 7 of the pump mean", "how do I let the air out of a pump"]
     reply = "[[ ## queries ## ]]\n" + json.dumps([{"text": text} for text in wanted]) + "\n\n[[ ## completed ## ]]"
     with loopback.LoopbackServer(lambda text: reply) as server:
