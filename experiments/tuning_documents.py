@@ -14,6 +14,7 @@ from inpars_plus.experiments.selection import TypeDocuments, documents_by_type
 from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.foundation import ConfigurationError, say
 from inpars_plus.programs import load_program, programs_of
+from inpars_plus.programs.granularities import granularity_of
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.tune_generator import TuneSettings
@@ -37,9 +38,16 @@ def program_and_documents(settings: TuneSettings, bench: Workbench, lm: dspy.LM)
 
     Raises:
         ProgramFileError: there is no program at the path, or there are two for one type.
-        ConfigurationError: there are several and none was named, or too few documents.
+        ConfigurationError: there are several and none was named, or too few documents, or it states constraints.
     """
     program = load_program(_program_file(settings), lm=lm)
+    if granularity_of(program) == "constraint":
+        # Samples begin with openings where serving gives a constraint, and no reward asks whether it was stated.
+        raise ConfigurationError(
+            "the program writes queries that state a constraint, and a generator is not tuned for these",
+            place=str(program.card.path),
+            remedy="Tune for one that was compiled for documents, and let the tuned generator write for both",
+        )
     doc_type = program.card.document_type
     types = bench.corpus.types()
     if doc_type not in types:
