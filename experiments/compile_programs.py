@@ -11,6 +11,7 @@ from typing import Any, Literal
 from inpars_plus.corpora import Corpus
 from inpars_plus.experiments.analysts import ANALYST, fit_analyst
 from inpars_plus.experiments.compiling import DIFFERENCES, TypeCompile
+from inpars_plus.experiments.exchanging import exchange_for
 from inpars_plus.experiments.previews import preview
 from inpars_plus.experiments.reports.compile_report import compile_report
 from inpars_plus.experiments.selection import choose_types, documents_by_type
@@ -69,6 +70,10 @@ class CompileSettings(BenchSettings):
     by_type: bool = option("compile a program for each type of document")
     analyst: bool = option("with several types, also fit what tells them apart, for generate-queries --adaptive")
     cross_types: bool = option("with several types, also score each program on the other types")
+    exchange: bool = option(
+        "with several types, let a type take over the program of another one where that does better on its validation "
+        "documents; up to 30% of --budget more"
+    )
     granularity: Granularity = option(
         "what a query asks for: the document, a passage or a sentence of it, or it with a constraint on its metadata"
     )
@@ -167,7 +172,13 @@ class _Job:
         # First, because it needs documents alone: what is wrong with it shows before compiles are paid for.
         if self._fit_analyst(jobs):
             files.append(ANALYST)
-        results = {job.doc_type: self._one_type(job) for job in jobs}
+        found = {job.doc_type: self._compile(job) for job in jobs}
+        # All of them first: what a type takes over must be the other's own program, and not what that took over.
+        found = {
+            job.doc_type: exchange_for(job, jobs, found[job.doc_type], self.settings, self.bench, self.steps)
+            for job in jobs
+        }
+        results = {job.doc_type: self._scored(job, found[job.doc_type]) for job in jobs}
         if self.settings.cross_types and len(jobs) > 1:
             for job in jobs:
                 results[job.doc_type]["test"]["other_programs"] = self._other_programs(job, jobs)
@@ -221,9 +232,13 @@ class _Job:
         inputs = {"corpus": corpus.digest()}
         return KeyTerms.from_state(self.steps.do("key terms", inputs, lambda: KeyTerms.fit(corpus.documents()).state()))
 
-    def _one_type(self, job: TypeCompile) -> dict[str, Any]:
+    @staticmethod
+    def _compile(job: TypeCompile) -> dict[str, Any]:
         say(f"Compiling for '{job.doc_type}'")
-        found = job.compile()
+        return job.compile()
+
+    @staticmethod
+    def _scored(job: TypeCompile, found: dict[str, Any]) -> dict[str, Any]:
         rows = {row: job.score(row, job.program(row)) for row in job.table}
         cheats = job.cheats()
         job.save(found, rows)
@@ -240,6 +255,7 @@ class _Job:
                 **rows,
                 "difference": job.difference("before", "after"),
                 job.baseline_difference: job.difference(job.baseline, "after"),
+                **({"difference_own": job.difference("own", "after")} if job.taken_over else {}),
                 "cheats": cheats,
             },
         }
@@ -278,7 +294,10 @@ def tell(settings: CompileSettings, summary: Summary) -> str:
         # The middle row is the best pool prompt, or after a warm start the nearest program.
         baseline = "nearest" if "nearest" in test else "best_pool_prompt"
         label = baseline.replace("_", " ")
-        rows = {"before": test["before"], label: test[baseline], "after": test["after"]}
+        rows = {"before": test["before"], label: test[baseline]}
+        if "own" in test:
+            rows["own, before the exchange"] = test["own"]
+        rows["after"] = test["after"]
         cheats = {f"cheat: {name.replace('_', ' ')}": row for name, row in test["cheats"].items()}
         others = {f"program of {name}": row for name, row in test.get("other_programs", {}).items()}
         parts.append(

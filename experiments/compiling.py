@@ -46,7 +46,7 @@ from inpars_plus.programs.granularities import of_granularity
 if TYPE_CHECKING:
     from inpars_plus.experiments.compile_programs import CompileSettings
 
-__all__ = ["DIFFERENCES", "TypeCompile"]
+__all__ = ["DIFFERENCES", "TypeCompile", "described"]
 
 DIFFERENCES = {"best_pool_prompt": "difference_best_pool", "nearest": "difference_nearest"}
 """The row between the uncompiled and the compiled program, and the key of the difference from it.
@@ -56,6 +56,7 @@ search began with, with the key terms of this corpus.
 """
 
 _METRIC = "query_metric"
+_UNSCORED = Scores()
 
 
 class TypeCompile:
@@ -84,7 +85,6 @@ class TypeCompile:
     ) -> None:
         self.baseline = "nearest" if start else "best_pool_prompt"
         self.baseline_difference = DIFFERENCES[self.baseline]
-        self.table = ("before", self.baseline, "after")
         self._start = start
         self.doc_type = doc_type
         self.documents = documents
@@ -95,7 +95,14 @@ class TypeCompile:
         self._settings = settings
         self._bench = bench
         self._steps = steps
-        self._work = f"work/{self.name}"
+        self.work = f"work/{self.name}"
+        self.taken_over = False
+        """Whether the program of another type is gone on with."""
+
+    @property
+    def table(self) -> tuple[str, ...]:
+        """The rows of the quality table; the programs of other types and the cheats come beside them."""
+        return ("before", self.baseline, *(["own"] if self.taken_over else []), "after")
 
     def examples(self, documents: Sequence[Document]) -> list[dspy.Example]:
         """What programs and optimizers take."""
@@ -153,7 +160,7 @@ class TypeCompile:
         """
         settings = self._settings
         inputs: dict[str, JSON] = {
-            **self._measured_with(),
+            **self.measured_with(),
             "train": documents_digest(self.documents.train),
             "validation": documents_digest(self.documents.validation),
             # By what the model is called with its checkpoint: a name stays when what it stands for is another one.
@@ -166,22 +173,22 @@ class TypeCompile:
             inputs["start"] = [program.card.digest for program in self._start]
         if settings.human is not None:
             inputs["human"] = [digest_file(settings.human / name) for name in HUMAN_FILES]
-        files = [f"{self._work}/compiled.json", f"{self._work}/{self.baseline}.json", f"trials/{self.name}.jsonl"]
+        files = [f"{self.work}/compiled.json", f"{self.work}/{self.baseline}.json", f"trials/{self.name}.jsonl"]
         result: dict[str, Any] = self._steps.do(f"compile {self.doc_type}", inputs, self._compile, files=files)
         return result
 
     def program(self, row: str) -> Any:
-        """The program of a row of the quality table."""
+        """The program of a row of the quality table; ``own`` is what was compiled, whether or not another took over."""
         if row == "before":
             return self._student()
-        stem = "compiled" if row == "after" else row
-        return self._of_granularity(load_program(self._steps.directory / self._work / f"{stem}.json"))
+        stem = {"own": "compiled", "after": "exchanged" if self.taken_over else "compiled"}.get(row, row)
+        return self._of_granularity(load_program(self._steps.directory / self.work / f"{stem}.json"))
 
     def score(self, row: str, program: Any) -> dict[str, Any]:
         """Score a program on this type's test documents; returns the row of the table."""
         card = getattr(program, "card", None)
         inputs: dict[str, JSON] = {
-            **self._measured_with(),
+            **self.measured_with(),
             "program": "uncompiled" if card is None else card.digest,
             "test": documents_digest(self.documents.test),
         }
@@ -207,7 +214,7 @@ class TypeCompile:
         documents = self.documents.test
         lent = [row["query"] for row in self.rows("after")][:: self._settings.queries_per_document]
         inputs: dict[str, JSON] = {
-            **self._measured_with(),
+            **self.measured_with(),
             "test": documents_digest(documents),
             "queries": digest(lent),
         }
@@ -236,13 +243,10 @@ class TypeCompile:
     def save(self, found: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> ProgramCard:
         """Write the compiled program with its whole description."""
         validation = found["validation"]
-        card = self._card(
+        card = self.card(
             OptimizerRecord(name=found.get("optimizer", self._settings.optimizer), settings=found["settings"]),
-            MetricRecord(
-                name=_METRIC,
-                validation=Scores(before=validation.get("before"), after=validation["after"]),
-                test=Scores(before=rows["before"]["score"], after=rows["after"]["score"]),
-            ),
+            validation=Scores(before=validation.get("before"), after=validation["after"]),
+            test=Scores(before=rows["before"]["score"], after=rows["after"]["score"]),
         )
         return save_program(self.program("after"), self._steps.directory / self.file, card)
 
@@ -256,7 +260,7 @@ class TypeCompile:
 
     def _compile(self) -> dict[str, Any]:
         settings, bench = self._settings, self._bench
-        directory = self._steps.directory / self._work
+        directory = self._steps.directory / self.work
         directory.mkdir(parents=True, exist_ok=True)
         compiled = compile_program(
             self._student(),
@@ -275,7 +279,7 @@ class TypeCompile:
             human=self.human,
         )
         optimizer = OptimizerRecord(name=compiled.optimizer, settings=compiled.settings)
-        card = self._card(optimizer, MetricRecord(name=_METRIC))
+        card = self.card(optimizer)
         save_program(compiled.program, directory / "compiled.json", card)
         baseline, prompt = (
             (compiled.nearest_program, compiled.nearest)
@@ -293,13 +297,13 @@ class TypeCompile:
             "labels": compiled.labels,
             **({} if settings.human is None else {"human": len(self.human)}),
             "calls": compiled.calls,
-            "chosen": _described(compiled.chosen),
+            "chosen": described(compiled.chosen),
             "optimizer": compiled.optimizer,
-            self.baseline: _described(cast(Candidate, prompt)),
+            self.baseline: described(cast(Candidate, prompt)),
             "notes": list(compiled.notes),
         }
 
-    def _measured_with(self) -> dict[str, JSON]:
+    def measured_with(self) -> dict[str, JSON]:
         """What every score depends on."""
         settings = self._settings
         # Where it is not said, runs of before there were kinds stay what they are.
@@ -315,7 +319,10 @@ class TypeCompile:
             "seed": settings.seed,
         }
 
-    def _card(self, optimizer: OptimizerRecord, metric: MetricRecord) -> ProgramCard:
+    def card(
+        self, optimizer: OptimizerRecord, *, validation: Scores = _UNSCORED, test: Scores = _UNSCORED
+    ) -> ProgramCard:
+        """What is written about a program of this type."""
         used = [*self.documents.train, *self.documents.validation]
         return ProgramCard(
             document_type=self.doc_type,
@@ -323,7 +330,7 @@ class TypeCompile:
             adapter=type(adapter_for(self._bench.lm, None)).__name__,
             optimizer=optimizer,
             seed=self._settings.seed,
-            metric=metric,
+            metric=MetricRecord(name=_METRIC, validation=validation, test=test),
             data_hash=documents_digest(used),
         )
 
@@ -341,7 +348,8 @@ class TypeCompile:
         return [sum(scores[at : at + count]) / count for at in range(0, len(scores), count)]
 
 
-def _described(candidate: Candidate) -> dict[str, JSON]:
+def described(candidate: Candidate) -> dict[str, JSON]:
+    """What ``summary.json`` says of a prompt."""
     return {
         "instruction": candidate.instruction,
         "form": candidate.form,

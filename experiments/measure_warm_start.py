@@ -35,8 +35,8 @@ __all__ = ["TEXT", "MeasureWarmStartSettings", "main", "measure_warm_start", "ru
 
 _RESAMPLES = 2_000
 _OWN = {"seeds", "out", "seed"}
-_UNREAD = {"cross_types": False, "analyst": False}
-"""What ``compile-programs`` would make and nobody reads here."""
+_LEFT_OUT = {"cross_types": False, "analyst": False, "exchange": False}
+"""What nobody reads here; and with an exchange a cold start would not begin from nothing."""
 
 TEXT = JobText(
     name="measure-warm-start",
@@ -140,7 +140,7 @@ def _compiled(
     **values: Any,
 ) -> Summary:
     shared = {name: getattr(settings, name) for name in type(settings).model_fields if name not in _OWN | values.keys()}
-    made = make_settings(CompileSettings, "compile-programs", **shared, **values, out=out, seed=seed, **_UNREAD)
+    made = make_settings(CompileSettings, "compile-programs", **shared, **values, out=out, seed=seed, **_LEFT_OUT)
     summary = compile_programs(made, make_lm=make_lm, scorer=scorer)
     assert summary is not None, "this is no dry run"
     return summary

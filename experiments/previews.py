@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from inpars_plus.corpora import Corpus
+from inpars_plus.experiments.exchanging import exchange_plan
 from inpars_plus.experiments.selection import TypeDocuments
 from inpars_plus.experiments.tables import text_table
 from inpars_plus.experiments.warm_starts import warm_programs
@@ -53,12 +54,16 @@ def preview(settings: CompileSettings, bench: Workbench, corpus: Corpus, documen
             start=start,
         )
         told = estimate(plan, [*examples[0], *examples[1]], model=str(lm.model), threads=settings.threads, chat=chat)
-        programs = _ROWS + (len(documents) - 1 if settings.cross_types else 0)
+        several = len(documents) > 1
+        programs = _ROWS + (several and settings.exchange) + (len(documents) - 1 if settings.cross_types else 0)
         at_once = chat and not student.one_query_a_turn
         per_document = student.attempts * (1 if at_once else settings.queries_per_document)
         scoring = programs * len(drawn.test) * per_document
-        share = scoring / plan.calls
-        for label, factor in ((f"compile {doc_type}", 1.0), (f"score {doc_type}, at most", share)):
+        exchange = exchange_plan(settings, types=len(documents), validation=len(drawn.validation))
+        parts = [(f"compile {doc_type}", plan.calls)]
+        parts += [(f"exchange {doc_type}, at most", exchange.calls)] if exchange is not None else []
+        for label, calls in [*parts, (f"score {doc_type}, at most", scoring)]:
+            factor = calls / plan.calls
             figures = [
                 told.calls * factor,
                 told.prompt_tokens * factor,

@@ -37,6 +37,7 @@ _NAMES = {
     "before": "uncompiled",
     "best_pool_prompt": "best single prompt",
     "nearest": "nearest program",
+    "own": "own, before the exchange",
     "after": "compiled",
 }
 _BASELINES = {
@@ -123,7 +124,7 @@ def _quality(rows_of_table: Sequence[str], test: Mapping[str, Any]) -> Html:
     labelled += [(f"cheat: {name.replace('_', ' ')}", row) for name, row in test["cheats"].items()]
     rows = [[label, *(number(row[measure]) for measure in MEASURES)] for label, row in labelled]
     head = ["", "score", "accepted", "hit@10", "copied 4-grams", "top opening"]
-    return table(head, rows, numbers=set(range(1, 6)), strong={2}, weak=set(range(own, len(rows))))
+    return table(head, rows, numbers=set(range(1, 6)), strong={len(rows_of_table) - 1}, weak=set(range(own, len(rows))))
 
 
 def _cross_types(test: Mapping[str, Any]) -> list[Html]:
@@ -158,7 +159,7 @@ def _revisions(trials: Sequence[Trial]) -> list[Html]:
 
 def _chosen(result: Mapping[str, Any]) -> Html:
     chosen = result["chosen"]
-    other = "before" if "before" in result["validation"] else "nearest"
+    other = next(name for name in ("own", "before", "nearest") if name in result["validation"])
     return join(
         [
             paragraph(

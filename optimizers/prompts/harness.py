@@ -46,7 +46,7 @@ from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
 from inpars_plus.optimizers.prompts.warm_start import WARM_START, WarmStages, starting_points
 from inpars_plus.optimizers.prompts.watch import Halt, Watch
 
-__all__ = ["Compiled", "compile_program", "forms_for", "plan_for"]
+__all__ = ["Compiled", "compile_program", "forms_for", "plan_for", "shuffled", "surfaced"]
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def compile_program(
     """
     started = time.monotonic()
     policy = policy_named(optimizer)
-    train, validation = _shuffled(trainset, seed), _shuffled(valset, seed)
+    train, validation = shuffled(trainset, seed), shuffled(valset, seed)
     plan = plan_for(
         student, trainset=train, valset=validation, lm=lm, budget=budget, document_type=document_type, start=start
     )
@@ -195,7 +195,7 @@ def compile_program(
         guarded = GuardedMetric(metric, watch)
         bench = Bench(one_ask(student), metric, guarded, lm, threads, watch, log)
         parts = (bench, plan, policy, prompt_lm, pool, forms_for(lm, pool), demonstrations, seed)
-        with _surfaced(str(lm.model)), quiet_logs():
+        with surfaced(str(lm.model)), quiet_logs():
             compile_ = (
                 WarmStages(*parts, starts=starting_points(student, start), human=human)
                 if start
@@ -227,7 +227,8 @@ def _usable(examples: Sequence[dspy.Example]) -> list[dspy.Example]:
     return [example for example in examples if not example.source.is_empty]
 
 
-def _shuffled(examples: Sequence[dspy.Example], seed: int) -> list[dspy.Example]:
+def shuffled(examples: Sequence[dspy.Example], seed: int) -> list[dspy.Example]:
+    """Examples that are not empty, in the order in which a compile takes them."""
     # By id first, so that the order in which documents were read does not matter.
     found = sorted(_usable(examples), key=lambda example: str(example.source.id))
     random.Random(seed).shuffle(found)
@@ -235,7 +236,7 @@ def _shuffled(examples: Sequence[dspy.Example], seed: int) -> list[dspy.Example]
 
 
 @contextmanager
-def _surfaced(model: str) -> Iterator[None]:
+def surfaced(model: str) -> Iterator[None]:
     """Turn what ends a compile into what a caller expects."""
     try:
         yield

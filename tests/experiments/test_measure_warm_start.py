@@ -59,16 +59,18 @@ def test_each_type_is_compiled_cold_and_warm_and_the_table_says_what_it_gave(tmp
     assert world.calls == 0
 
 
-def test_nothing_is_made_that_nobody_reads(tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_made_that_nobody_reads_and_a_cold_start_takes_nothing_over(
+    tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Seen(Exception):  # noqa: N818 - ends the job where its first compile would begin
         pass
 
     def compiling(settings: CompileSettings, **_: Any) -> None:
-        raise Seen(settings.analyst, settings.cross_types)
+        raise Seen(settings.analyst, settings.cross_types, settings.exchange)
 
     monkeypatch.setattr(job, "compile_programs", compiling)
     corpus = small.write_corpus(tmp_path / "c.jsonl", 20, "manual", "faq")
-    with pytest.raises(Seen, match=r"\(False, False\)"):
+    with pytest.raises(Seen, match=r"\(False, False, False\)"):
         measure_warm_start(settings_for(corpus, tmp_path / "run"), **small.World().parts)
 
 

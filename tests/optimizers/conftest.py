@@ -72,7 +72,7 @@ class ToyModel(Engine):
         return Reply(text=reply, prompt_tokens=len(prompt) // 4, completion_tokens=8)
 
     def _write(self, prompt: str) -> str:
-        *shown, last = prompt.split("Document:")
+        *shown, last = re.split("Document:|Text:", prompt)  # as the pool's forms name it
         good = sum("seal" in one for one in shown)
         chance = 0.15 + 0.25 * (GOOD_INSTRUCTION in shown[0]) + 0.14 * min(good, 4)
         draw = int(hashlib.sha256(f"{last}{good}{shown[0]}".encode()).hexdigest()[:8], 16) / 0xFFFFFFFF

@@ -1,0 +1,94 @@
+"""Where several types are compiled, a type may go on with the program of another one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.experiments.compile_programs import compile_programs, tell
+from inpars_plus.foundation import digest_file
+from inpars_plus.programs import load_program
+
+
+def write_for_machines(prompt: str) -> str:
+    """Only demonstrations of type ``faq`` teach how to ask; without one, its own documents sometimes do."""
+    *shown, last = re.split("Document:|Text:", prompt)
+    machine, unit = re.search(r"The (\w+) of unit (\w+)", last).groups()  # type: ignore[union-attr]
+    draw = int(hashlib.sha256(prompt.encode()).hexdigest()[:8], 16) % 4
+    taught = any("unit faqx" in one and "seal\n" in one for one in shown)
+    if taught or (unit.startswith("faqx") and draw == 0):
+        return f" when does the {machine} of {unit} lose its seal"
+    return " why do machines break down in plants"
+
+
+@pytest.fixture
+def both(tmp_path: Path, small: Any) -> Any:
+    """Compiles for two types; gives the settings, the summary and the number of calls."""
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 90, "manual", "faq")
+
+    def compiled(**values: Any) -> tuple[Any, Any, int]:
+        settings = small.compile_settings(corpus, tmp_path / "run", by_type=True, test_documents=8, **values)
+        world = small.World(replies=write_for_machines)
+        return settings, compile_programs(settings, **world.parts), world.calls
+
+    return compiled
+
+
+@pytest.mark.slow
+def test_a_type_takes_over_the_better_program_of_another_and_everything_says_so(both: Any, tmp_path: Path) -> None:
+    settings, summary, _ = both()
+    out = tmp_path / "run"
+    manual, faq = summary.results["manual"], summary.results["faq"]
+    assert (manual["exchange"]["taken_from"], faq["exchange"]["taken_from"]) == ("faq", None)
+    assert manual["exchange"]["other"] > manual["exchange"]["own"]
+    assert manual["validation"] == {"own": manual["exchange"]["own"], "after": manual["exchange"]["other"]}
+    assert manual["test"]["after"]["score"] > manual["test"]["own"]["score"]
+    assert manual["test"]["difference_own"]["score"] > 0
+    assert "own" not in faq["test"]
+
+    taken, own = (load_program(out / "compiled" / f"{name}.json") for name in ("manual", "faq"))
+    assert (taken.card.document_type, own.card.document_type) == ("manual", "faq")
+    assert (taken.card.optimizer.settings["taken_from"], own.card.optimizer.settings.get("taken_from")) == ("faq", None)
+    assert taken.generate.demos == own.generate.demos
+    assert (
+        taken.generate.signature.instructions == own.generate.signature.instructions == manual["chosen"]["instruction"]
+    )
+    assert summary.hashes["compiled/manual.json"] == digest_file(out / "compiled" / "manual.json")
+
+    note = "The program for 'faq' does better on"
+    assert note in " ".join(manual["notes"])
+    report = (out / "report.html").read_text()
+    assert note in report.replace("&#x27;", "'")
+    assert "own, before the exchange" in report
+    assert "own, before the exchange" in tell(settings, summary)
+    trials = [json.loads(line) for line in (out / "trials" / "manual-exchange.jsonl").read_text().splitlines()]
+    assert {one["stage"] for one in trials} == {"exchange"}
+
+
+@pytest.mark.slow
+def test_a_finished_exchange_is_not_paid_for_again_and_without_one_each_keeps_its_own(
+    both: Any, tmp_path: Path
+) -> None:
+    _, first, _ = both()
+    _, again, calls = both()
+    assert calls == 0
+    assert again.results == first.results
+
+    _, alone, calls = both(exchange=False)
+    assert calls == 0
+    assert "exchange" not in alone.results["manual"]
+    assert alone.results["manual"]["test"]["after"] == first.results["manual"]["test"]["own"]
+    taken = load_program(tmp_path / "run" / "compiled" / "manual.json").card.optimizer.settings.get("taken_from")
+    assert taken is None
+
+
+def test_a_dry_run_tells_what_an_exchange_takes(both: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    both(dry_run=True)
+    assert "exchange manual, at most" in capsys.readouterr().out
+    both(dry_run=True, exchange=False)
+    assert "exchange" not in capsys.readouterr().out
