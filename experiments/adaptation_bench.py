@@ -13,7 +13,7 @@ from inpars_plus.corpora import Document
 from inpars_plus.experiments.selection import TypeDocuments, safe_name
 from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
-from inpars_plus.foundation import JSON, ConfigurationError, digest
+from inpars_plus.foundation import JSON, ConfigurationError, bar, digest
 from inpars_plus.lms import scripted_lm
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.metrics.significance import paired_bootstrap
@@ -184,18 +184,20 @@ class MeasuredAdaptation:
         tries, documents, train = self._settings.tries, self._compared, self._examples("train")
         first_look = max(2, documents // 3)
         schedule = AdaptationSchedule(documents, first_look, min(first_look, len(train)), tries)
-        proposer, bench = ModelProposer(lm), self._tools()
-        with dspy.context(callbacks=[*dspy.settings.callbacks, bench.watch], disable_history=True), quiet_logs():
-            found = adapt_instruction(
-                bench,
-                self._first,
-                proposer,
-                schedule,
-                train=train,
-                validation=self._examples("validation"),
-                calls=documents + tries * schedule.dearest_try,
-                seed=self._seed,
-            )
+        proposer, calls = ModelProposer(lm), documents + tries * schedule.dearest_try
+        with bar(f"Adapting, {self._doc_type}", calls) as progress:
+            bench = self._tools(progress.update)
+            with dspy.context(callbacks=[*dspy.settings.callbacks, bench.watch], disable_history=True), quiet_logs():
+                found = adapt_instruction(
+                    bench,
+                    self._first,
+                    proposer,
+                    schedule,
+                    train=train,
+                    validation=self._examples("validation"),
+                    calls=calls,
+                    seed=self._seed,
+                )
         # Inside the step, or a server that was down would stand as a finished result.
         proposer.raise_if_dead()
         return {
@@ -210,17 +212,18 @@ class MeasuredAdaptation:
 
         def work() -> list[float]:
             candidate = Candidate(instruction, self._first.form, self._first.demonstrations)
-            with quiet_logs():
-                (attempts,) = self._tools().attempt([(candidate, self._examples("test"))])
+            examples = self._examples("test")
+            with bar(f"Scoring an instruction, {self._doc_type}", len(examples)) as progress, quiet_logs():
+                (attempts,) = self._tools(progress.update).attempt([(candidate, examples)])
             return [round(attempt.score, 6) for attempt in attempts]
 
         name = f"score {safe_name(self._doc_type)}, seed {self._seed}, {digest(instruction)[:12]}"
         scores: list[float] = self._steps.do(name, inputs, work)
         return scores
 
-    def _tools(self) -> Bench:
+    def _tools(self, on_call: Callable[[int], object]) -> Bench:
         lm, metric = self._bench.lm, self._bench.metric
-        watch = Watch(model=str(lm.model))
+        watch = Watch(model=str(lm.model), on_call=on_call)
         log = TrialLog(None, calls=lambda: watch.calls, names={})
         return Bench(self._student, metric, GuardedMetric(metric, watch), lm, self._settings.threads, watch, log)
 

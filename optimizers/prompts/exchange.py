@@ -17,6 +17,7 @@ from pathlib import Path
 
 import dspy
 
+from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import Rung
@@ -151,14 +152,16 @@ def exchange_programs(
     rivals = [tried[name] for name in tried if names.get(tried[name].key) == name]
     if not rivals:
         return Exchange(kept)
-    watch = Watch(model=str(lm.model))
     shown = {demo.get("document", ""): f"{name}:{at}" for name, one in tried.items() for at, demo in _numbered(one)}
-    log = TrialLog(None if directory is None else directory / "trials.jsonl", calls=lambda: watch.calls, names=shown)
-    log.stage = "exchange"
-    bench = Bench(one_ask(student), metric, GuardedMetric(metric, watch), lm, threads, watch, log)
-    with surfaced(str(lm.model)), quiet_logs():
-        best = rank_prompts(bench, rivals, validation, [plan.first, plan.rest])[0]
-        best_score, own_score = bench.score([best, kept], validation)
+    with bar("Comparing programs", plan.calls) as progress:
+        watch = Watch(model=str(lm.model), on_call=progress.update)
+        trials = None if directory is None else directory / "trials.jsonl"
+        log = TrialLog(trials, calls=lambda: watch.calls, names=shown)
+        log.stage = "exchange"
+        bench = Bench(one_ask(student), metric, GuardedMetric(metric, watch), lm, threads, watch, log)
+        with surfaced(str(lm.model)), quiet_logs():
+            best = rank_prompts(bench, rivals, validation, [plan.first, plan.rest])[0]
+            best_score, own_score = bench.score([best, kept], validation)
     name = names[best.key]
     taken = best_score > own_score
     return Exchange(
