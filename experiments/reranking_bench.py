@@ -15,7 +15,7 @@ from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.leaks import as_seen, leaked
 from inpars_plus.experiments.request_watch import RequestWatch
 from inpars_plus.experiments.workbench import Steps, Workbench
-from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest, say
+from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, bar, digest
 from inpars_plus.lms import load_scorer, usage_of
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
@@ -221,7 +221,6 @@ class RerankingBench:
         }
 
         def work() -> dict[str, Any]:
-            say(f"Compiling {form}")
             train, validation = self.lists
             student = program_of(form, self.settings)
             found = compile_reranker(
@@ -272,14 +271,19 @@ class RerankingBench:
         found = self.first_stage()
 
         def work() -> dict[str, Any]:
-            say(f"Ranking with {name}")
             lm, texts = self.bench.lm, [one.text for one in self.queries]
             watch = RequestWatch(model=str(lm.model))
-            asked = program if form == LIKELIHOOD else lambda **inputs: watch.call(program, inputs)
+
+            def asked(**inputs: Any) -> Any:
+                answer = program(**inputs) if form == LIKELIHOOD else watch.call(program, inputs)
+                progress.update()
+                return answer
+
             retriever = self._retriever(form, asked, found)
             before, started = self._usage(form), time.monotonic()
             reused, earlier = lm.engine.reused, lm.engine.reused_earlier
             with (
+                bar(f"Ranking with {name}", len(texts)) as progress,
                 watch.to_the_end(),
                 dspy.context(lm=lm, callbacks=[*dspy.settings.callbacks, watch], disable_history=True),
             ):

@@ -25,6 +25,7 @@ from dspy.teleprompt import BootstrapFewShot
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.quiet import quiet, quiet_logs
 from inpars_plus.metrics.ranking_metric import RankingMetric
@@ -238,17 +239,26 @@ def compile_reranker(
             f"{len(validation)} validation lists",
             remedy="Give judged queries whose answers search finds, and 1 demonstration or more",
         )
-    watch = Watch(model=str(lm.model))
+    calls = compiling_calls(
+        student,
+        train=len(train),
+        validation=len(validation),
+        passages=max(len(one.passages) for one in validation),
+        sets=sets,
+    )
     candidates = {"none": Candidate.of(student)}
     fields = predictor_of(student).signature.fields
-    try:
-        for number in range(1, sets + 1):
-            drawn = _shuffled(student, train, seed=seed + 1_000 * number)
-            candidates[f"labelled {number}"] = candidates["none"].with_demonstrations(drawn[:demonstrations], fields)
-            candidates[f"bootstrapped {number}"] = _bootstrapped(student, drawn, lm, watch, demonstrations)
-        trials = _scored(student, candidates, validation, lm, watch, threads)
-    except Halt as halt:
-        raise halt.error from halt.error.__cause__
+    with bar(f"Compiling a {type(student).__name__}", calls) as progress:
+        watch = Watch(model=str(lm.model), on_call=progress.update)
+        try:
+            for number in range(1, sets + 1):
+                drawn = _shuffled(student, train, seed=seed + 1_000 * number)
+                labelled = candidates["none"].with_demonstrations(drawn[:demonstrations], fields)
+                candidates[f"labelled {number}"] = labelled
+                candidates[f"bootstrapped {number}"] = _bootstrapped(student, drawn, lm, watch, demonstrations)
+            trials = _scored(student, candidates, validation, lm, watch, threads)
+        except Halt as halt:
+            raise halt.error from halt.error.__cause__
     # The first of equal ones, and that is none.
     origin = max(trials, key=lambda name: trials[name])
     program: Any = candidates[origin].apply(student)
