@@ -64,6 +64,7 @@ def test_the_layers_name_every_folder() -> None:
     assert sorted(layers) == sorted(linter["root_packages"]) == [f"inpars_plus.{folder}" for folder in FOLDERS]
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_tree_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
@@ -116,6 +117,7 @@ def _natural(name: str) -> tuple[int, str]:
     return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_the_public_names_of_a_module_are_sorted_and_complete(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -165,6 +167,7 @@ def _declared(*extras: str) -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
+@pytest.mark.slow
 def test_everything_imported_is_declared() -> None:
     distributions = importlib.metadata.packages_distributions()
     for_users = {canonicalize_name(need.name) for need in _declared("ir-datasets", "trl")} | WITHOUT_DEPENDENCIES

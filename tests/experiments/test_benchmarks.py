@@ -39,6 +39,7 @@ def test_the_import_brings_no_torch_and_is_timed() -> None:
     assert result.rows[0].at_most == 1.0
 
 
+@pytest.mark.slow
 def test_both_retrievers_find_the_same_documents() -> None:
     result = retrieval.measure(quick=True)
     _check(result, 2)
@@ -88,6 +89,7 @@ def test_an_index_on_disk_finds_what_an_exact_search_finds() -> None:
     assert set(result.figures["on_disk"]["milliseconds_a_query"]) == {"bm25", "dense", "hybrid"}
 
 
+@pytest.mark.slow
 def test_all_results_come_into_one_summary_without_a_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--only", "imports", "retrieval", "--out", str(tmp_path)]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())

@@ -74,6 +74,7 @@ def test_programs_are_listed_from_a_run_directory_or_its_folder(
     assert main(["list-programs", str(tmp_path)]) == 0
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_the_command_needs_no_more_than_a_corpus(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from inpars_plus.retrieval.hashing import HashingEncoder
 MEASURES = {"score", "accepted", "hit@10", "copy4", "top_opening", "documents"}
 
 
+@pytest.mark.slow
 def test_a_compile_writes_a_program_that_beats_the_uncompiled_one(corpus: Path, tmp_path: Path, small: Any) -> None:
     world, out = small.World(), tmp_path / "run"
     settings = small.compile_settings(corpus, out)
@@ -56,6 +57,7 @@ def test_a_compile_writes_a_program_that_beats_the_uncompiled_one(corpus: Path, 
     assert str(out / "report.html") in told
 
 
+@pytest.mark.slow
 def test_queries_of_people_for_train_documents_are_demonstrations_too(corpus: Path, tmp_path: Path, small: Any) -> None:
     documents = list(open_corpus(str(corpus)).documents())[:40]
     human = small.write_generated(documents, tmp_path / "human", text="which seal did people ask {} for")
@@ -84,6 +86,7 @@ def test_queries_of_people_are_checked_before_anything_is_paid_for(corpus: Path,
     assert world.calls == 0
 
 
+@pytest.mark.slow
 def test_a_finished_compile_runs_again_without_a_call_and_tells_the_same(
     corpus: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -97,6 +100,7 @@ def test_a_finished_compile_runs_again_without_a_call_and_tells_the_same(
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.slow
 def test_a_program_for_sentences_is_compiled_and_its_demonstrations_show_sentences(
     corpus: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -127,6 +131,7 @@ def test_a_program_for_constraints_is_not_compiled_on_documents_without_metadata
     assert not (out / "compiled").exists()
 
 
+@pytest.mark.slow
 def test_another_checkpoint_behind_the_name_of_the_prompt_model_compiles_again(
     corpus: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -172,6 +177,7 @@ def test_a_prompt_model_that_is_not_there_is_refused_before_anything_is_done(tmp
     assert world.calls == 0
 
 
+@pytest.mark.slow
 def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Path, small: Any) -> None:
     out = tmp_path / "run"
     settings = small.compile_settings(corpus, out)
@@ -185,6 +191,7 @@ def test_a_lost_file_is_made_again_from_kept_replies(corpus: Path, tmp_path: Pat
     assert (out / "compiled" / "manual.json").read_bytes() == program
 
 
+@pytest.mark.slow
 def test_by_type_compiles_each_and_compares_it_with_the_programs_of_the_others(tmp_path: Path, small: Any) -> None:
     corpus = small.write_corpus(tmp_path / "c.jsonl", 70, "manual", "../faq")
     settings = small.compile_settings(corpus, tmp_path / "run", by_type=True, test_documents=8)
@@ -206,6 +213,7 @@ def test_by_type_compiles_each_and_compares_it_with_the_programs_of_the_others(t
     assert world.calls == 0
 
 
+@pytest.mark.slow
 def test_programs_of_an_earlier_corpus_are_moved_aside_and_those_of_the_same_corpus_stay(
     tmp_path: Path, small: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -232,6 +240,7 @@ def test_programs_of_an_earlier_corpus_are_moved_aside_and_those_of_the_same_cor
     assert {card.document_type for card in list_programs(out / EARLIER)} == {"code", "talk", "memo", "note"}
 
 
+@pytest.mark.slow
 def test_several_queries_a_document_are_scored_by_document(corpus: Path, tmp_path: Path, small: Any) -> None:
     settings = small.compile_settings(corpus, tmp_path / "run", queries_per_document=2, budget=300, test_documents=10)
     summary = compile_programs(settings, **small.World().parts)
@@ -277,6 +286,7 @@ def test_every_optimizer_runs_from_end_to_end(corpus: Path, tmp_path: Path, smal
     assert load_program(tmp_path / "run" / "compiled" / "manual.json").card.optimizer.name == optimizer
 
 
+@pytest.mark.slow
 def test_an_analyst_is_fitted_beside_the_programs_of_several_types(
     tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch, typed: Any
 ) -> None:

@@ -44,6 +44,7 @@ def mixed(typed: Any, tmp_path: Path) -> list[str]:
     return [f"a={tmp_path / 'a.jsonl'}:x", f"b={tmp_path / 'b.jsonl'}"]
 
 
+@pytest.mark.slow
 def test_types_are_proposed_named_and_written_for_the_next_job(mixed: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings = _settings(mixed, out)
@@ -70,6 +71,7 @@ def test_types_are_proposed_named_and_written_for_the_next_job(mixed: list[str],
     assert f"--corpus a={out / 'corpus' / 'a.jsonl'} --corpus b={out / 'corpus' / 'b.jsonl'} --by-type" in told
 
 
+@pytest.mark.slow
 def test_written_documents_are_the_same_but_for_their_type_and_fall_into_the_same_splits(
     typed: Any, tmp_path: Path
 ) -> None:
@@ -97,6 +99,7 @@ def test_documents_beyond_the_sample_are_sorted_to_the_type_that_they_are_like(
     assert summary.results["stated"]["adjusted_rand_index"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_finished_run_does_nothing_again_and_another_seed_encodes_nothing(mixed: list[str], tmp_path: Path) -> None:
     encoder = _Counting()
     first = discover_types(_settings(mixed, tmp_path / "out"), encoder=encoder)
@@ -107,6 +110,7 @@ def test_a_finished_run_does_nothing_again_and_another_seed_encodes_nothing(mixe
     assert encoder.encoded == encoded
 
 
+@pytest.mark.slow
 def test_a_second_run_with_fewer_corpora_tells_of_those_alone(mixed: list[str], tmp_path: Path) -> None:
     discover_types(_settings(mixed, tmp_path / "out"), encoder=HashingEncoder())
     settings = _settings(mixed[1:], tmp_path / "out")

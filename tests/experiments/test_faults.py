@@ -158,6 +158,7 @@ def limited(small: Any, tokens: int) -> Any:
     return small.World(budget=Budget(limits, price=None, label="scripted"))
 
 
+@pytest.mark.slow
 def test_a_spending_cap_stops_a_compile_which_goes_on_with_a_higher_one(
     corpus: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_spending_cap_stops_a_compile_which_goes_on_with_a_higher_one(
     assert capped.calls + free.calls == whole.calls
 
 
+@pytest.mark.slow
 def test_a_spending_cap_stops_a_generation_whose_files_hold_what_was_finished(
     compiled: Path, corpus: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +240,7 @@ def test_a_compile_against_a_server_with_garbage_ends_well_and_writes_no_secret(
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["compile", "generate"])
 def test_a_dead_server_is_told_early(
     compiled: Path, corpus: Path, tmp_path: Path, small: Any, loopback: Any, monkeypatch: pytest.MonkeyPatch, job: str

@@ -27,6 +27,7 @@ from inpars_plus.programs import (
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 
+@pytest.mark.slow
 def test_generation_writes_a_directory_to_train_on_and_a_ledger_that_explains_it(
     compiled: Path, corpus: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_grown_corpus_gets_queries_for_its_new_documents_only(
     assert queries <= {query.id for query in read_queries(out / "queries.jsonl")}
 
 
+@pytest.mark.slow
 def test_a_finished_generation_runs_again_without_a_call(
     compiled: Path, corpus: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -262,6 +264,7 @@ def test_one_program_serves_every_type_and_several_must_cover_all(compiled: Path
         generate_queries(small.generate_settings(corpus, several, tmp_path / "b"), **small.World().parts)
 
 
+@pytest.mark.slow
 def test_a_type_without_a_program_is_named(tmp_path: Path, small: Any) -> None:
     from inpars_plus.experiments.compile_programs import compile_programs
 

@@ -58,6 +58,7 @@ def wide(tmp_path: Path, small: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_harmful_revisions_are_rejected_and_what_is_accepted_helps_on_test_documents(
     wide: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -80,6 +81,7 @@ def test_harmful_revisions_are_rejected_and_what_is_accepted_helps_on_test_docum
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["results"] == summary.results
 
 
+@pytest.mark.slow
 def test_a_finished_command_calls_nothing_and_another_proposer_only_what_is_new(
     wide: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -94,6 +96,7 @@ def test_a_finished_command_calls_nothing_and_another_proposer_only_what_is_new(
     assert more.results["manual"]["scripted"] == first.results["manual"]["scripted"]
 
 
+@pytest.mark.slow
 def test_each_seed_draws_other_documents(wide: Path, tmp_path: Path, small: Any) -> None:
     settings = settings_for(wide, tmp_path / "run", tries=2, seeds=2)
     runs = measure_adaptation(settings, **small.World(replies=obedient).parts).results["manual"]["scripted"]["runs"]
@@ -115,6 +118,7 @@ def test_a_proposer_that_writes_nonsense_leaves_the_instruction_as_it_is(
     assert "(none)" in tell(settings, summary)
 
 
+@pytest.mark.slow
 def test_it_can_begin_with_a_compiled_program_and_with_one_only(
     wide: Path, compiled: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -134,6 +138,7 @@ def test_it_can_begin_with_a_compiled_program_and_with_one_only(
         measure_adaptation(several, **small.World(replies=obedient).parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lm", ["other", "writer"])
 def test_a_proposer_that_never_answers_is_no_result_also_under_the_generators_name(
     wide: Path, tmp_path: Path, small: Any, lm: str
@@ -160,6 +165,7 @@ def test_where_no_revision_could_be_accepted_the_tries_are_refused_before_anythi
     assert world.calls == 0
 
 
+@pytest.mark.slow
 def test_a_harmful_revision_is_counted_once_and_the_script_is_not_begun_again(
     wide: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -180,6 +186,7 @@ def test_a_harmful_revision_is_counted_once_and_the_script_is_not_begun_again(
     assert "0 of 1" in tell(settings, summary)
 
 
+@pytest.mark.slow
 def test_another_checkpoint_or_script_of_the_same_name_is_another_adaptation(
     wide: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

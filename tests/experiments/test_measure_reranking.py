@@ -68,6 +68,7 @@ def _settings(collection: Path, out: Path, **values: Any) -> MeasureSettings:
     return make_settings(MeasureSettings, "measure-reranking", corpus=str(collection), out=out, **{**small, **values})
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_the_answer_gains_and_the_calls_are_those_of_the_formula(
     collection: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -235,6 +236,7 @@ def test_generated_queries_that_figures_are_reported_on_are_not_learned_from(
     assert world.calls == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("forms", "changed", "calls"),
     [
@@ -305,6 +307,7 @@ def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
     assert " – " in tell(settings, summary)
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
     collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

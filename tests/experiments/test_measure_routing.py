@@ -36,6 +36,7 @@ def corpus(typed: Any, tmp_path: Path) -> Path:
     return tmp_path / "c.jsonl"
 
 
+@pytest.mark.slow
 def test_routing_is_measured_on_documents_that_the_analyst_has_not_seen(
     corpus: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -54,6 +55,7 @@ def test_routing_is_measured_on_documents_that_the_analyst_has_not_seen(
     assert "unknown when not fitted" in tell(summary)
 
 
+@pytest.mark.slow
 def test_adaptive_generation_stands_beside_every_other_way_to_choose(corpus: Path, tmp_path: Path, small: Any) -> None:
     compiling = small.compile_settings(
         corpus, tmp_path / "run", by_type=True, test_documents=4, cross_types=False, analyst=True
@@ -89,6 +91,7 @@ def test_adaptive_generation_stands_beside_every_other_way_to_choose(corpus: Pat
     assert world.calls == calls
 
 
+@pytest.mark.slow
 def test_each_row_is_written_by_its_program_which_reads_no_type_but_the_one_told(
     corpus: Path, typed: Any, tmp_path: Path, small: Any
 ) -> None:
@@ -137,6 +140,7 @@ def test_each_row_is_written_by_its_program_which_reads_no_type_but_the_one_told
     assert len(set(asked)) == len(asked)  # what one row has paid for is found again by the others
 
 
+@pytest.mark.slow
 def test_one_type_and_a_type_without_a_program_are_refused(
     corpus: Path, compiled: Path, typed: Any, tmp_path: Path, small: Any
 ) -> None:
@@ -161,6 +165,7 @@ def test_too_few_documents_are_refused_by_their_flag(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_analyst_that_was_fitted_in_another_way_is_fitted_again(
     typed: Any, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

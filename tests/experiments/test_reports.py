@@ -57,6 +57,7 @@ def checked(path: Path) -> Checker:
     return found
 
 
+@pytest.mark.slow
 def test_reports_stand_alone_and_escape_what_documents_and_models_write(tmp_path: Path, small: Any) -> None:
     corpus = tmp_path / "c.jsonl"
     rows = [{**small.row(number), "title": HOSTILE, "doc_type": "manual"} for number in range(120)]

@@ -28,6 +28,7 @@ def _settings(corpus: Path, out: Path, form: str = "pointwise") -> MeasureSettin
     return make_settings(MeasureSettings, "measure-reranking", corpus=str(corpus), out=out, forms=[form], **small)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pointwise", "expansion"])
 def test_a_ranking_of_which_requests_failed_is_not_recorded(
     form: str, judged_corpus: Path, tmp_path: Path, small: Any

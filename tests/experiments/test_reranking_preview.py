@@ -35,6 +35,7 @@ def _row(form: str, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], str]
     return [int(cell.replace(",", "").replace("–", "0")) for cell in cells], cost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pointwise", "pairwise", "listwise", "expansion", "hyde"])
 def test_calls_and_tokens_are_about_those_of_the_run(
     form: str, judged_corpus: Path, tmp_path: Path, small: Any, capsys: pytest.CaptureFixture[str]

@@ -36,6 +36,7 @@ def save_analyst(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_new_type_starts_from_a_compiled_program_with_a_third_of_the_calls(
     compiled: Path, tmp_path: Path, small: Any
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_program_for_documents_is_a_start_for_one_that_asks_about_sentences(
     assert nearest.generate.demos == start.generate.demos
 
 
+@pytest.mark.slow
 def test_another_program_to_start_from_is_another_compile(compiled: Path, tmp_path: Path, small: Any) -> None:
     corpus, out = small.write_corpus(tmp_path / "c.jsonl", 120, "faq"), tmp_path / "run"
     cold = small.compile_settings(corpus, out, budget=150)
@@ -160,6 +162,7 @@ def test_a_model_that_would_have_no_instruction_to_write_is_refused(compiled: Pa
         compile_programs(settings, **small.World().parts)
 
 
+@pytest.mark.slow
 def test_the_report_of_an_adaptation_shows_each_revision_with_its_verdict(tmp_path: Path, small: Any) -> None:
     corpus, out = small.write_corpus(tmp_path / "c.jsonl", 120), tmp_path / "run"
     compile_programs(

@@ -253,6 +253,7 @@ for number in range(20):
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_and_started_again_pays_for_nothing_twice(loopback: ModuleType, tmp_path: Path) -> None:
     def slow(text: str) -> str:
         time.sleep(0.05)

@@ -57,6 +57,7 @@ def test_many_threads_write_and_read(tmp_path: Path) -> None:
         assert list(threads.map(lambda i: store.get(f"{i}"), range(300))) == [REPLY] * 300
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
     writers = [writer(path, name, 60) for name in ("a", "b")]

@@ -336,6 +336,7 @@ def test_nothing_more_is_measured_for_a_proposer_that_failed_in_its_first_two_ca
     assert len(seen) == 2 * 8
 
 
+@pytest.mark.slow
 def test_the_policy_takes_its_revisions_from_the_prompt_model(toy: Any) -> None:
     lm, read = proposer_of([f"Ask about the thing with number {number}." for number in range(9)])
     compiled = compile_program(**toy.arguments, optimizer="adapt", prompt_lm=lm, budget=600)
@@ -348,12 +349,14 @@ def test_the_policy_takes_its_revisions_from_the_prompt_model(toy: Any) -> None:
     assert compiled.calls <= compiled.plan.calls
 
 
+@pytest.mark.slow
 def test_a_prompt_model_that_is_gone_ends_the_compile(toy: Any) -> None:
     lm = scripted_lm([], failures={0: DeadModelError("the proposer is gone")}, chat=True, name="chat/proposer")
     with pytest.raises(DeadModelError, match=r"the proposer is gone"):
         compile_program(**toy.arguments, optimizer="adapt", prompt_lm=lm, budget=600)
 
 
+@pytest.mark.slow
 def test_a_prompt_model_that_never_answers_ends_the_compile(toy: Any) -> None:
     failures = {number: TransportError("connection refused") for number in range(99)}
     lm = scripted_lm([], failures=failures, chat=True, name=str(toy.lm.model), num_retries=0)

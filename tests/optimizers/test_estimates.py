@@ -45,6 +45,7 @@ def test_a_model_without_a_known_price_has_no_cost_rather_than_none_at_all(toy: 
     assert estimate(plan_of(toy), toy.train, model="openai/my-own-server").cost_usd is None
 
 
+@pytest.mark.slow
 def test_the_tokens_are_an_upper_bound_close_to_what_a_compile_sends(toy: Any) -> None:
     from inpars_plus.optimizers.prompts import compile_program
 

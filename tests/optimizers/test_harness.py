@@ -29,6 +29,7 @@ def call_number(toy: Any, at: int | None) -> int:
     return plan.preflight + sum(rung.asks for rung in (*plan.pool, *plan.harvest, *plan.demonstrations)) + 6
 
 
+@pytest.mark.slow
 @every_optimizer
 def test_the_compiled_program_beats_the_uncompiled_one_and_the_best_pool_prompt_on_unseen_documents(
     toy: Any, optimizer: str
@@ -44,12 +45,14 @@ def test_the_compiled_program_beats_the_uncompiled_one_and_the_best_pool_prompt_
     assert len(compiled.chosen.demonstrations) >= 2
 
 
+@pytest.mark.slow
 @every_optimizer
 def test_no_more_is_called_than_planned_and_all_of_it_is_counted(toy: Any, optimizer: str) -> None:
     compiled = compile_program(**toy.arguments, optimizer=optimizer, budget=BUDGET)
     assert compiled.calls == len(toy.engine.prompts) <= compiled.plan.calls <= BUDGET
 
 
+@pytest.mark.slow
 @every_optimizer
 def test_the_same_seed_gives_the_same_program_whatever_the_threads_do(
     toy_with: Callable[..., Any], optimizer: str
@@ -62,6 +65,7 @@ def test_the_same_seed_gives_the_same_program_whatever_the_threads_do(
     assert [trial.score for trial in one.trials] == [trial.score for trial in two.trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["miprov2", "bootstrap-random-search", "gepa"])
 def test_another_seed_searches_elsewhere(toy: Any, optimizer: str) -> None:
     zero, one = (compile_program(**toy.arguments, optimizer=optimizer, budget=BUDGET, seed=seed) for seed in (0, 1))
@@ -91,6 +95,7 @@ def test_demonstrations_come_from_train_documents_and_the_pool_only(toy: Any) ->
     assert shown - invented <= {example.source.id for example in toy.train}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warm", [False, True])
 def test_queries_of_people_are_tried_as_demonstrations_even_where_the_metric_dislikes_them(
     toy: Any, warm: bool
@@ -118,6 +123,7 @@ def test_the_trial_log_has_a_line_a_trial_and_a_best_score_that_never_falls_for_
     assert lines[-1]["calls"] == compiled.calls
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_the_log_anew(toy: Any, tmp_path: Path) -> None:
     for _ in range(2):
         compiled = compile_program(**toy.arguments, budget=BUDGET, directory=tmp_path)
@@ -175,6 +181,7 @@ def test_thirty_percent_garbage_is_data_and_the_compile_still_helps(
     assert compiled.validation["after"] > compiled.validation["before"] + 0.1
 
 
+@pytest.mark.slow
 @every_optimizer
 def test_some_failed_calls_do_not_end_a_compile(toy_with: Callable[..., Any], optimizer: str) -> None:
     def sometimes(number: int, prompt: str) -> str | None:
@@ -186,6 +193,7 @@ def test_some_failed_calls_do_not_end_a_compile(toy_with: Callable[..., Any], op
     assert compiled.validation["after"] > compiled.validation["before"]
 
 
+@pytest.mark.slow
 @everywhere
 def test_a_spending_cap_surfaces_by_its_own_name_and_nothing_is_called_after_it(
     toy_with: Callable[..., Any], optimizer: str, at: int | None
@@ -254,6 +262,7 @@ def test_a_metric_with_a_fault_is_noticed_before_it_judges_the_queries_of_people
         compile_program(**given, budget=BUDGET)
 
 
+@pytest.mark.slow
 @every_optimizer
 def test_a_model_that_never_writes_a_good_query_leaves_the_best_prompt_and_says_so(
     toy_with: Callable[..., Any], optimizer: str

@@ -34,6 +34,7 @@ def _rank(lm: dspy.LM, program: Reranker, passages: list[str] = PASSAGES, **sett
         return program(query="why does a pump leak", passages=passages, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [form for number, form in enumerate(FORMS) if number != 3])
 @pytest.mark.parametrize("chat", [True, False])
 def test_all_forms_agree_with_a_judge_that_is_always_right(

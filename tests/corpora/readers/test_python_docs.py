@@ -18,6 +18,7 @@ def _documents(library: Path) -> dict[str, str]:
     return {record.document.id: record.place for record in read_python_docs(ReadingOptions(), library=library)}
 
 
+@pytest.mark.slow
 def test_the_standard_library_is_a_corpus_of_its_own():
     corpus = open_corpus("python-docs")
     documents = {document.id: document for document in corpus}
@@ -39,6 +40,7 @@ def test_another_type_may_be_given():
     assert set(open_corpus("python-docs:docs").types()) == {"docs"}
 
 
+@pytest.mark.slow
 def test_nothing_is_imported():
     code = (
         "import sys; from inpars_plus.corpora import open_corpus; before = set(sys.modules); "

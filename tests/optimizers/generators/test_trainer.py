@@ -42,6 +42,7 @@ def accuracy(model: Any, documents: Any) -> float:
     return float((sums[part.chosen] > sums[part.rejected]).float().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cpo", "dpo", "rpo", "sft"])
 def test_training_prefers_the_chosen_on_documents_that_it_did_not_see(
     loss: str, fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
@@ -61,6 +62,7 @@ def test_training_prefers_the_chosen_on_documents_that_it_did_not_see(
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cpo", "sft"])
 def test_training_ends_alike_however_a_step_is_cut(
     fresh: Fresh, make_pairs: MakePairs, tmp_path: Path, loss: Any
@@ -82,6 +84,7 @@ def test_training_ends_alike_however_a_step_is_cut(
             assert torch.allclose(value, other[name], atol=2e-4), name
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_settings_is_passed_over(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
     def train(directory: Path, key: str, rate: float) -> dict[str, torch.Tensor]:
         base, model = fresh()
@@ -96,6 +99,7 @@ def test_a_checkpoint_of_other_settings_is_passed_over(fresh: Fresh, make_pairs:
     assert all(torch.equal(value, alone[name]) for name, value in kept.items())
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_with_the_same_weights(fresh: Fresh, make_pairs: MakePairs, tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
@@ -124,6 +128,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(fresh: Fresh, make_pai
     assert [line["step"] for _, line in read_lines(tmp_path / "two" / "train.jsonl")] == list(range(1, 9))
 
 
+@pytest.mark.slow
 def test_the_best_validated_weights_are_kept_and_patience_ends_it(
     fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
 ) -> None:
@@ -152,6 +157,7 @@ def test_the_best_validated_weights_are_kept_and_patience_ends_it(
     assert 100 < memory[0] <= memory[-1] < memory[0] + 500
 
 
+@pytest.mark.slow
 def test_two_validations_an_epoch_are_of_the_documents_that_are_trained_on(
     fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
 ) -> None:
@@ -194,6 +200,7 @@ def test_a_loss_that_is_not_a_number_ends_training_with_a_sentence(
         Trainer(model, FAST, directory=tmp_path).train(documents)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_a_number_spoils_neither_weights_nor_checkpoint(
     fresh: Fresh, make_pairs: MakePairs, tmp_path: Path
 ) -> None:

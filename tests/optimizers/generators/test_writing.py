@@ -22,6 +22,7 @@ def alone(model: object, base: BaseModel, prompt: str) -> str:
     return text.strip().split("\n", 1)[0].strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prompts", [PROMPTS, [*PROMPTS, "Another:"], PROMPTS[:1]], ids=["shared trunk", "none", "one prompt"]
 )

@@ -26,6 +26,7 @@ def _proposed(form: np.ndarray, vectors: np.ndarray, *, seed: int = 0) -> Propos
     return propose_types(form, lambda: vectors, seed=seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(400, 400, 400), (900, 200, 60)])
 def test_groups_that_are_apart_in_form_and_meaning_are_types_whatever_their_sizes(sizes: tuple[int, ...]) -> None:
     places = (0.0, 7.0, -7.0)
@@ -38,6 +39,7 @@ def test_groups_that_are_apart_in_form_and_meaning_are_types_whatever_their_size
     assert sorted(found.valleys) == [(0, 1), (0, 2), (1, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "second", [(400, 0.0, 9.0), (400, 7.0, 0.0), (400, 0.0, 0.0)], ids=["topics", "form alone", "nothing"]
 )
@@ -62,6 +64,7 @@ def test_a_handful_of_odd_documents_makes_no_type() -> None:
     assert _proposed(form, vectors).count == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_types() -> None:
     form, vectors, _ = _world((300, 0.0, 9.0), (300, 7.0, 9.0))
     first, again = _proposed(form, vectors, seed=3), _proposed(form, vectors, seed=3)
@@ -69,6 +72,7 @@ def test_the_same_seed_gives_the_same_types() -> None:
     assert first.valleys == again.valleys
 
 
+@pytest.mark.slow
 def test_the_middle_of_a_type_is_central() -> None:
     form, vectors, labels = _world((300, 0.0, 9.0), (300, 7.0, 9.0))
     found = _proposed(form, vectors)
