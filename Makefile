@@ -13,7 +13,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 help:
 	@echo "make quickstart   from the documents on this machine to compiled programs, queries and a report"
 	@echo "make test         all tests"
-	@echo "make test-fast    the tests that need no model , in a few minutes"
+	@echo "make test-fast    the tests that need no model, in a few minutes"
 	@echo "make test-trl     our losses beside those of TRL, which it installs"
 	@echo "make check        ruff, mypy and the order of the layers"
 	@echo "make benchmark    speed beside the alternatives"

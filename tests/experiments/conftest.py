@@ -21,6 +21,7 @@ from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.tune_generator import TuneSettings
 from inpars_plus.foundation import append_lines
 from inpars_plus.lms import CompletionScore, ReplyStore, scripted_lm
+from inpars_plus.programs import QueryGenerator, load_program, save_program
 
 MACHINES = ("pump", "valve", "turbine", "boiler", "compressor", "gearbox", "furnace", "crane")
 TROUBLES = ("leaks", "overheats", "rattles", "stalls", "corrodes", "vibrates", "freezes", "jams")
@@ -222,3 +223,15 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = compile_settings(write_corpus(folder / "corpus.jsonl", 120), folder / "run")
     compile_programs(settings, **World().parts)
     return folder / "run"
+
+
+@pytest.fixture
+def compiled_as(compiled: Path, tmp_path: Path) -> Any:
+    """The compiled program for manuals as one that was compiled for a kind of queries."""
+
+    def save(kind: type[QueryGenerator]) -> Path:
+        program: Any = load_program(compiled / "compiled" / "manual.json")
+        save_program(kind.from_program(program), tmp_path / "program.json", program.card)
+        return tmp_path / "program.json"
+
+    return save

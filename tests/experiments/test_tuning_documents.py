@@ -13,10 +13,7 @@ from inpars_plus.experiments.tune_generator import tune_generator
 from inpars_plus.foundation import ConfigurationError, read_lines
 from inpars_plus.programs import (
     ConstrainedQueryGenerator,
-    QueryGenerator,
     SentenceQueryGenerator,
-    load_program,
-    save_program,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -60,18 +57,6 @@ def test_too_few_documents_with_short_prompts_are_told_before_anything_is_sample
     with pytest.raises(ConfigurationError, match=r"0 train documents with prompts short .* --max-characters cuts"):
         tune_generator(settings, **world.parts)
     assert world.calls == 0
-
-
-@pytest.fixture
-def compiled_as(compiled: Path, tmp_path: Path) -> Any:
-    """The compiled program for manuals as one that was compiled for a kind of queries."""
-
-    def save(kind: type[QueryGenerator]) -> Path:
-        program: Any = load_program(compiled / "compiled" / "manual.json")
-        save_program(kind.from_program(program), tmp_path / "program.json", program.card)
-        return tmp_path / "program.json"
-
-    return save
 
 
 def test_a_program_for_constraints_is_refused_before_anything_is_sampled(
