@@ -11,7 +11,7 @@ from typing import Any, Literal
 from inpars_plus.corpora import Corpus
 from inpars_plus.experiments.analysts import ANALYST, fit_analyst
 from inpars_plus.experiments.compiling import DIFFERENCES, TypeCompile
-from inpars_plus.experiments.exchanging import exchange_for
+from inpars_plus.experiments.exchanging import Exchanges
 from inpars_plus.experiments.previews import preview
 from inpars_plus.experiments.reports.compile_report import compile_report
 from inpars_plus.experiments.selection import choose_types, documents_by_type
@@ -173,11 +173,8 @@ class _Job:
         if self._fit_analyst(jobs):
             files.append(ANALYST)
         found = {job.doc_type: self._compile(job) for job in jobs}
-        # All of them first: what a type takes over must be the other's own program, and not what that took over.
-        found = {
-            job.doc_type: exchange_for(job, jobs, found[job.doc_type], self.settings, self.bench, self.steps)
-            for job in jobs
-        }
+        exchanges = Exchanges(jobs, found, self.settings, self.bench, self.steps)
+        found = {job.doc_type: exchanges.do(job.doc_type) for job in jobs}
         results = {job.doc_type: self._scored(job, found[job.doc_type]) for job in jobs}
         if self.settings.cross_types and len(jobs) > 1:
             for job in jobs:
@@ -255,19 +252,22 @@ class _Job:
                 **rows,
                 "difference": job.difference("before", "after"),
                 job.baseline_difference: job.difference(job.baseline, "after"),
-                **({"difference_own": job.difference("own", "after")} if job.taken_over else {}),
+                **({} if job.donor is None else {"difference_own": job.difference("own", "after")}),
                 "cheats": cheats,
             },
         }
 
     @staticmethod
     def _other_programs(job: TypeCompile, jobs: Sequence[TypeCompile]) -> dict[str, Any]:
-        """The programs of the other types on this type's test documents; the difference is own less other."""
+        """The programs compiled for the other types on this type's test documents; the difference is ours less theirs.
+
+        What another type took over is not its own: after an exchange two rows would be of one program.
+        """
         found = {}
         for other in jobs:
             if other is not job:
                 row = f"program-of-{other.name}"
-                scored = job.score(row, other.program("after"))
+                scored = job.score(row, other.program("own"))
                 found[other.doc_type] = {**scored, "difference": job.difference(row, "after")}
         return found
 
@@ -306,6 +306,9 @@ def tell(settings: CompileSettings, summary: Summary) -> str:
             f"score, after less before:           {interval(test['difference'])}\n"
             f"{f'score, after less {label}:':<35} {interval(test[DIFFERENCES[baseline]])}"
         )
+        if "difference_own" in test:
+            parts.append(f"score, after less own:              {interval(test['difference_own'])}")
+            parts.append(f"the program was compiled for '{result['exchange']['taken_from']}'")
     out = settings.out
     files = "\n".join(f"  {out / result['program']}" for result in summary.results.values())
     if ANALYST in summary.hashes:

@@ -5,6 +5,7 @@ In the run's directory::
 
     work/<type>/compiled.json, best_pool_prompt.json    what the optimizer found, without test scores
     work/<type>/nearest.json                            after a warm start, instead of the best pool prompt
+    work/<type>/exchanged.json                          the one to go on with, where the programs of types were compared
     trials/<type>.jsonl                                 every trial
     scores/<type>/<row>.jsonl                           each query for each test document, judged
     compiled/<type>.json                                the program with its whole description
@@ -96,13 +97,13 @@ class TypeCompile:
         self._bench = bench
         self._steps = steps
         self.work = f"work/{self.name}"
-        self.taken_over = False
-        """Whether the program of another type is gone on with."""
+        self.donor: TypeCompile | None = None
+        """The type whose program is gone on with, where that is not this one."""
 
     @property
     def table(self) -> tuple[str, ...]:
         """The rows of the quality table; the programs of other types and the cheats come beside them."""
-        return ("before", self.baseline, *(["own"] if self.taken_over else []), "after")
+        return ("before", self.baseline, *([] if self.donor is None else ["own"]), "after")
 
     def examples(self, documents: Sequence[Document]) -> list[dspy.Example]:
         """What programs and optimizers take."""
@@ -181,7 +182,7 @@ class TypeCompile:
         """The program of a row of the quality table; ``own`` is what was compiled, whether or not another took over."""
         if row == "before":
             return self._student()
-        stem = {"own": "compiled", "after": "exchanged" if self.taken_over else "compiled"}.get(row, row)
+        stem = {"own": "compiled", "after": "compiled" if self.donor is None else "exchanged"}.get(row, row)
         return self._of_granularity(load_program(self._steps.directory / self.work / f"{stem}.json"))
 
     def score(self, row: str, program: Any) -> dict[str, Any]:
@@ -281,6 +282,8 @@ class TypeCompile:
         optimizer = OptimizerRecord(name=compiled.optimizer, settings=compiled.settings)
         card = self.card(optimizer)
         save_program(compiled.program, directory / "compiled.json", card)
+        # Scores come later; a run that ends before them leaves a program that can be used.
+        save_program(compiled.program, self._steps.directory / self.file, card)
         baseline, prompt = (
             (compiled.nearest_program, compiled.nearest)
             if self._start
@@ -323,7 +326,8 @@ class TypeCompile:
         self, optimizer: OptimizerRecord, *, validation: Scores = _UNSCORED, test: Scores = _UNSCORED
     ) -> ProgramCard:
         """What is written about a program of this type."""
-        used = [*self.documents.train, *self.documents.validation]
+        learnt = [job.documents for job in (self, self.donor) if job is not None]
+        used = [one for documents in learnt for one in (*documents.train, *documents.validation)]
         return ProgramCard(
             document_type=self.doc_type,
             lm=str(self._bench.lm.model),

@@ -20,7 +20,10 @@ from inpars_plus.programs import OptimizerRecord, save_program
 if TYPE_CHECKING:
     from inpars_plus.experiments.compile_programs import CompileSettings
 
-__all__ = ["exchange_for", "exchange_plan"]
+__all__ = ["Exchanges", "exchange_plan"]
+
+_OF_A_WARM_START = 3
+"""A warm start spends a third of the budget, and its exchange a third of an exchange."""
 
 
 def exchange_plan(settings: CompileSettings, *, types: int, validation: int) -> ExchangePlan | None:
@@ -34,73 +37,110 @@ def exchange_plan(settings: CompileSettings, *, types: int, validation: int) -> 
     if not settings.exchange:
         return None
     return plan_exchange(
-        settings.budget,
+        settings.budget // (_OF_A_WARM_START if settings.warm_start else 1),
         others=types - 1,
         validation=validation,
         calls_per_document=settings.queries_per_document,
     )
 
 
-def exchange_for(
-    job: TypeCompile,
-    jobs: Sequence[TypeCompile],
-    found: Mapping[str, Any],
-    settings: CompileSettings,
-    bench: Workbench,
-    steps: Steps,
-) -> dict[str, Any]:
-    """Let a type take over the program of another one where that does better on its validation documents.
+class Exchanges:
+    """The exchanges of a run.
 
     Args:
-        job: the type.
         jobs: all types, each compiled.
-        found: what its compile found.
+        found: what the compiles found, by type.
         settings: of the job.
         bench: corpus, model and metric.
         steps: of the run.
-
-    Returns:
-        ``found``; where programs were compared with ``exchange``, and where another one took over also with its prompt,
-        its scores and a note.
     """
-    validation = [one for one in job.documents.validation if not one.is_empty]
-    plan = exchange_plan(settings, types=len(jobs), validation=len(validation))
-    if plan is None:
-        return dict(found)
-    own = job.program("own")
-    others = {one.doc_type: one.program("own") for one in jobs if one is not job}
-    inputs: dict[str, JSON] = {
-        **job.measured_with(),
-        "validation": documents_digest(validation),
-        "own": own.card.digest,
-        "others": {name: program.card.digest for name, program in others.items()},
-        "documents": plan.documents,
-    }
-    file, trials = f"{job.work}/exchanged.json", f"trials/{job.name}-exchange.jsonl"
 
-    def work() -> dict[str, Any]:
-        say(f"Trying the programs of the other types for '{job.doc_type}'")
-        folder = steps.directory / job.work
+    def __init__(
+        self,
+        jobs: Sequence[TypeCompile],
+        found: Mapping[str, dict[str, Any]],
+        settings: CompileSettings,
+        bench: Workbench,
+        steps: Steps,
+    ) -> None:
+        self._jobs = {job.doc_type: job for job in jobs}
+        self._found = found
+        self._settings = settings
+        self._bench = bench
+        self._steps = steps
+        # What a type may take over is the other's own program, never what that took over.
+        several = settings.exchange and len(jobs) > 1
+        self._own = {name: job.program("own") for name, job in self._jobs.items()} if several else {}
+
+    def do(self, doc_type: str) -> dict[str, Any]:
+        """Let a type take over the program of another one where that does better on its validation documents.
+
+        Returns:
+            What its compile found; where programs were compared with ``exchange``, and where another one took over with
+            the prompt, optimizer and settings of that, scores of this comparison, and a note.
+        """
+        job, found = self._jobs[doc_type], self._found[doc_type]
+        validation = job.documents.validation
+        plan = exchange_plan(self._settings, types=len(self._jobs), validation=len(validation))
+        if plan is None:
+            if self._own:
+                say(f"Too few documents or calls to try the programs of the other types for '{doc_type}'")
+            return found
+        inputs: dict[str, JSON] = {
+            **job.measured_with(),
+            "validation": documents_digest(validation),
+            "programs": {name: program.card.digest for name, program in self._own.items()},
+            "documents": plan.documents,
+        }
+        files = [f"{job.work}/exchanged.json", f"trials/{job.name}-exchange.jsonl"]
+        told = self._steps.do(f"exchange {doc_type}", inputs, lambda: self._exchange(job, plan, *files), files=files)
+        told = dict(told)
+        chosen, taken = told.pop("chosen"), told["taken_from"]
+        if taken is None:
+            return {**found, "exchange": told}
+        job.donor = self._jobs[taken]
+        note = (
+            f"The program for '{taken}' does better on {told['documents']} validation documents ({told['other']:.3f} "
+            f"against {told['own']:.3f}), and is taken over"
+        )
+        say(note)
+        other = self._found[taken]
+        return {
+            **found,
+            "exchange": {**told, "validation_before": found["validation"], "notes_before": found["notes"]},
+            "chosen": chosen,
+            "optimizer": other.get("optimizer", self._settings.optimizer),
+            "settings": {**other["settings"], "taken_from": taken},
+            # Of the documents of this comparison, which are not those that the compile ended on.
+            "validation": {"own": told["own"], "after": told["other"]},
+            "validation_documents": told["documents"],
+            "notes": [note],
+        }
+
+    def _exchange(self, job: TypeCompile, plan: ExchangePlan, file: str, trials: str) -> dict[str, Any]:
+        out = self._steps.directory
         exchange = exchange_programs(
             job.program("before"),
-            own,
-            others,
-            valset=job.examples(validation),
-            metric=bench.metric,
-            lm=bench.lm,
+            self._own[job.doc_type],
+            {name: program for name, program in self._own.items() if name != job.doc_type},
+            valset=job.examples(job.documents.validation),
+            metric=self._bench.metric,
+            lm=self._bench.lm,
             plan=plan,
-            seed=settings.seed,
-            directory=folder,
-            threads=settings.threads,
+            seed=self._settings.seed,
+            directory=out / job.work,
+            threads=self._settings.threads,
         )
+        source = self._found[exchange.taken or job.doc_type]
         made_by = OptimizerRecord(
-            name=found["optimizer"], settings={**found["settings"], "taken_from": exchange.taken or "none"}
+            name=source.get("optimizer", self._settings.optimizer),
+            settings={**source["settings"], "taken_from": exchange.taken or "none"},
         )
         program: Any = exchange.chosen.apply(job.program("before"))
-        save_program(program, steps.directory / file, job.card(made_by))
-        log = folder / "trials.jsonl"
+        save_program(program, out / file, job.card(made_by))
+        log = out / job.work / "trials.jsonl"
         # There is none where all types have come to the same prompt.
-        write_text(steps.directory / trials, log.read_text(encoding="utf-8") if log.exists() else "")
+        write_text(out / trials, log.read_text(encoding="utf-8") if log.exists() else "")
         log.unlink(missing_ok=True)
         return {
             "taken_from": exchange.taken,
@@ -111,25 +151,3 @@ def exchange_for(
             "calls": exchange.calls,
             "chosen": described(exchange.chosen),
         }
-
-    told = steps.do(f"exchange {job.doc_type}", inputs, work, files=[file, trials])
-    exchanged = {name: value for name, value in told.items() if name != "chosen"}
-    taken = told["taken_from"]
-    job.taken_over = taken is not None
-    if taken is None:
-        return {**found, "exchange": exchanged}
-    note = (
-        f"The program for '{taken}' does better on {told['documents']} validation documents ({told['other']:.3f} "
-        f"against {told['own']:.3f}), and is taken over"
-    )
-    say(note)
-    return {
-        **found,
-        "exchange": {**exchanged, "validation_before": found["validation"]},
-        "chosen": told["chosen"],
-        "settings": {**found["settings"], "taken_from": taken},
-        # Of the documents of this comparison, which are not those that the compile ended on.
-        "validation": {"own": told["own"], "after": told["other"]},
-        "validation_documents": told["documents"],
-        "notes": [*found["notes"], note],
-    }

@@ -95,6 +95,7 @@ def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary)
             "without a language model; a metric that they win is worthless.",
             soft=True,
         ),
+        *_less_own(test),
         *_cross_types(test),
         *_notes(result),
         section("The search", [*_history(job), _chosen(result)], level=3),
@@ -132,7 +133,19 @@ def _cross_types(test: Mapping[str, Any]) -> list[Html]:
     rows = [[name, interval(row["difference"])] for name, row in others.items()]
     if not rows:
         return []
-    return [table(["program of another type", "own program's score less that of the other"], rows, numbers={1})]
+    return [
+        table(
+            ["program of another type", "compiled program's score less that of the one compiled for that type"],
+            rows,
+            numbers={1},
+        )
+    ]
+
+
+def _less_own(test: Mapping[str, Any]) -> list[Html]:
+    if "difference_own" not in test:
+        return []
+    return [paragraph(f"Compiled less the type's own program: {interval(test['difference_own'])}.", soft=True)]
 
 
 def _notes(result: Mapping[str, Any]) -> list[Html]:
@@ -158,8 +171,17 @@ def _revisions(trials: Sequence[Trial]) -> list[Html]:
 
 
 def _chosen(result: Mapping[str, Any]) -> Html:
-    chosen = result["chosen"]
-    other = next(name for name in ("own", "before", "nearest") if name in result["validation"])
+    chosen, validation = result["chosen"], result["validation"]
+    instruction = details("The instruction that was chosen", chosen["instruction"])
+    if "own" in validation:
+        told = (
+            f"The prompt is that of the program for '{result['exchange']['taken_from']}', with its "
+            f"{chosen['demonstrations']} demonstrations. On {result['validation_documents']} validation documents of "
+            f"this type it scored {validation['after']:.3f}, the type's own program {validation['own']:.3f}. The "
+            "trials above led to the own one."
+        )
+        return join([paragraph(told), instruction])
+    other = "before" if "before" in validation else "nearest"
     return join(
         [
             paragraph(
@@ -168,7 +190,7 @@ def _chosen(result: Mapping[str, Any]) -> Html:
                 f"validation documents of the last comparison it scored {result['validation']['after']:.3f}, the "
                 f"{_NAMES[other]} {result['validation'][other]:.3f}."
             ),
-            details("The instruction that was chosen", chosen["instruction"]),
+            instruction,
         ]
     )
 

@@ -3,8 +3,8 @@
 A search of some hundred calls does not find everything: the best prompt for abstracts may be better on news than the
 one that was found for news. So where several types are compiled, each tries what the others have found. The programs of
 the other types write for the same few validation documents; the best of them writes for all that the type's own program
-is compared on. It takes over where its mean score over these is higher. The own program was chosen on some of the same
-documents, which flatters it a little, so a type keeps its own in case of doubt.
+is compared on. It takes over where its mean score over these is higher. Both are flattered a little: the own one was
+chosen on some of the same documents, and the other one is the best of several on a quarter of them.
 
 Instruction, prompt form and demonstrations are taken over; key terms are those of the corpus, which all share.
 """
@@ -30,9 +30,12 @@ from inpars_plus.optimizers.prompts.watch import Watch
 
 __all__ = ["Exchange", "ExchangePlan", "exchange_programs", "plan_exchange"]
 
+_OWN = "own"
 _SHARE = 0.3
 """Of the budget of a compile; it comes on top."""
 _LEAST_DOCUMENTS = 8
+_LEAST_FIRST = 6
+"""Documents for each of the others; on fewer, the best of many would be drawn by chance."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class ExchangePlan:
     Attributes:
         first: the programs of the other types on their first documents.
         rest: the best of them on the others.
-        own: the type's own program on all of them; what it wrote while it was compiled is not asked again.
+        own: the type's own program on all of them; what it wrote while it was compiled is in the store of replies.
         calls_per_document: LM calls of a program call.
     """
 
@@ -99,12 +102,15 @@ def plan_exchange(budget: int, *, others: int, validation: int, calls_per_docume
     """
     if others < 1:
         return None
+    asks = int(_SHARE * budget / calls_per_document)
     # Each of the others on a quarter of the documents, then the best on the rest, and the own one on all.
-    affordable = int(_SHARE * budget / calls_per_document / (others / 4 + 3 / 4 + 1))
-    documents = min(validation, affordable)
+    documents = min(validation, int(asks / (others / 4 + 3 / 4 + 1)))
+    first = documents // 4
+    if first < _LEAST_FIRST:
+        first = _LEAST_FIRST
+        documents = min(validation, (asks - (others - 1) * first) // 2)
     if documents < _LEAST_DOCUMENTS:
         return None
-    first = max(1, documents // 4)
     return ExchangePlan(
         first=Rung(prompts=others, documents=first),
         rest=Rung(prompts=1, documents=documents - first),
@@ -144,16 +150,17 @@ def exchange_programs(
         DeadModelError: the model does not answer, or fails too often.
         SpendingCapError: the cap is reached; finished calls are kept by the store of replies.
     """
-    # The last ones come first: the own program wrote for them at the end of its compile, and is not asked again.
+    # The last ones come first: the own program wrote for some of them at the end of its compile, and replies are kept.
     validation = shuffled(valset, seed)[::-1][: plan.documents]
-    kept = Candidate.of(own, origin="own")
+    kept = Candidate.of(own, origin=_OWN)
     tried = {name: Candidate.of(one, origin=name) for name, one in others.items()}
+    described = {**tried, _OWN: kept}
     names = {one.key: name for name, one in reversed(tried.items()) if one.key != kept.key}
     rivals = [tried[name] for name in tried if names.get(tried[name].key) == name]
     if not rivals:
         return Exchange(kept)
-    shown = {demo.get("document", ""): f"{name}:{at}" for name, one in tried.items() for at, demo in _numbered(one)}
-    with bar("Comparing programs", plan.calls) as progress:
+    shown = {demo.get("document", ""): f"{name}:{at}" for name, one in described.items() for at, demo in _numbered(one)}
+    with bar(f"Comparing programs, {validation[0].source.doc_type}", plan.calls) as progress:
         watch = Watch(model=str(lm.model), on_call=progress.update)
         trials = None if directory is None else directory / "trials.jsonl"
         log = TrialLog(trials, calls=lambda: watch.calls, names=shown)

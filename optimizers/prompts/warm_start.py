@@ -76,7 +76,10 @@ def starting_points(student: dspy.Module, programs: Sequence[dspy.Module]) -> di
                 f"the program has another signature: {'; '.join(told)}", place=place, remedy="Compile it again"
             )
         name = card.document_type if card is not None else f"program {number}"
-        found[name if name not in found else f"{name} ({number})"] = Candidate.of(program, origin="start")
+        point = Candidate.of(program, origin="start")
+        # A type may have taken over the program of another one; the same prompt is tried once.
+        if all(point.key != other.key for other in found.values()):
+            found[name if name not in found else f"{name} ({number})"] = point
     return found
 
 

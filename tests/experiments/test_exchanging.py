@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from inpars_plus.experiments import exchanging
 from inpars_plus.experiments.compile_programs import compile_programs, tell
-from inpars_plus.foundation import digest_file
-from inpars_plus.programs import load_program
+from inpars_plus.foundation import DeadModelError, digest_file
+from inpars_plus.programs import list_programs, load_program
 
 
 def write_for_machines(prompt: str) -> str:
@@ -22,6 +23,18 @@ def write_for_machines(prompt: str) -> str:
     draw = int(hashlib.sha256(prompt.encode()).hexdigest()[:8], 16) % 4
     taught = any("unit faqx" in one and "seal\n" in one for one in shown)
     if taught or (unit.startswith("faqx") and draw == 0):
+        return f" when does the {machine} of {unit} lose its seal"
+    return " why do machines break down in plants"
+
+
+def write_by_chain(prompt: str) -> str:
+    """Demonstrations of ``faq`` teach a little, those of ``api`` all, so that each type would take over another's."""
+    *shown, last = re.split("Document:|Text:", prompt)
+    machine, unit = re.search(r"The (\w+) of unit (\w+)", last).groups()  # type: ignore[union-attr]
+    draw = int(hashlib.sha256(prompt.encode()).hexdigest()[:8], 16) % 4
+    taught = {name for name in ("faq", "api") for one in shown if f"unit {name}x" in one and "seal\n" in one}
+    chance = 4 if "api" in taught else 2 if taught else int(not unit.startswith("manual"))
+    if draw < chance:
         return f" when does the {machine} of {unit} lose its seal"
     return " why do machines break down in plants"
 
@@ -85,6 +98,45 @@ def test_a_finished_exchange_is_not_paid_for_again_and_without_one_each_keeps_it
     assert alone.results["manual"]["test"]["after"] == first.results["manual"]["test"]["own"]
     taken = load_program(tmp_path / "run" / "compiled" / "manual.json").card.optimizer.settings.get("taken_from")
     assert taken is None
+
+
+@pytest.mark.slow
+def test_what_a_type_took_over_is_not_its_own_for_the_others(tmp_path: Path, small: Any) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 90, "api", "faq", "manual")
+    settings = small.compile_settings(corpus, tmp_path / "run", by_type=True, test_documents=8)
+    summary = compile_programs(settings, **small.World(replies=write_by_chain).parts)
+    assert summary is not None
+    taken = {name: one["exchange"]["taken_from"] for name, one in summary.results.items()}
+    assert taken["manual"] == "api"
+    assert taken["faq"] == "api"
+    assert taken["api"] is None
+    others = summary.results["api"]["test"]["other_programs"]
+    assert others["manual"]["score"] < summary.results["api"]["test"]["after"]["score"]
+    assert others["manual"]["difference"]["score"] > 0
+
+
+def test_programs_lie_there_before_the_types_are_compared(
+    both: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dead(*_: Any, **__: Any) -> None:
+        raise DeadModelError("the server is gone")
+
+    monkeypatch.setattr(exchanging, "exchange_programs", dead)
+    with pytest.raises(DeadModelError):
+        both()
+    found = {card.document_type: card for card in list_programs(tmp_path / "run" / "compiled")}
+    assert set(found) == {"manual", "faq"}
+    assert found["faq"].metric.test.after is None
+    assert load_program(tmp_path / "run" / "compiled" / "faq.json").generate.demos
+
+
+def test_an_exchange_after_a_warm_start_takes_a_third(tmp_path: Path, small: Any) -> None:
+    cold = small.compile_settings(tmp_path, tmp_path / "run", budget=800)
+    warm = small.compile_settings(tmp_path, tmp_path / "run", budget=800, warm_start=(tmp_path / "programs",))
+    plans = [exchanging.exchange_plan(one, types=4, validation=160) for one in (cold, warm)]
+    assert [plan and plan.documents for plan in plans] == [96, 31]
+    assert plans[1] is not None
+    assert plans[1].calls <= 80
 
 
 def test_a_dry_run_tells_what_an_exchange_takes(both: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,9 +164,10 @@ def test_a_program_with_another_signature_is_refused_and_told_what_differs(toy: 
     assert toy.engine.prompts == []
 
 
-def test_too_many_programs_for_the_budget_are_refused_with_the_number_that_would_do(toy: Any, near: Any) -> None:
+def test_too_many_programs_for_the_budget_are_refused_with_the_number_that_would_do(toy: Any) -> None:
+    start = [program_with(f"Sonnets, number {number}.") for number in range(12)]
     with pytest.raises(ConfigurationError, match=r"12 programs are too many .* Name at most 9, or raise the budget"):
-        plan_for(toy.student, trainset=toy.train, valset=toy.validation, lm=toy.lm, budget=BUDGET, start=[near] * 12)
+        plan_for(toy.student, trainset=toy.train, valset=toy.validation, lm=toy.lm, budget=BUDGET, start=start)
 
 
 @pytest.mark.parametrize("budget", [120, 150, 280, 800, 1_800, 5_000])
@@ -186,3 +187,8 @@ def test_a_plan_never_takes_more_than_a_third(
     assert first.documents + second.documents <= train
     assert min(second.documents, plan.final.documents, *(rung.documents for rung in plan.demonstrations)) >= 0
     assert sum(rung.documents for rung in plan.demonstrations) <= validation
+
+
+def test_a_prompt_that_two_types_share_is_tried_once(toy: Any, near: Any, far: Any) -> None:
+    found = starting_points(toy.student, [near, far, near])
+    assert [one.instruction for one in found.values()] == [FORUM, "Sonnets."]
