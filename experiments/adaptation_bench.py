@@ -40,7 +40,7 @@ HARMFUL = (
     "Write one word.",
     "Each text is followed by its translation into French.",
 )
-"""Revisions that make queries useless; none of them is a task of writing queries."""
+"""Revisions that are meant to make queries useless; none of them is a task of writing queries."""
 
 _DIAGNOSIS = {
     "reasoning": "As the script says.",
@@ -50,14 +50,15 @@ PROPOSER_TOKENS = 1024
 
 
 def scripted_proposer(doc_type: str, tries: int) -> tuple[dspy.LM, list[str]]:
-    """A model that offers harmful revisions and good ones in turn, whatever it reads; and these.
+    """A model that offers good revisions and ones that are meant to harm in turn, whatever it reads; and these.
 
     Args:
         doc_type: whose pool the good ones are from.
         tries: at most two for each harmful revision; beyond that they come again.
     """
     good = pool_for(doc_type).texts
-    pairs = ((HARMFUL[at % len(HARMFUL)], good[at % len(good)]) for at in range(tries))
+    # A good one first: from a start that is no good there is nothing to be harmed.
+    pairs = ((good[at % len(good)], HARMFUL[at % len(HARMFUL)]) for at in range(tries))
     revisions = [text for pair in pairs for text in pair][:tries]
     left = iter(revisions)
 

@@ -2,11 +2,12 @@
 
 ``inpars-plus measure-adaptation --corpus scifact=<BEIR directory>:scientific-abstract --out runs/adaptation``
 
-The *scripted* proposer offers harmful revisions and good ones of the type's pool in turn; every other proposer is a
-language model that reads the report (:class:`inpars_plus.programs.InstructionAdapter`). The generator is a real one. It
-begins with an instruction without demonstrations, because these hide much of what an instruction does, unless
-``--program`` names a compiled one. Every proposal is also scored on test documents, whatever became of it, so that the
-table tells whether the verdict was right. All scores are of the first ask, without the program's later attempts.
+The *scripted* proposer offers good revisions of the type's pool and ones that are meant to harm in turn; every other
+proposer is a language model that reads the report (:class:`inpars_plus.programs.InstructionAdapter`). The generator is
+a real one. It begins with an instruction without demonstrations, because these hide much of what an instruction does,
+unless ``--program`` names a compiled one. Every proposal is also scored on test documents, whatever became of it, so
+that the table tells whether the verdict was right. What was meant to harm may help, with a small model or from a poor
+start, so what did harm is read from the test documents. All scores are of the first ask, without later attempts.
 Documents that the compiled program shows as demonstrations are left out.
 """
 
@@ -82,7 +83,8 @@ def measure_adaptation(
 
     Returns:
         The summary that was written: ``results[<type>][<proposer>]`` with ``runs`` (a row a seed: ``tries``, ``first``,
-        ``final`` and their ``difference``) and ``harmful`` (how many were compared and accepted).
+        ``final`` and their ``difference``), ``meant_to_harm`` and ``did_harm`` (how many of these were compared and how
+        many accepted; a revision did harm where its whole interval on test documents is below the one before).
 
     Raises:
         ConfigurationError: no revision could be accepted with so many tries on so few documents, or the scripted
@@ -116,8 +118,10 @@ def measure_adaptation(
                     results[doc_type][proposer]["runs"].append(measured.by(proposer))
         for rows in results.values():
             for row in rows.values():
-                offered = [one for each in row["runs"] for one in _offered(each["tries"])]
-                row["harmful"] = {"offered": len(offered), "accepted": sum(one["accepted"] for one in offered)}
+                tries = [one for each in row["runs"] for one in each["tries"]]
+                row |= {
+                    name: _counted(one) for name, one in (("meant_to_harm", _meant(tries)), ("did_harm", _did(tries)))
+                }
         summary = Summary(
             settings=bench.redacted(),
             seed=settings.seed,
@@ -151,7 +155,7 @@ def tell(settings: MeasureAdaptationSettings, summary: Summary) -> str:
                 proposer,
                 str(each["seed"]),
                 _cut(one["instruction"] or "(none)"),
-                "harmful" if one["instruction"] in HARMFUL else "",
+                "meant to harm" if one["instruction"] in HARMFUL else "",
                 "–" if one["difference"] is None else f"{one['difference']:+.3f} ({one['documents']})",
                 "accepted" if one["accepted"] else "rejected",
                 interval(one["test"]) if "test" in one else "–",
@@ -165,7 +169,8 @@ def tell(settings: MeasureAdaptationSettings, summary: Summary) -> str:
                 proposer,
                 str(each["seed"]),
                 f"{sum(one['accepted'] for one in each['tries'])} of {len(each['tries'])}",
-                _harmful(each["tries"]),
+                "{accepted} of {offered}".format(**_counted(_meant(each["tries"]))),
+                "{accepted} of {offered}".format(**_counted(_did(each["tries"]))),
                 number(each["first"]),
                 number(each["final"]),
                 interval(each["difference"]),
@@ -179,24 +184,29 @@ def tell(settings: MeasureAdaptationSettings, summary: Summary) -> str:
             "proposer",
             "seed",
             "accepted",
-            "harmful accepted",
+            "of those meant to harm",
+            "of those that did",
             "first",
             "final",
             "test, final less first",
             "calls",
         ]
-        parts.append(f"\n{doc_type}\n\n{text_table(head, tries)}\n\n{text_table(end_head, ends, numbers={4, 5, 7})}")
+        parts.append(f"\n{doc_type}\n\n{text_table(head, tries)}\n\n{text_table(end_head, ends, numbers={5, 6, 8})}")
     return "\n".join([*parts, f"\nsummary: {settings.out / 'summary.json'}"])
 
 
-def _offered(tries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The harmful revisions that were compared; one that was tried before is rejected without."""
+def _meant(tries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Revisions that were meant to harm, and were compared; one that came before is rejected without."""
     return [one for one in tries if one["instruction"] in HARMFUL and one["documents"] > 0]
 
 
-def _harmful(tries: Sequence[Mapping[str, Any]]) -> str:
-    offered = _offered(tries)
-    return f"{sum(one['accepted'] for one in offered)} of {len(offered)}"
+def _did(tries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The revisions, of whatever meaning, that made the queries for test documents worse beyond chance."""
+    return [one for one in tries if one["documents"] > 0 and one["test"]["high"] < 0]
+
+
+def _counted(tries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {"offered": len(tries), "accepted": sum(one["accepted"] for one in tries)}
 
 
 def _cut(text: str) -> str:

@@ -65,7 +65,9 @@ def test_harmful_revisions_are_rejected_and_what_is_accepted_helps_on_test_docum
     settings = settings_for(wide, tmp_path / "run", proposer=["scripted", "writer"])
     summary = measure_adaptation(settings, **small.World(replies=obedient).parts)
     rows = summary.results["manual"]
-    assert rows["scripted"]["harmful"] == {"offered": 4, "accepted": 0}
+    assert rows["scripted"]["meant_to_harm"] == {"offered": 4, "accepted": 0}
+    assert rows["scripted"]["did_harm"]["offered"] >= 4
+    assert rows["scripted"]["did_harm"]["accepted"] == 0
     for row in rows.values():
         (only,) = row["runs"]
         assert [one["instruction"] for one in only["tries"] if one["accepted"]] == [HELPFUL]
@@ -79,6 +81,22 @@ def test_harmful_revisions_are_rejected_and_what_is_accepted_helps_on_test_docum
     assert "0 of 4" in told
     assert "Copy the first sentence." in told
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["results"] == summary.results
+
+
+@pytest.mark.slow
+def test_a_revision_that_was_meant_to_harm_and_helps_is_no_harm(wide: Path, tmp_path: Path, small: Any) -> None:
+    """A small model hardly follows an instruction: "Write one word." made its queries better than a long one did."""
+
+    def contrary(prompt: str) -> str:
+        told = prompt.replace(HELPFUL, "Sing.").replace(HARMFUL[1], HELPFUL) if "Document:" in prompt else prompt
+        return obedient(told)
+
+    settings = settings_for(wide, tmp_path / "run", tries=4)
+    row = measure_adaptation(settings, **small.World(replies=contrary).parts).results["manual"]["scripted"]
+    assert [one["instruction"] for one in row["runs"][0]["tries"] if one["accepted"]] == [HARMFUL[1]]
+    assert row["meant_to_harm"] == {"offered": 2, "accepted": 1}
+    assert row["did_harm"]["accepted"] == 0
+    assert row["did_harm"]["offered"] >= 1
 
 
 @pytest.mark.slow
@@ -182,7 +200,7 @@ def test_a_harmful_revision_is_counted_once_and_the_script_is_not_begun_again(
     summary = measure_adaptation(settings, **small.World(replies=repeating).parts)
     row = summary.results["manual"]["writer"]
     assert len(row["runs"][0]["tries"]) == 3
-    assert row["harmful"] == {"offered": 1, "accepted": 0}
+    assert row["meant_to_harm"] == {"offered": 1, "accepted": 0}
     assert "0 of 1" in tell(settings, summary)
 
 
@@ -190,7 +208,7 @@ def test_a_harmful_revision_is_counted_once_and_the_script_is_not_begun_again(
 def test_another_checkpoint_or_script_of_the_same_name_is_another_adaptation(
     wide: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_for(wide, tmp_path / "run", tries=1, proposer=["writer", "scripted"])
+    settings = settings_for(wide, tmp_path / "run", tries=2, proposer=["writer", "scripted"])
 
     def chosen(checkpoint: str, text: str) -> tuple[str, str]:
         def writing(prompt: str) -> str:
@@ -202,7 +220,9 @@ def test_another_checkpoint_or_script_of_the_same_name_is_another_adaptation(
             return scripted_lm(writing, store=store, name=name, num_retries=0)
 
         rows = measure_adaptation(settings, make_lm=make_lm, scorer=small.FlatScorer()).results["manual"]
-        return tuple(rows[name]["runs"][0]["tries"][0]["instruction"] for name in ("writer", "scripted"))
+        return tuple(
+            rows[name]["runs"][0]["tries"][at]["instruction"] for at, name in enumerate(("writer", "scripted"))
+        )
 
     assert chosen("1", "Ask about the machine first.") == ("Ask about the machine first.", HARMFUL[0])
     monkeypatch.setattr(adaptation_bench, "HARMFUL", ("Sing about the machine.",))
@@ -248,4 +268,4 @@ def test_with_the_embedded_generator_no_harmful_revision_gets_in(wide: Path, tmp
         wide, tmp_path / "run", lm="embedded", tries=2, validation_documents=12, test_documents=8, train_documents=8
     )
     summary = measure_adaptation(settings, scorer=small.FlatScorer())
-    assert summary.results["manual"]["scripted"]["harmful"] == {"offered": 1, "accepted": 0}
+    assert summary.results["manual"]["scripted"]["meant_to_harm"] == {"offered": 1, "accepted": 0}
