@@ -43,8 +43,8 @@ _SHOWN = 64
 TEXT = JobText(
     name="measure-adaptation",
     about=(
-        "Adapt the instruction of a program with proposers of different worth, half of the scripted one's revisions meant\n"
-        "to harm, and tell which revisions were accepted and what all of them do on test documents."
+        "Adapt the instruction of a program with proposers of different worth, half of the scripted one's revisions\n"
+        "meant to harm, and tell which revisions were accepted and what all of them do on test documents."
     ),
     examples=(
         (
