@@ -1,9 +1,9 @@
 """Where several types are compiled: whether a type goes on with the program of another one.
 
-::
+In the run's directory::
 
-    <run>/work/<type>/exchanged.json      the program to go on with
-    <run>/trials/<type>-exchange.jsonl    what was compared
+    work/<type>/exchanged.json      the program to go on with
+    trials/<type>-exchange.jsonl    what was compared
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Exchanges:
             **job.measured_with(),
             "validation": documents_digest(validation),
             "programs": {name: program.card.digest for name, program in self._own.items()},
-            "documents": plan.documents,
+            "documents": [plan.first.documents, plan.documents],
         }
         files = [f"{job.work}/exchanged.json", f"trials/{job.name}-exchange.jsonl"]
         told = self._steps.do(f"exchange {doc_type}", inputs, lambda: self._exchange(job, plan, *files), files=files)

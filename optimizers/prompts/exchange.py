@@ -159,7 +159,11 @@ def exchange_programs(
     rivals = [tried[name] for name in tried if names.get(tried[name].key) == name]
     if not rivals:
         return Exchange(kept)
-    shown = {demo.get("document", ""): f"{name}:{at}" for name, one in described.items() for at, demo in _numbered(one)}
+    shown = {
+        demo.get("document", ""): f"{name}:{at}"
+        for name, one in described.items()
+        for at, demo in enumerate(one.demonstrations, 1)
+    }
     with bar(f"Comparing programs, {validation[0].source.doc_type}", plan.calls) as progress:
         watch = Watch(model=str(lm.model), on_call=progress.update)
         trials = None if directory is None else directory / "trials.jsonl"
@@ -180,7 +184,3 @@ def exchange_programs(
         documents=len(validation),
         calls=watch.calls,
     )
-
-
-def _numbered(candidate: Candidate) -> list[tuple[int, dspy.Example]]:
-    return list(enumerate(candidate.demonstrations, 1))

@@ -13,6 +13,8 @@ import pytest
 from inpars_plus.experiments import exchanging
 from inpars_plus.experiments.compile_programs import compile_programs, tell
 from inpars_plus.foundation import DeadModelError, digest_file
+from inpars_plus.optimizers.prompts import Candidate
+from inpars_plus.optimizers.prompts.exchange import Exchange
 from inpars_plus.programs import list_programs, load_program
 
 
@@ -128,6 +130,23 @@ def test_programs_lie_there_before_the_types_are_compared(
     assert set(found) == {"manual", "faq"}
     assert found["faq"].metric.test.after is None
     assert load_program(tmp_path / "run" / "compiled" / "faq.json").generate.demos
+
+
+@pytest.mark.slow
+def test_programs_are_compared_again_where_one_of_them_is_another(both: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def counting(student: Any, own: Any, others: Any, **_: Any) -> Exchange:
+        compared.extend(others)
+        return Exchange(Candidate.of(own))
+
+    monkeypatch.setattr(exchanging, "exchange_programs", counting)
+    both()
+    assert sorted(compared) == ["faq", "manual"]
+    both()
+    assert len(compared) == 2
+    both(optimizer="bootstrap")
+    assert len(compared) == 4
 
 
 def test_an_exchange_after_a_warm_start_takes_a_third(tmp_path: Path, small: Any) -> None:
