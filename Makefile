@@ -8,6 +8,9 @@ INSTALLED := $(VENV)/.installed
 PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(BIN)/python -m pip
 
+# A few processes, each of which holds models; one that is done takes over tests of another.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 .PHONY: help install quickstart test test-fast test-trl check benchmark clean
 
 help:
@@ -31,10 +34,10 @@ quickstart: $(INSTALLED)
 	$(BIN)/inpars-plus quickstart
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-fast: $(INSTALLED)
-	$(BIN)/pytest -m "not model and not slow and not collections"
+	$(PYTEST) -m "not model and not slow and not collections"
 
 test-trl: $(INSTALLED)
 	$(PIP) install --quiet --editable '.[trl]'

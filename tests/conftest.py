@@ -24,6 +24,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # One cache of indexes a session, so that a collection is encoded once; set the variable to keep it between sessions.
 os.environ.setdefault("INPARS_PLUS_CACHE", str(_SCRATCH / "cache"))
+# Test processes side by side share the cores: with the threads of all cores each, they would wait for each other.
+if _workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(_workers))))
 for _name in [name for name in os.environ if name.endswith("_API_KEY")]:
     del os.environ[_name]
 

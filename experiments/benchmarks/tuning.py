@@ -18,26 +18,28 @@ __all__ = ["measure"]
 _DOCUMENTS = 4
 _SHARED = 300
 """Tokens of the instruction and the demonstrations that all prompts of a compiled program begin with."""
+_QUICK_SHARED = 30
 
 
 def measure(quick: bool = False) -> Benchmark:
     """Time the forms at 2 and at 8 completions a document, and compare their losses in single precision."""
     steps, rounds, many = (1, 1, 4) if quick else (2, 2, 8)
+    start = _QUICK_SHARED if quick else _SHARED
     with_trl = importlib.util.find_spec("trl") is not None
     figures: dict[str, Any] = {}
-    for shared in (_SHARED,) if quick else (_SHARED, 0):
+    for shared in (start,) if quick else (start, 0):
         for completions in (2, many):
             forms = ["packed", "plain", *(["trl"] if with_trl and completions == 2 else [])]
             # Quick, so that one run of each form gives its loss too.
             figures[_name(completions, shared)] = _in_turn(forms, completions, steps, rounds, shared, quick=quick)
-    measured = figures[_name(2, _SHARED)]
+    measured = figures[_name(2, start)]
     losses = {
         form: measured[form]["loss"] if quick else _run(form, 2, 0, single=True)["loss"]
         for form in ["packed", "plain", *(["trl"] if with_trl else [])]
     }
     figures["losses_in_single_precision"] = losses
     rows = []
-    for shared in (_SHARED,) if quick else (_SHARED, 0):
+    for shared in (start,) if quick else (start, 0):
         two, more = figures[_name(2, shared)], figures[_name(many, shared)]
         wanted, of = bool(shared), "" if shared else ", prompts that share nothing"
         rows += [
@@ -57,7 +59,7 @@ def measure(quick: bool = False) -> Benchmark:
     return Benchmark(
         name="tuning",
         compared=f"Forward, backward and update on {_DOCUMENTS} documents of 245 tokens, completions of 13, behind "
-        f"{_SHARED} tokens that the prompts of a compiled program share, or behind none; low-rank adapters of rank 16 "
+        f"{start} tokens that the prompts of a compiled program share, or behind none; low-rank adapters of rank 16 "
         f"on the embedded model; seconds a pair, the median of {steps * rounds} steps in {rounds} "
         "rounds, the first step of each process not counted. TRL is given the same token ids"
         + ("." if with_trl else ", but is not installed here."),

@@ -12,9 +12,11 @@ import pytest
 
 from inpars_plus.experiments import exchanging
 from inpars_plus.experiments.compile_programs import compile_programs, tell
-from inpars_plus.foundation import DeadModelError, digest_file
+from inpars_plus.foundation import DeadModelError, SpendingCapError, digest_file
+from inpars_plus.lms.engine import usage_of
+from inpars_plus.lms.limits import Budget, SpendingLimits
 from inpars_plus.optimizers.prompts import Candidate
-from inpars_plus.optimizers.prompts.exchange import Exchange
+from inpars_plus.optimizers.prompts.exchange import Exchange, exchange_programs
 from inpars_plus.programs import list_programs, load_program
 
 
@@ -133,6 +135,39 @@ def test_programs_lie_there_before_the_types_are_compared(
 
 
 @pytest.mark.slow
+def test_a_cap_that_is_reached_while_programs_are_compared_costs_nothing_that_was_paid(
+    tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 90, "manual", "faq")
+    spent: list[int] = []
+
+    def watched(*given: Any, lm: Any, **more: Any) -> Exchange:
+        spent.append(usage_of(lm).prompt_tokens + usage_of(lm).completion_tokens)
+        found = exchange_programs(*given, lm=lm, **more)
+        spent.append(usage_of(lm).prompt_tokens + usage_of(lm).completion_tokens)
+        return found
+
+    def compiled(out: str, world: Any) -> Any:
+        return compile_programs(
+            small.compile_settings(corpus, tmp_path / out, by_type=True, test_documents=8), **world.parts
+        )
+
+    monkeypatch.setattr(exchanging, "exchange_programs", watched)
+    whole = small.World(replies=write_for_machines)
+    expected = compiled("whole", whole)
+    begun, ended = spent[:2]
+    spent.clear()
+    limits = SpendingLimits(max_tokens=(begun + ended) // 2)
+    capped = small.World(replies=write_for_machines, budget=Budget(limits, price=None, label="scripted"))
+    with pytest.raises(SpendingCapError, match="cap is reached"):
+        compiled("run", capped)
+    assert spent == [begun]
+    again = small.World(replies=write_for_machines)
+    assert compiled("run", again).results == expected.results
+    assert capped.calls + again.calls == whole.calls
+
+
+@pytest.mark.slow
 def test_programs_are_compared_again_where_one_of_them_is_another(both: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
 
@@ -159,7 +194,15 @@ def test_an_exchange_after_a_warm_start_takes_a_third(tmp_path: Path, small: Any
 
 
 def test_a_dry_run_tells_what_an_exchange_takes(both: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    both(dry_run=True)
-    assert "exchange manual, at most" in capsys.readouterr().out
-    both(dry_run=True, exchange=False)
-    assert "exchange" not in capsys.readouterr().out
+    def calls(line: str) -> int:
+        return int(re.search(rf"{line}, at most +([\d,]+)", told).group(1).replace(",", ""))  # type: ignore[union-attr]
+
+    both(dry_run=True, cross_types=False)
+    told = capsys.readouterr().out
+    assert calls("exchange manual") > 0
+    scored = calls("score manual")
+    both(dry_run=True, cross_types=False, exchange=False)
+    told = capsys.readouterr().out
+    assert "exchange" not in told
+    # Four programs on the test documents instead of three: the one from before the exchange is scored too.
+    assert scored * 3 == calls("score manual") * 4
