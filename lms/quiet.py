@@ -13,7 +13,8 @@ from typing import Any
 
 __all__ = ["quiet", "quiet_logs"]
 
-_LOGGERS = ("dspy", "gepa", "optuna")
+# MIPROv2 sets the level of "optuna" itself; a trial that Ctrl-C ends would be told of below it, with a traceback.
+_LOGGERS = ("dspy", "gepa", "optuna", "optuna.study")
 
 
 class _Discard(io.TextIOBase):
