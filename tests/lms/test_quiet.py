@@ -24,7 +24,7 @@ def test_prints_bars_and_log_lines_of_dspy_are_silenced_and_come_back(capfd: Any
 
 
 def test_a_trial_that_ctrl_c_ends_is_not_told_of_with_a_traceback() -> None:
-    optuna = importlib.import_module("optuna")
+    optuna: Any = importlib.import_module("optuna")
     told: list[logging.LogRecord] = []
     listener = logging.Handler()
     listener.emit = told.append  # type: ignore[method-assign]
