@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from inpars_plus.corpora import CorpusSource
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.reranking_bench import (
     FIRST_STAGE,
@@ -98,7 +99,7 @@ def measure_reranking(
     Raises:
         InParsError: see its kinds. What is finished is kept; the same settings go on from there.
     """
-    directory = _directory(settings)
+    collection = _collection(settings)
     for form in settings.forms:
         if form in RERANKERS:
             program_of(form, settings)  # so that wrong settings show before anything is asked
@@ -107,13 +108,13 @@ def measure_reranking(
     if settings.dry_run:
         with (
             tempfile.TemporaryDirectory() as nowhere,
-            _bench(settings, directory, Path(nowhere), make_lm, scorer) as bench,
+            _bench(settings, collection, Path(nowhere), make_lm, scorer) as bench,
         ):
             if _compiles(settings):
                 bench.check_drawn()
             print(preview(settings, bench))
         return None
-    with _bench(settings, directory, settings.out, make_lm, scorer) as bench:
+    with _bench(settings, collection, settings.out, make_lm, scorer) as bench:
         summary = _measured(settings, bench)
         write_summary(settings.out, summary)
     return summary
@@ -134,8 +135,9 @@ def _scorer(name: str) -> CountingScorer:
         ) from problem
 
 
-def _directory(settings: MeasureSettings) -> Path:
-    if len(settings.corpus) != 1 or not (Path(settings.corpus[0]) / "queries.jsonl").is_file():
+def _collection(settings: MeasureSettings) -> CorpusSource:
+    sources = [CorpusSource.parse(spec) for spec in settings.corpus]
+    if len(sources) != 1 or not (Path(sources[0].location) / "queries.jsonl").is_file():
         raise ConfigurationError(
             "re-ranking is measured on one collection in BEIR's layout, with queries and judgments",
             place="--corpus",
@@ -143,16 +145,20 @@ def _directory(settings: MeasureSettings) -> Path:
         )
     if settings.max_characters is not None:
         raise ConfigurationError("people judged whole documents, not chunks", place="--max-characters")
-    return Path(settings.corpus[0])
+    return sources[0]
 
 
 @contextmanager
 def _bench(
-    settings: MeasureSettings, directory: Path, out: Path, make_lm: MakeLm | None, scorer: CountingScorer | None
+    settings: MeasureSettings,
+    collection: CorpusSource,
+    out: Path,
+    make_lm: MakeLm | None,
+    scorer: CountingScorer | None,
 ) -> Iterator[RerankingBench]:
     with Run(out) as run, contextlib.closing(Workbench(settings, directory=out, make_lm=make_lm)) as bench:
         steps = Steps(run)
-        judged = JudgedBench(directory.name, directory, steps=steps, seed=settings.seed)
+        judged = JudgedBench(collection.name, Path(collection.location), steps=steps, seed=settings.seed)
         yield RerankingBench(settings, bench, judged, steps, scorer)
 
 

@@ -308,10 +308,11 @@ def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("spec", ["{}", "machines={}:manual"])
 def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
-    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    spec: str, collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--corpus", str(collection), "--out", str(tmp_path / "out"), "--queries", "7", "--dry-run"]
+    arguments = ["--corpus", spec.format(collection), "--out", str(tmp_path / "out"), "--queries", "7", "--dry-run"]
     assert main(["measure-reranking", *arguments, "--lm", "openai/gpt-4o-mini", "--forms", "pairwise"]) == 0
     shown = capsys.readouterr().out
     assert "380" in shown
@@ -324,7 +325,7 @@ def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"corpus": "nowhere"}, r"--corpus: re-ranking is measured on one collection"),
+        ({"corpus": "python-docs"}, r"--corpus: re-ranking is measured on one collection"),
         ({"forms": ["sideways"]}, r"forms.*'pointwise'"),
         ({"step": 5}, r"windows of 5 that move up by 5"),
         ({"max_characters": 200}, r"--max-characters: people judged whole documents"),
