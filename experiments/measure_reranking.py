@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from inpars_plus.corpora import CorpusSource
 from inpars_plus.experiments.judged_bench import JudgedBench
-from inpars_plus.experiments.reranking_bench import (
+from inpars_plus.experiments.reranking_bench import RerankingBench
+from inpars_plus.experiments.reranking_forms import (
     FIRST_STAGE,
     LIKELIHOOD,
     RERANKERS,
     CountingScorer,
-    RerankingBench,
     program_of,
 )
 from inpars_plus.experiments.reranking_preview import preview

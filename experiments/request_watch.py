@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,14 +22,17 @@ class RequestWatch(Watch):
 
     Args:
         model: its name, for messages.
+        answered: called after each call, such as a progress bar's.
     """
 
-    def __init__(self, *, model: str) -> None:
+    def __init__(self, *, model: str, answered: Callable[[], None] = lambda: None) -> None:
         super().__init__(model=model)
+        self._answered = answered
         self._failures: list[Exception] = []
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """DSPy's callback after each LM call."""
+        self._answered()
         if isinstance(exception, LMInvalidRequestError) and lasting_failure(exception) is None:
             exception = None
         if isinstance(exception, Exception) and is_failed_call(exception):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dspy
 
@@ -14,85 +15,44 @@ from inpars_plus.corpora import Query
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.leaks import as_seen, leaked
 from inpars_plus.experiments.request_watch import RequestWatch
+from inpars_plus.experiments.reranking_forms import (
+    EXPANSIONS,
+    FIRST_STAGE,
+    LIKELIHOOD,
+    RERANKERS,
+    CountingScorer,
+    program_of,
+)
 from inpars_plus.experiments.workbench import Steps, Workbench
-from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, bar, digest
+from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest
+from inpars_plus.foundation.progress import Bar
 from inpars_plus.lms import load_scorer, usage_of
-from inpars_plus.lms.scoring import Scorer
 from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.programs import (
     ExpandingRetriever,
-    HypotheticalPassageWriter,
     LikelihoodReranker,
-    ListwiseReranker,
     LmReranker,
     MetricRecord,
     OptimizerRecord,
-    PairwiseReranker,
-    PointwiseReranker,
     ProgramCard,
-    QueryExpander,
     Scores,
     load_program,
     save_program,
 )
-from inpars_plus.programs.reranking import Reranker
+from inpars_plus.programs.rerank_reports import depth_within
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import read_run, write_run
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.measure_reranking import MeasureSettings
 
-__all__ = [
-    "EXPANSIONS",
-    "FIRST_STAGE",
-    "LIKELIHOOD",
-    "RERANKERS",
-    "CountingScorer",
-    "RerankingBench",
-    "program_of",
-]
+__all__ = ["RerankingBench"]
 
 Item = TypeVar("Item")
 
-RERANKERS = ("pointwise", "pairwise", "listwise")
-"""Forms that order what was found; these can be compiled."""
-
-EXPANSIONS: Mapping[str, Callable[[], QueryExpander | HypotheticalPassageWriter]] = {
-    "expansion": QueryExpander,
-    "hyde": HypotheticalPassageWriter,
-}
-"""Forms that search for more than the query."""
-
-LIKELIHOOD = "likelihood"
-"""Orders by log-probabilities of a local model; there is nothing to compile."""
-
-FIRST_STAGE = "first stage"
-
 _SHOWN = 100
 """Documents of a ranking that are kept."""
-
-
-class CountingScorer(Scorer, Protocol):
-    """A scorer that counts what it was asked; :func:`inpars_plus.lms.load_scorer` gives one."""
-
-    @property
-    def usage(self) -> LmUsage:
-        """Calls and tokens."""
-        ...
-
-
-def program_of(form: str, settings: MeasureSettings) -> Reranker:
-    """An uncompiled re-ranker of a form.
-
-    Raises:
-        ConfigurationError: the settings of its windows or passes make no sense.
-    """
-    if form == "pointwise":
-        return PointwiseReranker()
-    if form == "pairwise":
-        return PairwiseReranker(passes=settings.passes)
-    return ListwiseReranker(window=settings.window, step=settings.step)
 
 
 class RerankingBench:
@@ -272,18 +232,22 @@ class RerankingBench:
 
         def work() -> dict[str, Any]:
             lm, texts = self.bench.lm, [one.text for one in self.queries]
-            watch = RequestWatch(model=str(lm.model))
+            total = len(texts) if form in EXPANSIONS else self._planned(program, found)
+            progress = Bar(f"Ranking with {name}, calls", total)
+            watch = RequestWatch(model=str(lm.model), answered=progress.update)
 
             def asked(**inputs: Any) -> Any:
-                answer = program(**inputs) if form == LIKELIHOOD else watch.call(program, inputs)
-                progress.update()
+                if form != LIKELIHOOD:
+                    return watch.call(program, inputs)
+                answer = program(**inputs)
+                progress.update(answer.report.calls)
                 return answer
 
             retriever = self._retriever(form, asked, found)
             before, started = self._usage(form), time.monotonic()
             reused, earlier = lm.engine.reused, lm.engine.reused_earlier
             with (
-                bar(f"Ranking with {name}", len(texts)) as progress,
+                contextlib.closing(progress),
                 watch.to_the_end(),
                 dspy.context(lm=lm, callbacks=[*dspy.settings.callbacks, watch], disable_history=True),
             ):
@@ -299,6 +263,10 @@ class RerankingBench:
 
         result: dict[str, Any] = self.steps.do(f"rank with {name}", inputs, work, files=[self._file(name)])
         return result
+
+    def _planned(self, program: Any, found: Mapping[str, Ranking]) -> int:
+        depths = [min(self.settings.depth, len(found[one.id].ids)) for one in self.queries]
+        return sum(program.calls_for(depth_within(program.calls_for, one, self.settings.calls)) for one in depths)
 
     def _usage(self, form: str) -> LmUsage:
         return self.scorer.usage if form == LIKELIHOOD else usage_of(self.bench.lm)

@@ -13,7 +13,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from inpars_plus.corpora import Query
-from inpars_plus.experiments.reranking_bench import EXPANSIONS, LIKELIHOOD, RerankingBench, program_of
+from inpars_plus.experiments.reranking_bench import RerankingBench
+from inpars_plus.experiments.reranking_forms import EXPANSIONS, LIKELIHOOD, program_of
 from inpars_plus.experiments.tables import text_table
 from inpars_plus.optimizers.prompts.candidates import Candidate, predictor_of
 from inpars_plus.optimizers.prompts.estimates import CHARACTERS_PER_TOKEN, cost_of

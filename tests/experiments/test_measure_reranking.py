@@ -307,6 +307,29 @@ def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
     assert " – " in tell(settings, summary)
 
 
+@pytest.mark.parametrize(
+    ("form", "calls"), [("pointwise", 3 * 8), ("listwise", 3 * listwise_calls(8, 5, 2)), ("expansion", 3)]
+)
+def test_progress_counts_calls_because_queries_end_together(
+    form: str,
+    calls: int,
+    collection: Path,
+    tmp_path: Path,
+    small: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("inpars_plus.foundation.progress._QUIET_SECONDS", 0)
+    monkeypatch.setattr("inpars_plus.foundation.progress._SECONDS_BETWEEN_LINES", 0)
+    caplog.set_level("INFO", logger="inpars_plus")
+    settings = _settings(collection, tmp_path / "out", forms=[form], compiled=False, queries=3)
+    measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
+    label = f"Ranking with {form}, calls: "
+    told = [line.removeprefix(label).partition(" after")[0] for line in caplog.messages if line.startswith(label)]
+    assert set(told) == {f"{one} of {calls}" for one in range(1, calls + 1)}
+    assert told[-1] == f"{calls} of {calls}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", ["{}", "machines={}:manual"])
 def test_a_dry_run_tells_calls_tokens_and_cost_and_writes_nothing(
