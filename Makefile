@@ -34,7 +34,7 @@ quickstart: $(INSTALLED)
 	$(BIN)/inpars-plus quickstart
 
 test: $(INSTALLED)
-	$(PYTEST)
+	$(PYTEST) --durations 40 --durations-min 15
 
 test-fast: $(INSTALLED)
 	$(PYTEST) -m "not model and not slow and not collections"
