@@ -22,17 +22,15 @@ class RequestWatch(Watch):
 
     Args:
         model: its name, for messages.
-        answered: called after each call, such as a progress bar's.
+        on_call: called with 1 at each call, to move a progress bar.
     """
 
-    def __init__(self, *, model: str, answered: Callable[[], None] = lambda: None) -> None:
-        super().__init__(model=model)
-        self._answered = answered
+    def __init__(self, *, model: str, on_call: Callable[[int], object] | None = None) -> None:
+        super().__init__(model=model, on_call=on_call)
         self._failures: list[Exception] = []
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """DSPy's callback after each LM call."""
-        self._answered()
         if isinstance(exception, LMInvalidRequestError) and lasting_failure(exception) is None:
             exception = None
         if isinstance(exception, Exception) and is_failed_call(exception):

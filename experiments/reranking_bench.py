@@ -234,7 +234,7 @@ class RerankingBench:
             lm, texts = self.bench.lm, [one.text for one in self.queries]
             total = len(texts) if form in EXPANSIONS else self._planned(program, found)
             progress = Bar(f"Ranking with {name}, calls", total)
-            watch = RequestWatch(model=str(lm.model), answered=progress.update)
+            watch = RequestWatch(model=str(lm.model), on_call=progress.update)
 
             def asked(**inputs: Any) -> Any:
                 if form != LIKELIHOOD:
