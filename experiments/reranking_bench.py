@@ -14,7 +14,6 @@ import dspy
 from inpars_plus.corpora import Query
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.leaks import as_seen, leaked
-from inpars_plus.experiments.request_watch import RequestWatch
 from inpars_plus.experiments.reranking_forms import (
     EXPANSIONS,
     FIRST_STAGE,
@@ -27,6 +26,7 @@ from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest
 from inpars_plus.foundation.progress import Bar
 from inpars_plus.lms import load_scorer, usage_of
+from inpars_plus.optimizers.prompts.request_watch import RequestWatch
 from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
 from inpars_plus.programs import (

@@ -31,6 +31,7 @@ from inpars_plus.lms.quiet import quiet, quiet_logs
 from inpars_plus.metrics.ranking_metric import RankingMetric
 from inpars_plus.optimizers.prompts.candidates import Candidate, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import generate_all
+from inpars_plus.optimizers.prompts.request_watch import RequestWatch
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.programs.reranking import Reranker
@@ -228,7 +229,7 @@ def compile_reranker(
 
     Raises:
         ConfigurationError: there is nothing to learn from or to choose by, or no such form.
-        DeadModelError: the model does not answer, or fails too often.
+        DeadModelError: a request failed; what a model with a reply store answered is not asked again.
         SpendingCapError: the cap is reached.
     """
     started = time.monotonic()
@@ -249,16 +250,15 @@ def compile_reranker(
     candidates = {"none": Candidate.of(student)}
     fields = predictor_of(student).signature.fields
     with bar(f"Compiling a {type(student).__name__}", calls) as progress:
-        watch = Watch(model=str(lm.model), on_call=progress.update)
-        try:
+        # A re-ranker takes a failed request for a reply without meaning: chosen by those, demonstrations mean nothing.
+        watch = RequestWatch(model=str(lm.model), on_call=progress.update)
+        with watch.to_the_end():
             for number in range(1, sets + 1):
                 drawn = _shuffled(student, train, seed=seed + 1_000 * number)
                 labelled = candidates["none"].with_demonstrations(drawn[:demonstrations], fields)
                 candidates[f"labelled {number}"] = labelled
                 candidates[f"bootstrapped {number}"] = _bootstrapped(student, drawn, lm, watch, demonstrations)
             trials = _scored(student, candidates, validation, lm, watch, threads)
-        except Halt as halt:
-            raise halt.error from halt.error.__cause__
     # The first of equal ones, and that is none.
     origin = max(trials, key=lambda name: trials[name])
     program: Any = candidates[origin].apply(student)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -160,6 +161,19 @@ def test_a_dead_model_ends_the_compile() -> None:
 
     lm = scripted_lm(fail, chat=True, num_retries=0)
     with pytest.raises(DeadModelError, match="failed in 20 of the last 20 calls"):
+        compile_reranker(PointwiseReranker(), train=TRAIN, validation=VALIDATION, lm=lm)
+
+
+def test_nothing_is_chosen_where_a_request_failed() -> None:
+    number = itertools.count(1)
+
+    def falters(prompt: str) -> str:
+        if next(number) == 40:
+            raise ServerError("502 Bad Gateway")
+        return _truth(prompt)
+
+    lm = scripted_lm(falters, chat=True, num_retries=0)
+    with pytest.raises(DeadModelError, match=r"failed in 1 of \d+ calls.*502 Bad Gateway"):
         compile_reranker(PointwiseReranker(), train=TRAIN, validation=VALIDATION, lm=lm)
 
 
