@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -9,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 __all__ = ["Batcher", "batched"]
 
@@ -37,7 +38,8 @@ class Batcher(Generic[X, Y]):
 
     One daemon thread calls ``function``, so the function need not be thread-safe. It is never called while idle, and
     while it runs the next batch gathers. An exception of the function is raised in every caller of that batch, and
-    only there. A copy is the same object, because DSPy deep-copies whatever a program holds.
+    only there. A copy is the same object, because DSPy deep-copies whatever a program holds. In a forked process it
+    begins anew: a fork copies no thread, and what others asked is answered where they asked it.
 
     Args:
         function: takes a list of requests, returns one reply a request, in order.
@@ -53,10 +55,14 @@ class Batcher(Generic[X, Y]):
         self._function = function
         self._max_size = max_size
         self._max_wait_seconds = max_wait_seconds
+        self._closed = False
+        self._begin()
+        _batchers.add(self)
+
+    def _begin(self) -> None:
         self._requests: queue.SimpleQueue[tuple[X, Future[Y]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._closed = False
         # Ends the thread when nobody holds the batcher any more; the thread itself holds only the queue.
         self._finalizer = weakref.finalize(self, self._requests.put, None)
 
@@ -136,3 +142,15 @@ def _answer(batch: list[tuple[X, Future[Y]]], function: Callable[[Sequence[X]], 
     else:
         for (_, future), reply in zip(batch, replies, strict=True):
             future.set_result(reply)
+
+
+_batchers: weakref.WeakSet[Batcher[Any, Any]] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for batcher in list(_batchers):
+        batcher._finalizer.detach()
+        batcher._begin()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

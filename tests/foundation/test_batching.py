@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -121,6 +123,68 @@ def test_the_thread_ends_when_nobody_holds_the_batcher() -> None:
     del batcher
     gc.collect()
     assert _eventually(lambda: own not in _threads())
+
+
+def _code_of_a_fork(work: Callable[[], bool]) -> int | None:
+    """0 where a forked process found the work right, 1 where not; ``None`` where it did not end in time."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if work() else 1
+        finally:
+            os._exit(code)  # this process is a copy of pytest, and must not go on as one
+    codes: list[int] = []
+
+    def ended() -> bool:
+        if not codes:
+            done, status = os.waitpid(child, os.WNOHANG)
+            codes.extend([os.waitstatus_to_exitcode(status)] if done else [])
+        return bool(codes)
+
+    if not _eventually(ended):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return None
+    return codes[0]
+
+
+# Python warns of every fork beside a thread; a server that loads its application before it forks has them all the same.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_forked_process_is_answered_and_so_is_the_one_it_came_from(busy: bool) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    here = os.getpid()
+
+    def double(numbers: Sequence[int]) -> list[int]:
+        if numbers[0] == 5 and os.getpid() == here:
+            begun.set()
+            go_on.wait(10)
+        return [2 * number for number in numbers]
+
+    batcher = Batcher(double, max_size=1)
+    assert batcher(1) == 2
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(batcher, number) for number in ((5, 6) if busy else ())]
+        assert not busy or begun.wait(10)
+
+        def asks_twice_and_closes() -> bool:
+            answered = (batcher(2), batcher(3)) == (4, 6)
+            batcher.close()
+            return answered
+
+        assert _code_of_a_fork(asks_twice_and_closes) == 0
+        go_on.set()
+        assert [future.result(timeout=10) for future in waiting] == [10, 12][: len(waiting)]
+    assert batcher(4) == 8
+    batcher.close()
+    assert _code_of_a_fork(lambda: _refuses(batcher)) == 0
+
+
+def _refuses(batcher: Batcher[int, int]) -> bool:
+    with pytest.raises(RuntimeError, match="closed"):
+        batcher(1)
+    return True
 
 
 def test_a_batch_of_none_is_refused() -> None:
