@@ -25,6 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.lms.forms import PromptForm, prompt_form
+from inpars_plus.lms.traits import trait_of
 
 __all__ = ["CompletionAdapter", "adapter_for"]
 
@@ -150,7 +151,7 @@ class CompletionAdapter(dspy.Adapter):
         return "\n".join(lines)
 
 
-def adapter_for(lm: dspy.LM, form: str | None = None, *, opening: str = "") -> dspy.Adapter:
+def adapter_for(lm: dspy.BaseLM, form: str | None = None, *, opening: str = "") -> dspy.Adapter:
     """The adapter that serves a model best.
 
     Args:
@@ -165,7 +166,7 @@ def adapter_for(lm: dspy.LM, form: str | None = None, *, opening: str = "") -> d
     Raises:
         ConfigurationError: there is no such form.
     """
-    if getattr(lm.engine, "prefers_completion", False):
+    if trait_of(lm, "prefers_completion"):
         return CompletionAdapter(prompt_form(form), opening=opening)
     return dspy.ChatAdapter(use_json_adapter_fallback=False)
 

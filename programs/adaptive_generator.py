@@ -128,7 +128,7 @@ class AdaptiveQueryGenerator(dspy.Module):
             route_reason=chosen.reason,
         )
 
-    def set_lm(self, lm: dspy.LM) -> None:
+    def set_lm(self, lm: dspy.BaseLM) -> None:
         """Give all programs a language model, and the analyst if it asks one.
 
         DSPy would pass over programs that an optimizer has marked as compiled.
@@ -143,7 +143,7 @@ class AdaptiveQueryGenerator(dspy.Module):
         *,
         analyst: Analyst | None = None,
         base: str | None = None,
-        lm: dspy.LM | str | None = None,
+        lm: dspy.BaseLM | str | None = None,
     ) -> Self:
         """Join the programs that ``compile-programs`` wrote.
 

@@ -25,6 +25,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.foundation.files import digest
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
+from inpars_plus.lms.traits import trait_of
 from inpars_plus.metrics.checks import check_query
 from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.examples import prompt_inputs, terms_per_ask
@@ -266,7 +267,7 @@ class QueryGenerator(dspy.Module):
 
 def _openings_for(source: Document, lm: dspy.BaseLM) -> tuple[str, ...]:
     """The model's openings, beginning with this document's: over many documents each is first equally often."""
-    openings: tuple[str, ...] = getattr(lm.engine, "openings", ())
+    openings: tuple[str, ...] = trait_of(lm, "openings")
     if not openings:
         return ()
     first = int(digest(source.id, source.text)[:8], 16) % len(openings)

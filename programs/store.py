@@ -85,7 +85,7 @@ def save_program(program: dspy.Module, path: str | os.PathLike[str], card: Progr
     return _card(envelope, Path(path))
 
 
-def load_program(path: str | os.PathLike[str], *, lm: dspy.LM | str | None = None) -> dspy.Module:
+def load_program(path: str | os.PathLike[str], *, lm: dspy.BaseLM | str | None = None) -> dspy.Module:
     """Read a compiled program, ready to be called.
 
     Args:
@@ -230,12 +230,14 @@ def _card(envelope: dict[str, Any], path: Path) -> ProgramCard:
         ) from error
 
 
-def _give_lm(program: dspy.Module, lm: dspy.LM | str, card: ProgramCard) -> None:
+def _give_lm(program: dspy.Module, lm: dspy.BaseLM | str, card: ProgramCard) -> None:
+    from inpars_plus.lms.traits import trait_of
+
     if isinstance(lm, str):
         from inpars_plus.lms.names import load_lm
 
         lm = load_lm(lm)
-    if lm.model != card.lm and getattr(lm.engine, "tuned_for", "") != card.digest:
+    if lm.model != card.lm and trait_of(lm, "tuned_for") != card.digest:
         warnings.warn(
             f"{card.path}: the program was compiled with {card.lm} and now runs with {lm.model}; "
             "its scores do not hold for that model",
