@@ -86,10 +86,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         RunError: the disk is full, or the path cannot be written.
     """
     target = Path(path)
-    with _os_errors(target):
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
+    with _os_errors(target, temporary):
         target.parent.mkdir(parents=True, exist_ok=True)
         # Not by tempfile, whose files only their owner may read: these rights are the ones that open() gives.
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         with _os_errors(target, temporary):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.files import digest
-from inpars_plus.retrieval.cache import Arrays, load_arrays, save_arrays
+from inpars_plus.retrieval.cache import Arrays, keep_arrays, load_arrays
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever, best_positions
 from inpars_plus.retrieval.tokens import TOKENS, Tokenizer, with_parts
 
@@ -84,7 +84,7 @@ class Bm25Retriever(IndexedRetriever):
         arrays = load_arrays(path)
         if arrays is None:
             arrays = weigh()
-            save_arrays(path, arrays)
+            keep_arrays(path, arrays)
         return arrays
 
 

@@ -1,11 +1,13 @@
 """Where indexes are kept between runs: arrays in safetensors files with a digest, so that a damaged one is noticed.
 
-A cache file is named by the content it was computed from. It can be deleted at any time; it is computed again. No file
-holds a pickle.
+A cache file is named by the content it was computed from. It can be deleted at any time; it is computed again. So where
+nothing may be written, what was computed is used and not kept. No file holds a pickle.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -18,11 +20,14 @@ import numpy.typing as npt
 from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.files import replacing
 
-__all__ = ["Arrays", "load_array", "load_arrays", "save_arrays"]
+__all__ = ["Arrays", "keep_arrays", "load_array", "load_arrays", "save_arrays"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _log = logging.getLogger("inpars_plus")
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_told: set[Path] = set()
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
@@ -46,12 +51,34 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
             ) from problem
 
 
+def keep_arrays(path: Path, arrays: Arrays) -> None:
+    """As :func:`save_arrays`, for what can be used without its file: where writing is forbidden, it only warns, once.
+
+    Raises:
+        RunError: the disk is full, or the path cannot be a file.
+    """
+    try:
+        save_arrays(path, arrays)
+    except RunError as error:
+        problem = error.__cause__
+        if not isinstance(problem, OSError) or problem.errno not in _FORBIDDEN:
+            raise
+        folder = Path(problem.filename or path).parent
+        if folder not in _told:
+            _told.add(folder)
+            _log.warning(
+                "%s: this directory cannot be written (%s); indexes are kept in memory, and built again next time",
+                folder,
+                problem.strerror,
+            )
+
+
 def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
     """Read what :func:`save_arrays` wrote.
 
     Returns:
-        The arrays, or ``None`` when there is no such file. A damaged file is removed with a warning, and counts as
-        none.
+        The arrays, or ``None`` when there is no such file. A damaged file is removed, if it can be, with a warning,
+        and counts as none.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -91,7 +118,8 @@ def load_array(path: Path, name: str) -> npt.NDArray[Any] | None:
 
 def _remove_damaged(path: Path, what: str) -> None:
     _log.warning("%s: the cache file is damaged (%s) and is built again", path, what)
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it stays where nothing may be written
+        path.unlink(missing_ok=True)
 
 
 def _digest(arrays: Arrays) -> str:

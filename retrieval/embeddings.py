@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from inpars_plus.foundation.files import default_cache_directory, digest
 from inpars_plus.foundation.progress import bar
-from inpars_plus.retrieval.cache import load_array, load_arrays, save_arrays
+from inpars_plus.retrieval.cache import keep_arrays, load_array, load_arrays
 
 __all__ = ["SHARD_SIZE", "TextEncoder", "embed"]
 
@@ -103,4 +103,4 @@ def _take(path: Path, missing: dict[bytes, str], known: dict[bytes, npt.NDArray[
 
 def _keep(folder: Path, keys: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
     stacked = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), -1)
-    save_arrays(folder / f"{digest(stacked.tobytes())[:32]}.safetensors", {"keys": stacked, "vectors": vectors})
+    keep_arrays(folder / f"{digest(stacked.tobytes())[:32]}.safetensors", {"keys": stacked, "vectors": vectors})

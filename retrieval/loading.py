@@ -45,7 +45,8 @@ def build_retriever(
 ) -> Retriever:
     """Index documents, title and text, for search.
 
-    Indexes are kept in the cache directory by the content that they were computed from.
+    Indexes are kept in the cache directory by the content that they were computed from; in memory only, with a
+    warning, where that directory cannot be written.
 
     Args:
         name: one of :data:`RETRIEVERS`; ``hybrid:0.7`` sets the weight of the dense scores.
@@ -58,7 +59,7 @@ def build_retriever(
         ConfigurationError: no retriever has this name, or a person's own one is not what it should be.
         CorpusError: there is no document, or two have the same id.
         MissingPartError: a package or model is not installed; the remedy is the command that installs it.
-        RunError: the cache directory cannot be written.
+        RunError: the disk of the cache directory is full, or its path is that of a file.
     """
     kind, weight = _parse(name)
     records = list(documents.documents() if isinstance(documents, DocumentSource) else documents)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import os
@@ -81,6 +82,20 @@ def loopback(tree: Path) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def forbidden() -> Path:
+    """A directory in which nobody, not even root, may make a file or a folder."""
+    for place in (Path("/sys"), Path("/System")):
+        try:
+            (place / "inpars-plus").mkdir()
+        except PermissionError:
+            return place
+        except OSError as problem:
+            if problem.errno == errno.EROFS:
+                return place
+    pytest.skip("root may write everywhere on this system")
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,13 @@ def test_a_parent_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert caught.value.place == str(tmp_path / "file" / "a.txt")
 
 
+def test_a_folder_that_nobody_may_write_to_is_named_with_the_file(forbidden: Path) -> None:
+    for target in (forbidden / "a.txt", forbidden / "new" / "a.txt"):
+        with pytest.raises(RunError, match="Choose a directory") as caught:
+            write_text(target, "x")
+        assert caught.value.place == str(target)
+
+
 def test_json_takes_what_numpy_pydantic_and_dataclasses_give(tmp_path: Path) -> None:
     class Model(BaseModel):
         a: tuple[int, ...] = (1, 2)

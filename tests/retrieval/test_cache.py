@@ -11,7 +11,7 @@ import pytest
 
 from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.files import default_cache_directory
-from inpars_plus.retrieval.cache import load_array, load_arrays, save_arrays
+from inpars_plus.retrieval.cache import keep_arrays, load_array, load_arrays, save_arrays
 
 ARRAYS = {"keys": np.arange(6, dtype=np.uint8).reshape(2, 3), "vectors": np.ones((2, 4), np.float32)}
 
@@ -83,6 +83,30 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, monkeypatch):
         save_arrays(path, ARRAYS)
     assert str(path) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_need_not_be_kept_is_not_where_nobody_may_write_and_that_is_said_once(forbidden, tmp_path, caplog):
+    (tmp_path / "cache").symlink_to(forbidden)
+    for name in ("bm25/one", "bm25/two", "three"):
+        with pytest.raises(RunError, match="Choose a directory"):
+            save_arrays(tmp_path / "cache" / name, ARRAYS)
+        keep_arrays(tmp_path / "cache" / name, ARRAYS)
+    assert [record.getMessage().partition(": ")[0] for record in caplog.records] == [str(tmp_path / "cache")]
+    assert "kept in memory" in caplog.text
+
+
+def test_what_need_not_be_kept_is_an_error_where_a_person_can_help(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="Choose a path whose parents are directories"):
+        keep_arrays(tmp_path / "file" / "one", ARRAYS)
+    keep_arrays(tmp_path / "kept", ARRAYS)
+    assert load_arrays(tmp_path / "kept").keys() == ARRAYS.keys()
+
+
+def test_a_damaged_file_that_cannot_be_removed_counts_as_none(tmp_path, caplog):
+    (tmp_path / "file").mkdir()
+    assert load_arrays(tmp_path / "file") is None
+    assert "damaged" in caplog.text
 
 
 _WRITE = """

@@ -92,6 +92,12 @@ def test_a_damaged_file_is_encoded_again_with_a_warning(texts, tmp_path, caplog,
     assert healed.encoded == []
 
 
+def test_where_nobody_may_write_texts_are_encoded_all_the_same(texts, letters, forbidden, tmp_path, caplog):
+    (tmp_path / "cache").symlink_to(forbidden)
+    np.testing.assert_array_equal(embed(texts, letters, cache_directory=tmp_path / "cache"), letters.encode(texts))
+    assert caplog.text.count("kept in memory") == 1
+
+
 _ENCODE = """
 import sys
 from pathlib import Path
