@@ -47,7 +47,7 @@ def check_collection(directory: Path, split: str, *, seed: int, pairs: int, docu
         ``pairs``, ``passed`` (share of pairs that pass every check but retrieval), ``reasons`` (share of each failure),
         ``documents`` compared, and ``human_above[<cheat>]``, with the mean scores.
     """
-    corpus = {document.id: document for document in open_corpus(str(directory)).documents()}
+    corpus = {document.id: document for document in open_corpus(str(directory.absolute())).documents()}
     texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
     judgments = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
     judgments = [one for one in judgments if not corpus[one.document_id].is_empty]

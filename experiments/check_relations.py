@@ -88,7 +88,8 @@ def _measure(
 
 
 def _both(directory: Path, split: str, *, pairs: int, seed: int) -> tuple[list[RelationSigns], list[RelationSigns]]:
-    corpus = {document.id: document for document in open_corpus(str(directory)).documents() if not document.is_empty}
+    documents = open_corpus(str(directory.absolute())).documents()
+    corpus = {document.id: document for document in documents if not document.is_empty}
     texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
     judged = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
     judged = [one for one in judged if one.document_id in corpus]

@@ -100,7 +100,7 @@ class JudgedBench:
 
     def __init__(self, name: str, directory: Path, *, steps: Steps, seed: int) -> None:
         self.name, self.directory, self.steps, self.seed = name, directory, steps, seed
-        self.corpus = open_corpus(str(directory))
+        self.corpus = open_corpus(str(directory.absolute()))
         self.documents = list(self.corpus.documents())
         self.by_id = {document.id: document for document in self.documents}
         splits = split_documents(self.documents, self.corpus)

@@ -7,7 +7,8 @@
     <stack>/index/                      vectors by the content of their texts, BM25; built again where missing
 
 Nothing outside the directory is needed but the embedded encoder. Documents can be added without training anything
-again: only their own vectors are computed.
+again: only their own vectors are computed. To search, the directory need not be writable: an index that is missing
+there is kept in memory, with a warning.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Stack:
     """
 
     def __init__(self, directory: Path, spec: RankerSpec, documents: Sequence[Document]) -> None:
-        self.directory = directory
+        self.directory = directory.absolute()  # it is read again when documents are added, wherever the process is then
         self.spec = spec
         self._fill(self._index(documents), documents)
 
@@ -87,6 +88,7 @@ class Stack:
             RunError: another process is adding, the disk is full, or the directory cannot be written.
         """
         fresh = list(documents)
+        _check(self.directory)  # before anything is made where a stack once was
         with Run(self.directory):
             there = _documents(self.directory)
             taken = {document.id for document in there}
@@ -120,7 +122,7 @@ def build_stack(directory: str | Path, spec: RankerSpec, documents: Iterable[Doc
         CorpusError: there is no document, or two have the same id.
         RunError: another process uses the directory, the disk is full, or it cannot be written.
     """
-    folder = Path(directory)
+    folder = Path(directory).absolute()
     with Run(folder):
         kept = list(documents)
         write_documents(folder / _DOCUMENTS, kept)
@@ -136,16 +138,21 @@ def load_stack(path: str | Path) -> Stack:
         CorpusError: its documents cannot be read.
         MissingPartError: an encoder is not on this machine.
     """
-    folder = Path(path)
+    folder = Path(path).absolute()
     documents = _documents(folder)
     return Stack(folder, load_ranker(folder), documents)
 
 
-def _documents(folder: Path) -> list[Document]:
+def _check(folder: Path) -> None:
     if not (folder / RANKER_FILE).is_file() or not (folder / _DOCUMENTS).is_file():
         raise ConfigurationError(
             "there is no search stack here",
             place=str(folder),
             remedy="Make one with inpars-plus adapt, or inpars-plus choose-ranker",
         )
+
+
+def _documents(folder: Path) -> list[Document]:
+    """Read the documents of a stack; its path is absolute, because ``python-docs`` alone would be another corpus."""
+    _check(folder)
     return list(open_corpus(str(folder)).documents())

@@ -93,7 +93,7 @@ def _plain() -> Any:
 
 def _ndcg(scifact: Path, ours: Encoder, theirs: Any) -> dict[str, float]:
     """Of exact dense retrieval with the vectors of both."""
-    documents = list(open_corpus(str(scifact)).documents())
+    documents = list(open_corpus(str(scifact.absolute())).documents())
     judged = read_collection(str(scifact))
     texts, queries = [one.full_text for one in documents], [query.text for query in judged.queries]
     vectors = {

@@ -88,6 +88,41 @@ def test_nothing_is_added_to_a_stack_whose_documents_are_gone(tmp_path: Path) ->
         stack.add([Document(id="c", text="Gearboxes rattle.")])
 
 
+def test_nothing_is_made_where_a_stack_was_before_it_was_moved(tmp_path: Path) -> None:
+    stack = build_stack(tmp_path / "one", hybrid_spec(0), DOCUMENTS)
+    shutil.move(tmp_path / "one", tmp_path / "two")
+    with pytest.raises(ConfigurationError, match="one: there is no search stack here"):
+        stack.add([Document(id="c", text="Gearboxes rattle.")])
+    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+
+
+@pytest.mark.parametrize("name", ["stack", "python-docs", "python-docs:x", "ir_datasets:x", "a=b"])
+def test_a_relative_path_is_that_of_the_stack_whatever_it_is_called_and_wherever_the_process_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    built, loaded = build_stack(name, hybrid_spec(0), DOCUMENTS), load_stack(name)
+    assert len(loaded) == 3
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    built.add([Document(id="c", text="Gearboxes rattle.")])
+    loaded.add([Document(id="d", text="Belts slip.")])
+    assert [found.ids for found in load_stack(tmp_path / name).search(["gearboxes", "belts"], 3)] == [("c",), ("d",)]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_stack_that_nobody_may_write_to_is_searched_in_memory(
+    tmp_path: Path, forbidden: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = build_stack(tmp_path, hybrid_spec(0), DOCUMENTS).search(["worn seal"], 3)
+    shutil.rmtree(tmp_path / "index")
+    (tmp_path / "index").symlink_to(forbidden)
+    assert load_stack(tmp_path).search(["worn seal"], 3) == answers
+    assert load_stack(tmp_path).search(["worn seal"], 3) == answers
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "inpars_plus"]
+    assert said.startswith(f"{tmp_path / 'index'}: this directory cannot be written")
+
+
 @pytest.mark.model
 def test_vectors_are_kept_in_the_stack_and_only_new_documents_are_encoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
