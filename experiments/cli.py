@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import logging
+import os
+import select
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TextIO
 
 from inpars_plus.foundation import InParsError, hide_secrets, log_to_stderr, say
 
@@ -82,13 +86,51 @@ JOBS: Mapping[str, tuple[str, str]] = {
 
 _ERROR = 2
 _STOPPED = 130
+_UNREAD = 141
+
+P = ParamSpec("P")
 
 
+def _while_read(work: Callable[P, int]) -> Callable[P, int]:
+    """End quietly, as a shell's own commands do, where nobody reads the output any more, as behind ``| head -1``."""
+
+    @functools.wraps(work)
+    def quietly(*arguments: P.args, **named: P.kwargs) -> int:
+        try:
+            try:
+                return work(*arguments, **named)
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()  # here and not at the end of the process, where nobody could catch it
+        except BrokenPipeError:
+            unread = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+            if not unread:  # another pipe or a connection, which is no reason to be quiet
+                raise
+            for stream in unread:  # what is left of the output, which Python writes when it ends, goes nowhere
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+            return _UNREAD
+
+    return quietly
+
+
+def _is_unread(stream: TextIO | None) -> bool:
+    """Whether a stream is a pipe that nobody reads."""
+    try:
+        poll = select.poll()
+        poll.register(-1 if stream is None else stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # it is no file of the system
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+@_while_read
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job that the first argument names.
 
     Returns:
-        The exit code: 0, 2 after an error that a person can do something about, 130 after Ctrl-C.
+        The exit code: 0, 2 after an error that a person can do something about, 130 after Ctrl-C, 141 when nobody
+        reads the output any more.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["--version"], ["-V"]):
@@ -132,6 +174,7 @@ def run_script(main: Callable[[], int]) -> int:
     return _reported(Path(sys.argv[0]).stem, main)
 
 
+@_while_read
 def _reported(label: str, work: Callable[[], int], *, debug: bool = False) -> int:
     log_to_stderr()
     try:

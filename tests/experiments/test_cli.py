@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -20,6 +21,35 @@ def test_without_a_job_the_jobs_are_shown(arguments: list[str], capsys: pytest.C
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert all(name in shown and about in shown for name, (_, about) in JOBS.items())
+
+
+def _says_to_nobody(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code where the reader of the output has gone, as ``head`` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        return main(arguments)
+
+
+def test_an_output_that_nobody_reads_ends_a_job_without_a_word(
+    compiled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["--version"], ["--help"], ["list-programs", str(compiled)], ["list-programs", "--help"]):
+        assert _says_to_nobody(arguments, monkeypatch) == 141
+    # More than fits into a buffer is written at once, and so is missed in the middle of the job.
+    monkeypatch.setattr("inpars_plus.experiments.list_programs.run", lambda _: sys.stdout.write("x" * 1_000_000))
+    assert _says_to_nobody(["list-programs", "x"], monkeypatch) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_a_broken_connection_is_not_taken_for_an_output_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("inpars_plus.experiments.list_programs.run", breaks)
+    with pytest.raises(BrokenPipeError):
+        main(["list-programs", "x"])
 
 
 def test_an_unknown_job_is_named(capsys: pytest.CaptureFixture[str]) -> None:
