@@ -79,6 +79,7 @@ def test_a_router_and_its_programs_ask_a_model_that_has_no_engine() -> None:
 
 
 def test_a_reranker_asks_a_model_that_has_no_engine() -> None:
-    answers = [{"judgment": {"grade": grade}} for grade in (1, 3)]
+    # By a word of the passage: passages are asked about from several threads, in any order.
+    answers = {word: {"judgment": {"grade": grade}} for word, grade in (("river", 1), ("gasket", 3))}
     with dspy.context(lm=DummyLM(answers, adapter=dspy.JSONAdapter())):
-        assert PointwiseReranker()(query="why does it leak", passages=["use", "seal"]).order == [1, 0]
+        assert PointwiseReranker()(query="why does it leak", passages=["A river.", "A gasket."]).order == [1, 0]
