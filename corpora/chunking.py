@@ -60,9 +60,13 @@ def chunk_document(document: Document, max_characters: int) -> list[Document]:
 
 
 def parent_id_of(document: Document) -> str:
-    """The id of the document that a chunk was cut from; its own id for a whole document."""
-    parent = document.metadata.get("parent_id")
-    return parent if isinstance(parent, str) and parent else document.id
+    """The id of the document that a chunk was cut from; its own id for a whole document.
+
+    A chunk has all three marks of :func:`chunk_document`. A ``parent_id`` alone is something else: comments have one.
+    """
+    parent, chunk = document.metadata.get("parent_id"), document.metadata.get("chunk")
+    cut = isinstance(parent, str) and isinstance(chunk, int) and document.id.startswith(f"{parent}#")
+    return str(parent) if cut else document.id
 
 
 def _pieces(text: str, max_characters: int) -> Iterator[str]:

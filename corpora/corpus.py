@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from inpars_plus.corpora.chunking import chunk_document
+from inpars_plus.corpora.chunking import chunk_document, parent_id_of
 from inpars_plus.corpora.documents import Document
 from inpars_plus.corpora.readers.records import Record
 from inpars_plus.foundation.errors import CorpusError
@@ -192,8 +192,8 @@ class Corpus:
 
 def _prefixed(document: Document, prefix: str) -> Document:
     update: dict[str, object] = {"id": prefix + document.id}
-    parent = document.metadata.get("parent_id")
-    if isinstance(parent, str) and parent:
+    parent = parent_id_of(document)
+    if parent != document.id:
         update["metadata"] = {**document.metadata, "parent_id": prefix + parent}
     return document.model_copy(update=update)
 

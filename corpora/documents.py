@@ -23,7 +23,8 @@ class Document(_Record):
         text: may be empty; an empty document is kept, but no query is generated from it.
         doc_type: what kind of document it is, such as ``scientific-abstract``; programs are compiled per type.
         language: ISO 639-1 code.
-        metadata: anything else that came with it; ``parent_id`` names the document a chunk was cut from.
+        metadata: anything else that came with it; in a chunk, ``parent_id`` and ``chunk``; see
+            :func:`~inpars_plus.corpora.chunking.chunk_document`.
     """
 
     id: str = Field(min_length=1)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.corpora.documents import Document, Judgment, Query
+from inpars_plus.corpora.readers.records import is_whole
 from inpars_plus.corpora.readers.tables import json_objects
 from inpars_plus.corpora.readers.text_files import open_text
 from inpars_plus.foundation.errors import CorpusError
@@ -62,6 +63,12 @@ def read_queries(path: str | Path) -> list[Query]:
                 )
         if not isinstance(metadata, dict):
             raise CorpusError("the field 'metadata' should be an object", place=place, remedy="Write it as {...}")
+        if not is_whole(str(identifier)):
+            raise CorpusError(
+                f"the query id {identifier!a} holds half of a character (a lone surrogate)",
+                place=place,
+                remedy="Replace it; it is most often an emoji that was cut in two",
+            )
         if identifier in queries:
             raise CorpusError(
                 f"the query id '{identifier}' is there twice", place=place, remedy="Give every query an id of its own"

@@ -20,13 +20,13 @@ _SHORTEST = 16
 
 def sentences_of(text: str) -> list[str]:
     """The sentences or lines of a text; one that is too short to stand alone goes with the one before."""
-    pieces: list[str] = []
+    pieces: list[list[str]] = []  # joined at the end, because a list of words is one sentence of thousands
     for piece in _SENTENCE_END.split(text):
         sentence = piece.strip()
         if not sentence:
             continue
         if len(sentence) < _SHORTEST and pieces:
-            pieces[-1] += f" {sentence}"
+            pieces[-1].append(sentence)
         else:
-            pieces.append(sentence)
-    return pieces
+            pieces.append([sentence])
+    return [" ".join(parts) for parts in pieces]

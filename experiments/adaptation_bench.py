@@ -236,7 +236,7 @@ class MeasuredAdaptation:
             "corpus": self._bench.corpus.digest(),
             "lm": str(self._bench.lm.model),
             "api_base": self._settings.api_base,
-            "retriever": self._settings.retriever,
+            "retriever": self._bench.retriever_key,
             "train": documents_digest(self._documents.train),
             "validation": documents_digest(self._documents.validation),
             "first": self._first.key,

@@ -42,6 +42,7 @@ from inpars_plus.optimizers.rankers.negatives import (
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
 from inpars_plus.optimizers.rankers.training_set import with_margins, write_training_set
 from inpars_plus.retrieval.encoders import Encoder, load_encoder
+from inpars_plus.retrieval.external import retriever_key
 from inpars_plus.retrieval.loading import build_retriever
 from inpars_plus.retrieval.protocol import Retriever
 
@@ -236,7 +237,7 @@ class _Job:
             "corpus": self.corpus.digest(),
             "queries": queries_digest(queries),
             "filters": list(records),
-            "negatives": list(settings.negatives),
+            "negatives": [retriever_key(name) for name in settings.negatives],
             "settings": [settings.depth, settings.per_query, settings.ceiling, settings.seed],
             "encoder": load_encoder().digest,
         }

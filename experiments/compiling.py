@@ -317,7 +317,7 @@ class TypeCompile:
             "corpus": self._bench.corpus.digest(),
             "lm": str(self._bench.lm.model),
             "api_base": settings.api_base,
-            "retriever": settings.retriever,
+            "retriever": self._bench.retriever_key,
             "queries_per_document": settings.queries_per_document,
             "seed": settings.seed,
         }

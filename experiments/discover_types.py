@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from inpars_plus.corpora import Corpus, Document, sample, write_documents
+from inpars_plus.corpora import Corpus, Document, parent_id_of, sample, write_documents
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.type_names import headline, type_terms, unique_names
@@ -151,8 +151,8 @@ class _Job:
             if not document.id.startswith(prefix):
                 continue
             update: dict[str, Any] = {"id": document.id.removeprefix(prefix), "doc_type": types[document.id]}
-            parent = document.metadata.get("parent_id")
-            if isinstance(parent, str):
+            parent = parent_id_of(document)
+            if parent != document.id:
                 update["metadata"] = {**document.metadata, "parent_id": parent.removeprefix(prefix)}
             yield document.model_copy(update=update)
 

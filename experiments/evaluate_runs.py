@@ -20,6 +20,7 @@ from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file
 from inpars_plus.foundation.files import write_json
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.evaluation import MEASURES, Evaluation, compare, evaluate_systems
+from inpars_plus.metrics.measures import check_measure
 from inpars_plus.programs.outcomes import NOT_ASKED
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import read_run
@@ -93,6 +94,7 @@ def evaluate_runs(settings: EvaluateSettings) -> Summary:
         InParsError: see its kinds.
     """
     started = time.monotonic()
+    check_measure(settings.measure)  # before anything is read
     seen = seen_queries(settings.seen)
     collections = [
         read_collection(given, half=settings.queries, seen=seen, drop_seen=settings.drop_seen)
@@ -157,7 +159,7 @@ def _run_files(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str
             )
         if system in files[name]:
             raise ConfigurationError(f"two runs of '{name}' have the name '{system}'", place="--run")
-        files[name][system] = Path(path)
+        files[name][system] = Path(path).expanduser()
     empty = next((name for name in names if not files[name]), None)
     if empty is not None:
         raise ConfigurationError(f"there is no run for the collection '{empty}'", place="--run")
@@ -177,7 +179,7 @@ def _candidates(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[st
                 place="--ledger",
                 remedy=f"The collections are {', '.join(names)}",
             )
-        name, directory = (head, Path(rest)) if named else (names[0], Path(one))
+        name, directory = (head, Path(rest).expanduser()) if named else (names[0], Path(one).expanduser())
         if not (directory / "ledger.jsonl").is_file():
             raise ConfigurationError(
                 "there is no ledger.jsonl here", place=str(directory), remedy="Name a directory of generate-queries"

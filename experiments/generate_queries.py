@@ -193,7 +193,7 @@ class _Job:
         """What this directory is generated with; refuses to mix two ways of generating in one ledger."""
         made_with: dict[str, Any] = {
             "language model": str(self.bench.lm.model),
-            "retriever": self.settings.retriever,
+            "retriever": self.bench.retriever_key,
             "queries_per_document": self.settings.queries_per_document,
             "granularity": granularity,
             "choice of programs": "stated types" if self.adaptive is None else _analyst_digest(self.adaptive),

@@ -57,10 +57,10 @@ def read_collection(
     """
     name, equals, rest = given.partition("=")
     rest = rest if equals else given
-    directory, split = Path(rest), "test"
+    directory, split = Path(rest).expanduser(), "test"
     if not directory.is_dir() and ":" in rest:
         head, _, split = rest.rpartition(":")
-        directory = Path(head)
+        directory = Path(head).expanduser()
     if not (directory / "queries.jsonl").is_file():
         raise ConfigurationError(
             "there is no queries.jsonl here", place=str(directory), remedy="Name a directory in BEIR's layout"

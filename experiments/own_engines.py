@@ -75,7 +75,7 @@ class Selection:
         return found
 
     def _system(self, name: str, path: str) -> System:
-        rankings, queries = read_run(path), self.held_out.queries
+        rankings, queries = read_run(Path(path).expanduser()), self.held_out.queries
         missing = sum(one not in rankings for one in self.ids)
         if missing == len(queries):
             raise ConfigurationError(

@@ -324,7 +324,7 @@ class RerankingBench:
             "corpus": self.judged.corpus.digest(),
             "judged": self.judged.judged.digest,
             "queries": digest([[one.id, one.text] for one in self.queries]),
-            "retriever": self.settings.retriever,
+            "retriever": self.bench.retriever_key,
             "seed": self.settings.seed,
         }
 

@@ -258,7 +258,7 @@ class RoutingBench:
         return {
             "corpus": self.bench.corpus.digest(),
             "lm": str(self.bench.lm.model),
-            "retriever": self.settings.retriever,
+            "retriever": self.bench.retriever_key,
             "seed": self.settings.seed,
             "documents": documents_digest(self.asked),
         }

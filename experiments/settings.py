@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib.resources
+import os
 import tomllib
 import types
 import typing
@@ -60,12 +61,21 @@ class _Settings(BaseModel):
         annotation = cls.model_fields[str(info.field_name)].annotation
         return (value,) if typing.get_origin(annotation) is tuple and isinstance(value, str | Path) else value
 
+    @field_validator("*")
+    @classmethod
+    def _at_home(cls, value: Any) -> Any:
+        # A shell does so before a flag is read, and nobody does for a file of settings.
+        if isinstance(value, tuple):
+            return tuple(cls._at_home(one) for one in value)
+        return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
+
 
 class JobSettings(_Settings):
     """What every job has."""
 
     out: Path = option("directory that everything is written to; give it again to go on", metavar="DIR")
-    seed: int = option("of everything random", metavar="N")
+    # NumPy takes no others.
+    seed: int = option("of everything random", metavar="N", ge=0, lt=2**32)
 
 
 class CorpusSettings(_Settings):
@@ -177,7 +187,7 @@ def _shipped(name: str) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as problem:
         raise ConfigurationError(
             f"the configuration cannot be read ({problem.strerror})", place=str(path), remedy="Check the path"

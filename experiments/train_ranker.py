@@ -84,7 +84,7 @@ class TrainSettings(JobSettings, CorpusSettings):
         metavar="NAME",
         default=None,
     )
-    name: str = option("what tables call the ranker", metavar="NAME")
+    name: str = option("what tables call the ranker", metavar="NAME", min_length=1)
     held_out: int = option("lines taken out of documents, at most; 0 for none", metavar="N", ge=0)
     passages: float = option("share of sentences in the dense part of the sum", metavar="SHARE", ge=0, lt=1)
     titles: float = option(

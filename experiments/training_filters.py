@@ -14,6 +14,7 @@ from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, kee
 from inpars_plus.optimizers.rankers.recipes import EXAMPLES, RECIPES
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
 from inpars_plus.retrieval.encoders import Encoder, load_encoder
+from inpars_plus.retrieval.external import retriever_key
 from inpars_plus.retrieval.loading import build_retriever
 
 __all__ = ["FILTERS", "TrainingFilters", "parse_filter", "reranker_digest"]
@@ -97,7 +98,7 @@ class TrainingFilters:
 
     def _by(self, name: str) -> JSON:
         if name == "round-trip":
-            return [self._retriever, load_encoder().digest]
+            return [retriever_key(self._retriever), load_encoder().digest]
         if name == "reranker":
             return reranker_digest(self._reranker)
         return self._lm if self._scorer is not None else load_scorer(self._lm).name

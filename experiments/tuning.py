@@ -179,7 +179,7 @@ class Tuning:
             "program": self.program.card.digest,
             "documents": documents_digest(documents),
             "lm": self._model_digest(lm_name),
-            "retriever": settings.retriever,
+            "retriever": self.bench.retriever_key,
             "samples": settings.samples,
             "openings": list(openings),
             "guarded": settings.guarded,

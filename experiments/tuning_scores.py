@@ -133,7 +133,7 @@ class TuningScores:
             "temperature": row.temperature,
             "openings": None if row.openings is None else list(row.openings),
             **({"first_try": True} if row.first_try else {}),
-            "retriever": self._settings.retriever,
+            "retriever": self._bench.retriever_key,
             "test": documents_digest(documents),
             "seed": self._settings.seed,
             "single_stream": self._settings.single_stream,
@@ -209,7 +209,7 @@ class TuningScores:
         documents = self._documents
         inputs: dict[str, JSON] = {
             "corpus": self._bench.corpus.digest(),
-            "retriever": self._settings.retriever,
+            "retriever": self._bench.retriever_key,
             "test": documents_digest(documents),
             "queries": list(lent),
         }

@@ -22,6 +22,7 @@ from inpars_plus.lms import ReplyStore, SpendingLimits, load_lm, load_scorer
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.query_metric import Judged, QueryMetric
 from inpars_plus.retrieval import Retriever, build_retriever
+from inpars_plus.retrieval.external import retriever_key
 
 __all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "corpus_of", "documents_digest", "judged_row"]
 
@@ -127,6 +128,11 @@ class Workbench:
     def retriever(self) -> Retriever:
         """Searches the whole corpus."""
         return build_retriever(self.settings.retriever, self.corpus)
+
+    @cached_property
+    def retriever_key(self) -> str:
+        """What results of a search depend on beside the corpus, for the inputs of steps."""
+        return retriever_key(self.settings.retriever)
 
     @cached_property
     def metric(self) -> QueryMetric:

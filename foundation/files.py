@@ -15,6 +15,7 @@ import json
 import logging
 import math
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -33,6 +34,7 @@ __all__ = [
     "default_cache_directory",
     "digest",
     "digest_file",
+    "is_temporary",
     "read_json",
     "read_lines",
     "replacing",
@@ -46,6 +48,8 @@ JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | boo
 
 TEMPORARY_SUFFIX = ".tmp"
 """How the names of files end that a killed process may leave; they begin with a dot."""
+
+_TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
 
 _log = logging.getLogger("inpars_plus")
 
@@ -99,6 +103,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that :func:`replacing` writes to, and not somebody's own."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

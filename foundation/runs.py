@@ -17,12 +17,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from inpars_plus.foundation.errors import InputError, RunError
-from inpars_plus.foundation.files import JSON, TEMPORARY_SUFFIX, digest, digest_file, read_json, write_json
+from inpars_plus.foundation.files import JSON, digest, digest_file, is_temporary, read_json, write_json
 from inpars_plus.foundation.progress import say
 
 __all__ = ["Run"]
 
 _FORMAT = 1
+_LOCK = ".lock"
 
 
 class Run:
@@ -39,7 +40,7 @@ class Run:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
-        self._lock = FileLock(self.directory / ".lock", thread_local=False)
+        self._lock = FileLock(self.directory / _LOCK, thread_local=False)
         self._mutex = threading.Lock()
         self._steps: dict[str, Any] = {}
 
@@ -126,10 +127,12 @@ class Run:
         return self._steps[name]["result"]
 
     def _sweep(self) -> None:
-        # Half-written files of a killed process: nobody else writes here while this process holds the lock.
-        for path in self.directory.rglob(f".*{TEMPORARY_SUFFIX}"):
-            if not path.is_dir():
-                path.unlink(missing_ok=True)
+        # Half-written files of a killed process: nobody else writes here while this process holds the lock. A folder
+        # with a lock of its own is another run, which may be at work.
+        for folder, folders, names in os.walk(self.directory):
+            folders[:] = [name for name in folders if not os.path.lexists(os.path.join(folder, name, _LOCK))]
+            for name in filter(is_temporary, names):
+                Path(folder, name).unlink(missing_ok=True)
 
     @property
     def _path(self) -> Path:

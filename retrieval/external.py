@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import math
+import numbers
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +15,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, InParsError
 from inpars_plus.retrieval.protocol import Ranking, Retriever
 
-__all__ = ["CheckedRetriever", "load_external"]
+__all__ = ["CheckedRetriever", "load_external", "retriever_key"]
 
 _CONTRACT = "It needs a method search(queries: Sequence[str], k: int) -> list[Ranking]"
 
@@ -26,11 +28,13 @@ class CheckedRetriever:
     Args:
         retriever: what searches.
         name: how a person named it, for messages.
+        ids: of the documents that it searches.
     """
 
-    def __init__(self, retriever: Retriever, name: str) -> None:
+    def __init__(self, retriever: Retriever, name: str, ids: Collection[str]) -> None:
         self._retriever = retriever
         self._name = name
+        self._ids = frozenset(ids)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -39,12 +43,22 @@ class CheckedRetriever:
         """Search all queries at once; see :class:`~inpars_plus.retrieval.protocol.Retriever`.
 
         Raises:
-            ConfigurationError: the result is not one ranking of at most ``k`` documents a query.
+            ConfigurationError: the search failed, or its result is not one ranking a query, of at most ``k`` documents
+                of the corpus, each once, with scores that are finite and never rise.
         """
         asked = [row for row, query in enumerate(queries) if query.strip()]
         rankings = [Ranking((), ())] * len(queries)
         if asked:
-            found: Any = self._retriever.search([queries[row] for row in asked], k)
+            try:
+                found: Any = self._retriever.search([queries[row] for row in asked], k)
+            except InParsError:
+                raise
+            except Exception as problem:
+                raise ConfigurationError(
+                    f"search failed for {len(asked):,} queries ({_said(problem)})",
+                    place=f"retriever '{self._name}'",
+                    remedy="Mend it and run the same command again; what is finished is kept",
+                ) from problem
             self._check(found, len(asked), k)
             for row, ranking in zip(asked, found, strict=True):
                 rankings[row] = ranking
@@ -62,12 +76,30 @@ class CheckedRetriever:
                     problem = f"search returned a list with {_a(ranking)} in it instead of a Ranking"
                 elif len(ranking) > k:
                     problem = f"search returned {len(ranking)} documents for a query when {k} were asked for"
-                elif not all(isinstance(document_id, str) for document_id in ranking.ids):
-                    problem = "search returned a document id that is not a string"
+                else:
+                    problem = self._problem(ranking)
                 if problem:
                     break
         if problem:
             raise ConfigurationError(problem, place=f"retriever '{self._name}'", remedy=_CONTRACT)
+
+    def _problem(self, ranking: Any) -> str | None:
+        seen: set[str] = set()
+        before = math.inf
+        for document_id, score in zip(ranking.ids, ranking.scores, strict=True):
+            if not isinstance(document_id, str):
+                return "search returned a document id that is not a string"
+            if document_id not in self._ids:
+                return f"search returned the id '{document_id}', which no document of the corpus has"
+            if document_id in seen:
+                return f"search returned the document '{document_id}' twice for one query"
+            if not isinstance(score, numbers.Real) or not math.isfinite(score):
+                return f"search returned the score {score!r} for the document '{document_id}', not a finite number"
+            if float(score) > before:
+                return f"search returned the document '{document_id}' with a better score than the one ranked before it"
+            seen.add(document_id)
+            before = float(score)
+        return None
 
 
 def load_external(name: str, documents: Sequence[Document]) -> CheckedRetriever:
@@ -83,37 +115,69 @@ def load_external(name: str, documents: Sequence[Document]) -> CheckedRetriever:
         ConfigurationError: there is no such module or factory, the factory fails, or what it returns cannot search.
     """
     place = f"retriever '{name}'"
-    module_name, _, factory_name = name.partition(":")
-    if not all(part.isidentifier() for part in module_name.split(".")) or not factory_name.isidentifier():
-        raise ConfigurationError(
-            "the name is not of the form package.module:factory", place=place, remedy="Such as my_engine:build"
-        )
     with _working_directory_on_path():
-        try:
-            module = importlib.import_module(module_name)
-        except Exception as problem:
-            raise ConfigurationError(
-                f"the module '{module_name}' cannot be imported ({_said(problem)})",
-                place=place,
-                remedy="Install it, or run the command in the directory that holds it",
-            ) from problem
-        factory = getattr(module, factory_name, None)
-        if not callable(factory):
-            lacks = "has no" if factory is None else "has no function"
-            raise ConfigurationError(f"the module '{module_name}' {lacks} '{factory_name}'", place=place)
+        factory = _factory(name)
+        called = name.partition(":")[2]
         try:
             retriever: Any = factory(documents)
         except InParsError:
             raise
         except Exception as problem:
             raise ConfigurationError(
-                f"'{factory_name}' failed for {len(documents)} documents ({_said(problem)})", place=place
+                f"'{called}' failed for {len(documents)} documents ({_said(problem)})", place=place
             ) from problem
     if isinstance(retriever, type) or not callable(getattr(retriever, "search", None)):
         raise ConfigurationError(
-            f"'{factory_name}' returned {_a(retriever)} without a search method", place=place, remedy=_CONTRACT
+            f"'{called}' returned {_a(retriever)} without a search method", place=place, remedy=_CONTRACT
         )
-    return CheckedRetriever(retriever, name)
+    return CheckedRetriever(retriever, name, {document.id for document in documents})
+
+
+def retriever_key(name: str) -> str:
+    """What results of a search depend on beside the documents, to be written into the inputs of steps.
+
+    Changed code behind a name cannot be told from outside, so a factory may say it: where it has an attribute
+    ``digest``, a string, steps run again when that changes. It is of the factory, because steps that are done are
+    skipped without building what searches.
+
+    Args:
+        name: as for :func:`~inpars_plus.retrieval.loading.build_retriever`.
+
+    Returns:
+        The name, and the digest where there is one.
+
+    Raises:
+        ConfigurationError: there is no such module or factory, or its digest is no string.
+    """
+    if ":" not in name or name.startswith("hybrid:"):
+        return name
+    with _working_directory_on_path():
+        stated = getattr(_factory(name), "digest", None)
+    if stated is not None and not isinstance(stated, str):
+        raise ConfigurationError("the digest of the factory is not a string", place=f"retriever '{name}'")
+    return name if stated is None else f"{name}, digest {stated}"
+
+
+def _factory(name: str) -> Callable[[Sequence[Document]], Any]:
+    place = f"retriever '{name}'"
+    module_name, _, factory_name = name.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")) or not factory_name.isidentifier():
+        raise ConfigurationError(
+            "the name is not of the form package.module:factory", place=place, remedy="Such as my_engine:build"
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as problem:
+        raise ConfigurationError(
+            f"the module '{module_name}' cannot be imported ({_said(problem)})",
+            place=place,
+            remedy="Install it, or run the command in the directory that holds it",
+        ) from problem
+    factory: Callable[[Sequence[Document]], Any] | None = getattr(module, factory_name, None)
+    if not callable(factory):
+        lacks = "has no" if factory is None else "has no function"
+        raise ConfigurationError(f"the module '{module_name}' {lacks} '{factory_name}'", place=place)
+    return factory
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.corpora.readers.html_text import declared_encoding, html_to_text
-from inpars_plus.corpora.readers.records import ReadingOptions, Record
+from inpars_plus.corpora.readers.records import ReadingOptions, Record, is_whole
 from inpars_plus.corpora.readers.text_files import explained, read_text
+from inpars_plus.foundation.errors import CorpusError
 
 __all__ = ["TEXT_SUFFIXES", "read_folder"]
 
@@ -56,6 +57,12 @@ def _files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 
 
 def _record(path: Path, identifier: str, options: ReadingOptions) -> Record:
+    if not is_whole(identifier):
+        raise CorpusError(
+            "the name of the file is not UTF-8 text, and documents of a folder are called by it",
+            place=os.fsencode(path).decode("utf-8", "backslashreplace"),
+            remedy="Rename it",
+        )
     suffix = path.suffix.lower()
     title = ""
     if suffix in (".html", ".htm"):

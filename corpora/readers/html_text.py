@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
 from selectolax.lexbor import LexborHTMLParser
+
+from inpars_plus.corpora.readers.text_files import check_encoding
+from inpars_plus.foundation.errors import ConfigurationError
 
 __all__ = ["declared_encoding", "html_to_text"]
 
@@ -46,11 +48,16 @@ def html_to_text(html: str) -> tuple[str, str]:
 
 
 def declared_encoding(head: bytes) -> str | None:
-    """The encoding that a page declares in its first bytes, if Python knows it."""
+    """The encoding that a page declares in its first bytes, if Python knows it as one of text.
+
+    A declaration that can be read as ASCII is not in UTF-16 or UTF-32, whatever it says: such a page is UTF-8, as for
+    browsers.
+    """
     found = _CHARSET.search(head)
     if found is None:
         return None
     try:
-        return codecs.lookup(found[1].decode("ascii")).name
-    except LookupError:
+        name = check_encoding(found[1].decode("ascii"))
+    except ConfigurationError:
         return None
+    return "utf-8" if name.startswith(("utf-16", "utf-32")) else name

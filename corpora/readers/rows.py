@@ -7,7 +7,7 @@ from typing import Any
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.corpora.readers.languages import language_code
-from inpars_plus.corpora.readers.records import ReadingOptions
+from inpars_plus.corpora.readers.records import ReadingOptions, is_whole
 from inpars_plus.foundation.errors import CorpusError
 
 __all__ = ["DOCUMENT_FIELDS", "document_of"]
@@ -51,6 +51,12 @@ def document_of(row: Mapping[str, Any], options: ReadingOptions, *, source: str,
     identifier = value("id", required=True)
     if not identifier:
         raise CorpusError(f"the id in '{id_column}' is empty", place=place, remedy="Give every document an id")
+    if not is_whole(identifier):
+        raise CorpusError(
+            f"the id {identifier!a} holds half of a character (a lone surrogate)",
+            place=place,
+            remedy="Replace it; it is most often an emoji that was cut in two",
+        )
     text = value("text", required=True)
     title = value("title")
     stated_type = value("doc_type")

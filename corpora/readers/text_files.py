@@ -74,6 +74,12 @@ def explained(path: Path, encoding: str = "utf-8") -> Iterator[None]:
         yield
     except UnicodeDecodeError as problem:
         raise _wrong_encoding(path, encoding) from problem
+    except UnicodeError as problem:  # of the file as a whole, such as UTF-16 without a byte order mark
+        raise CorpusError(
+            f"the file is not {encoding.upper()} text ({problem})",
+            place=os.fspath(path),
+            remedy='Save it as UTF-8, or name its encoding, such as encoding="utf-16-le" where no mark says which',
+        ) from problem
     except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
         raise CorpusError(
             f"the gzip file is damaged ({problem})", place=str(path), remedy="Download or compress it again"

@@ -41,6 +41,14 @@ def test_a_chunk_that_is_cut_again_still_names_the_whole_document():
     assert len({chunk.id for chunk in again}) == 8
 
 
+@pytest.mark.parametrize(
+    ("identifier", "metadata"),
+    [("r1", {"parent_id": "c0"}), ("c0#1", {"parent_id": "c0"}), ("r1", {"parent_id": "c0", "chunk": 1})],
+)
+def test_a_comment_that_names_another_is_no_chunk_of_it(identifier: str, metadata: dict[str, object]):
+    assert parent_id_of(Document(id=identifier, text="Thanks.", metadata=metadata)) == identifier
+
+
 def test_a_long_empty_document_is_kept_whole():
     document = Document(id="d", text=" " * 500)
     assert chunk_document(document, 10) == [document]

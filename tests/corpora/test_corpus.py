@@ -115,11 +115,11 @@ def test_chunks_count_as_documents():
 def test_ids_of_several_corpora_are_prefixed_and_their_chunks_name_prefixed_parents(tmp_path):
     text = "Cells divide in two. Proteins fold into shapes."
     a = _write(tmp_path / "a.jsonl", {"_id": "x/1", "text": text})
-    b = _write(tmp_path / "b.jsonl", {"_id": "1", "text": "Short.", "metadata": {"parent_id": "book"}})
+    b = _write(tmp_path / "b.jsonl", {"_id": "1", "text": "Short.", "metadata": {"parent_id": "c0"}})
     corpus = open_corpus([a, f"bee={b}"], max_characters=30)
     assert corpus.names == ("a", "bee")
     assert [document.id for document in corpus] == ["a/x/1#1", "a/x/1#2", "bee/1"]
-    assert [document.metadata["parent_id"] for document in corpus] == ["a/x/1", "a/x/1", "bee/book"]
+    assert [document.metadata["parent_id"] for document in corpus] == ["a/x/1", "a/x/1", "c0"]
     assert corpus.original_id("a/x/1") == "x/1"
     assert corpus.original_id("bee/1") == "1"
 

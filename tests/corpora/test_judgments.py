@@ -212,3 +212,10 @@ def test_the_collections_are_read_whole(collections: Path, name: str, documents:
     assert {judgment.document_id for judgment in judgments} <= ids
     assert {judgment.query_id for judgment in judgments} <= queries
     assert {document.language for document in corpus} == {name.partition("/")[2] or "en"}
+
+
+def test_half_of_a_character_in_the_id_of_a_query_is_refused_with_its_line(tmp_path: Path):
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q\\ud83d", "text": "why"}\n')
+    with pytest.raises(CorpusError, match="holds half of a character") as caught:
+        read_queries(tmp_path / "queries.jsonl")
+    assert caught.value.place == f"{tmp_path / 'queries.jsonl'}, line 1"

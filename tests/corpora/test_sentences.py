@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 from inpars_plus.corpora.sentences import sentences_of
 
 
@@ -41,3 +43,9 @@ def test_sentences_without_blanks_between_them_are_told_apart() -> None:
 
 def test_an_empty_text_has_none() -> None:
     assert sentences_of("") == sentences_of(" \n ") == []
+
+
+def test_a_word_list_of_a_megabyte_is_cut_in_no_time() -> None:
+    started = time.monotonic()
+    assert sentences_of("a" + "\nword" * 200_000) == ["a" + " word" * 200_000]
+    assert time.monotonic() - started < 5

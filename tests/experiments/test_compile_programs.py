@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from inpars_plus.experiments.compile_programs import EARLIER, compile_programs, 
 from inpars_plus.foundation import ConfigurationError, CorpusError, InputError, Summary, digest_file
 from inpars_plus.lms import scripted_lm
 from inpars_plus.programs import SentenceQueryGenerator, list_programs, load_program, programs_of
+from inpars_plus.retrieval import Ranking, build_retriever
 from inpars_plus.retrieval.hashing import HashingEncoder
 
 MEASURES = {"score", "accepted", "hit@10", "copy4", "top_opening", "documents"}
@@ -330,3 +333,46 @@ def test_what_is_wrong_with_the_analyst_shows_before_a_compile_is_paid_for(
     with pytest.raises(ConfigurationError, match="no analyst today"):
         compile_programs(settings, **world.parts)
     assert world.calls == 0
+
+
+class _Engine:
+    """Somebody's own search engine, with what it does at the moment."""
+
+    unknown = failing = False
+
+    def __init__(self, documents: Any) -> None:
+        self.inner = build_retriever("bm25", documents)
+
+    def search(self, queries: Any, k: int) -> list[Ranking]:
+        if self.failing:
+            raise ConnectionError("nobody answers")
+        return [Ranking(("nope",), (1.0,)) for _ in queries] if self.unknown else self.inner.search(queries, k)
+
+
+def test_an_engine_that_finds_what_is_not_there_ends_the_job_at_once(
+    corpus: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "own_engine", SimpleNamespace(Engine=_Engine))
+    monkeypatch.setattr(_Engine, "unknown", True)
+    world, settings = small.World(), small.compile_settings(corpus, tmp_path / "run", retriever="own_engine:Engine")
+    with pytest.raises(ConfigurationError, match="the id 'nope', which no document of the corpus has"):
+        compile_programs(settings, **world.parts)
+    assert world.calls < 10
+
+
+@pytest.mark.slow
+def test_programs_are_compiled_anew_when_an_engine_states_another_digest(
+    corpus: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "own_engine", SimpleNamespace(Engine=_Engine))
+    monkeypatch.setattr(_Engine, "digest", "1", raising=False)
+    settings = small.compile_settings(corpus, tmp_path / "run", retriever="own_engine:Engine", test_documents=8)
+    first = compile_programs(settings, **small.World().parts)
+    monkeypatch.setattr(_Engine, "failing", True)
+    again = compile_programs(settings, **small.World().parts)
+    assert first is not None
+    assert again is not None
+    assert again.results == first.results
+    monkeypatch.setattr(_Engine, "digest", "2")
+    with pytest.raises(ConfigurationError, match=r"own_engine:Engine.*search failed .*nobody answers"):
+        compile_programs(settings, **small.World().parts)

@@ -54,3 +54,10 @@ def test_queries_of_another_collection_and_blank_ones_are_refused(human: Path, c
     write_beir(human, queries=[Query(id="a", text="why")], judgments=[Judgment(query_id="a", document_id="x")])
     with pytest.raises(InputError, match="no judgment is of a document of the corpus"):
         read_human_queries(human, open_corpus(str(collection)))
+
+
+def test_a_reply_to_a_comment_is_no_answer_to_what_the_comment_answers(human: Path, tmp_path: Path) -> None:
+    reply = Document(id="reply", text="Thanks a lot.", metadata={"parent_id": "short"})
+    write_documents(tmp_path / "comments" / "corpus.jsonl", [Document(id="short", text="Short."), reply])
+    found = read_human_queries(human, open_corpus(str(tmp_path / "comments")))
+    assert [(one.id, one.document_ids) for one in found] == [("b", ("short",))]

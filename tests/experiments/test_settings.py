@@ -14,6 +14,7 @@ from inpars_plus.experiments import (
     measure_adaptation,
     measure_warm_start,
     quickstart,
+    train_ranker,
     tune_generator,
 )
 from inpars_plus.experiments.settings import JobSettings, JobText, default_settings, parse_settings
@@ -104,6 +105,8 @@ def test_a_wrong_value_in_a_file_is_named_with_its_place(tmp_path: Path, content
         (["--budget", "0"], "--budget"),
         (["--optimizer", "magic"], "--optimizer"),
         (["--field-map", "text"], "FIELD=COLUMN"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", str(2**32)], "--seed"),
         (["--buget", "5"], "--buget"),
         (["--config", "no-such-file.toml"], "no-such-file.toml"),
     ],
@@ -122,3 +125,20 @@ def test_a_missing_flag_is_named() -> None:
 def test_a_secret_is_no_setting() -> None:
     with pytest.raises(ConfigurationError):
         parse("--api-key", "sk-0123456789")
+
+
+def test_a_ranker_without_a_name_is_refused() -> None:
+    given = ["--corpus", "python-docs", "--out", "x", "--name", ""]
+    with pytest.raises(ConfigurationError, match="--name"):
+        parse_settings(train_ranker.TrainSettings, train_ranker.TEXT, given)
+
+
+def test_a_file_with_a_byte_order_mark_is_read_and_its_paths_begin_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "mine.toml"
+    file.write_text('corpus = "python-docs"\nout = "~/runs"\nwarm_start = ["~/a", "b"]\n', encoding="utf-8-sig")
+    settings = parse_settings(compile_programs.CompileSettings, compile_programs.TEXT, ["--config", str(file)])
+    assert settings.out == tmp_path / "runs"
+    assert settings.warm_start == (tmp_path / "a", Path("b"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inpars_plus.foundation.errors import RunError
-from inpars_plus.foundation.files import write_text
+from inpars_plus.foundation.files import replacing, write_text
 from inpars_plus.foundation.runs import Run
 
 
@@ -38,10 +38,27 @@ def test_a_step_runs_again_when_its_inputs_change(tmp_path: Path) -> None:
 
 def test_half_written_files_of_a_killed_process_are_swept_and_directories_are_not(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / ".a.txt.123.tmp").write_text("half")
-    (tmp_path / "deep" / ".cache.456.tmp").mkdir()
+    (tmp_path / "deep" / ".a.txt.0123456789ab.tmp").write_text("half")
+    (tmp_path / "deep" / ".cache.0123456789ab.tmp").mkdir()
     with Run(tmp_path):
-        assert [path.name for path in (tmp_path / "deep").iterdir()] == [".cache.456.tmp"]
+        assert [path.name for path in (tmp_path / "deep").iterdir()] == [".cache.0123456789ab.tmp"]
+
+
+def test_a_persons_own_temporary_file_below_a_run_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    own = [tmp_path / "mine" / name for name in (".draft.tmp", ".0123456789ab.tmp", ".a.0123456789AB.tmp")]
+    for path in own:
+        path.write_text("my own")
+    with Run(tmp_path):
+        assert [path.read_text() for path in own] == ["my own"] * 3
+
+
+def test_a_file_that_another_run_below_is_writing_stays(tmp_path: Path) -> None:
+    with Run(tmp_path / "child"), replacing(tmp_path / "child" / "a.txt") as half:
+        half.write_text("whole")
+        with Run(tmp_path):
+            pass
+    assert (tmp_path / "child" / "a.txt").read_text() == "whole"
 
 
 def test_a_step_that_fails_is_not_recorded(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from inpars_plus.corpora.documents import Judgment
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.metrics.measures import evaluate_rankings
+from inpars_plus.metrics.measures import check_measure, evaluate_rankings
 from inpars_plus.retrieval.protocol import Ranking
 
 JUDGMENTS = [Judgment(query_id="q1", document_id="a"), Judgment(query_id="q2", document_id="b")]
@@ -50,3 +50,22 @@ def test_a_hit_is_a_relevant_document_among_the_first() -> None:
 def test_an_unknown_measure_is_named(name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         evaluate_rankings(JUDGMENTS, {}, (name,))
+
+
+@pytest.mark.parametrize("name", ["nDCG@0", "hit@0", "P@5.5", "P@'5'"])
+def test_a_cutoff_that_is_no_number_of_documents_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="documents, not at 1 or more"):
+        evaluate_rankings(JUDGMENTS, {}, (name,))
+
+
+@pytest.mark.parametrize(
+    "name", ["Rprec@10", "BPM", "Accuracy", "ERR@10", "RBP", "RR(rel='a')", "nDCG@99999999999999999999"]
+)
+def test_what_cannot_be_computed_shows_when_it_is_tried(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"ir-measures cannot compute .* here"):
+        check_measure(name)
+
+
+def test_what_can_be_computed_passes() -> None:
+    for name in ("nDCG@10", "nDCG", "RR", "AP(rel=2)@10", "hit@1", "R@100", "P@5"):
+        check_measure(name)

@@ -8,8 +8,11 @@ import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval import Ranking, build_retriever, ranks_of_sources
+from inpars_plus.retrieval.external import retriever_key
 
 ENGINE = """
+import numpy
+
 from inpars_plus.retrieval import Ranking
 
 class Engine:
@@ -39,11 +42,22 @@ class Returning:
     def __init__(self, result):
         self.search = lambda queries, k: result
 
+class Failing:
+    def search(self, queries, k):
+        raise ConnectionError("nobody answers at 10.0.0.1")
+
+def failing(documents): return Failing()
+def unknown(documents): return Returning([Ranking(("nope",), (1.0,))])
+def twice(documents): return Returning([Ranking(("bees", "bees"), (1.0, 1.0))])
+def no_score(documents): return Returning([Ranking(("bees",), (None,))])
+def not_a_number(documents): return Returning([Ranking(("bees",), (float("nan"),))])
+def rising(documents): return Returning([Ranking(("cells", "bees"), (1.0, 2.0))])
 def short(documents): return Returning([])
 def none(documents): return Returning(None)
 def text(documents): return Returning("abc")
 def pairs(documents): return Returning([[("a", 1.0)]])
 def too_many(documents): return Returning([Ranking(("a", "b", "c"), (3.0, 2.0, 1.0))])
+def small_floats(documents): return Returning([Ranking(("cells", "bees"), tuple(numpy.array([2, 2], "float32")))])
 def numbers(documents): return Returning([Ranking((1, 2), (3.0, 2.0))])
 """
 
@@ -107,6 +121,11 @@ def test_what_cannot_be_built_is_said_in_a_sentence(documents, name, message):
         ("pairs", "a list with a list in it instead of a Ranking"),
         ("too_many", "returned 3 documents for a query when 2 were asked for"),
         ("numbers", "a document id that is not a string"),
+        ("unknown", "the id 'nope', which no document of the corpus has"),
+        ("twice", "the document 'bees' twice for one query"),
+        ("no_score", "the score None for the document 'bees', not a finite number"),
+        ("not_a_number", "the score nan for the document 'bees', not a finite number"),
+        ("rising", "the document 'bees' with a better score than the one ranked before it"),
     ],
 )
 def test_a_wrong_result_of_a_search_is_said_in_a_sentence(documents, factory, message):
@@ -114,3 +133,27 @@ def test_a_wrong_result_of_a_search_is_said_in_a_sentence(documents, factory, me
     with pytest.raises(ConfigurationError, match=message) as caught:
         retriever.search(["q"], 2)
     assert "search(queries: Sequence[str], k: int) -> list[Ranking]" in str(caught.value)
+
+
+def test_equal_scores_of_numpy_pass(documents):
+    (ranking,) = build_retriever("my_engine:small_floats", documents).search(["q"], 2)
+    assert ranking.ids == ("cells", "bees")
+
+
+def test_a_search_that_fails_is_said_with_the_name_of_the_retriever_and_what_is_kept(documents):
+    retriever = build_retriever("my_engine:failing", documents)
+    with pytest.raises(ConfigurationError) as caught:
+        retriever.search(["q", ""], 2)
+    assert caught.value.place == "retriever 'my_engine:failing'"
+    assert caught.value.message == "search failed for 1 queries (ConnectionError: nobody answers at 10.0.0.1)"
+    assert "what is finished is kept" in str(caught.value)
+
+
+def test_steps_depend_on_the_digest_that_a_factory_states():
+    assert [retriever_key(name) for name in ("bm25", "hybrid:0.7")] == ["bm25", "hybrid:0.7"]
+    assert retriever_key("my_engine:build") == "my_engine:build"
+    sys.modules["my_engine"].build.digest = "3"
+    assert retriever_key("my_engine:build") == "my_engine:build, digest 3"
+    sys.modules["my_engine"].build.digest = 3
+    with pytest.raises(ConfigurationError, match="the digest of the factory is not a string"):
+        retriever_key("my_engine:build")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,30 @@ def test_a_page_that_declares_its_encoding_is_read_in_it(tmp_path: Path):
     _write(tmp_path / "a.html", '<meta charset="iso-8859-1"><p>café'.encode("latin-1"))
     _write(tmp_path / "b.html", '<meta charset="x-unknown"><p>café')
     assert [document.text for document in open_corpus(str(tmp_path))] == ["café", "café"]
+
+
+@pytest.mark.parametrize("declared", ["utf-16", "UTF-16LE", "utf-32", "hex", "rot13", "base64"])
+def test_a_page_in_utf_8_that_declares_what_it_cannot_be_is_read_as_browsers_do(tmp_path: Path, declared: str):
+    _write(tmp_path / "a.html", f'<meta charset="{declared}"><p>café')
+    assert [document.text for document in open_corpus(str(tmp_path))] == ["café"]
+
+
+def test_utf_16_without_a_byte_order_mark_is_named(tmp_path: Path):
+    _write(tmp_path / "a.txt", "café".encode("utf-16-le"))
+    with pytest.raises(CorpusError, match=r"not UTF-16 text .*encoding=\"utf-16-le\"") as caught:
+        open_corpus(str(tmp_path), encoding="utf-16")
+    assert caught.value.place == str(tmp_path / "a.txt")
+    assert [document.text for document in open_corpus(str(tmp_path), encoding="utf-16-le")] == ["café"]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named(tmp_path: Path):
+    try:
+        _write(tmp_path / os.fsdecode(b"caf\xe9.txt"), "text")
+    except OSError:
+        pytest.skip("this disk has names in UTF-8 only")
+    with pytest.raises(CorpusError, match="the name of the file is not UTF-8 text") as caught:
+        open_corpus(str(tmp_path))
+    assert caught.value.place == f"{tmp_path}/caf\\xe9.txt"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,12 @@ def _error(spec: str, **settings: object) -> CorpusError:
     return caught.value
 
 
+def test_half_of_a_character_in_an_id_is_refused_with_its_line(tmp_path):
+    error = _error(_jsonl(tmp_path / "a.jsonl", {"_id": "1", "text": "a"}, {"_id": "b\ud83d", "text": "b"}))
+    assert error.place == f"{tmp_path / 'a.jsonl'}, line 2"
+    assert r"the id 'b\ud83d' holds half of a character" in str(error)
+
+
 def test_fields_are_mapped_and_other_columns_become_metadata(tmp_path):
     path = _jsonl(
         tmp_path / "c.jsonl",
