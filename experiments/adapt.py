@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from inpars_plus.experiments.agreement import judged_names
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.choose_ranker import tell as tell_chosen
 from inpars_plus.experiments.compile_programs import CompileSettings, compile_programs
@@ -26,7 +27,7 @@ from inpars_plus.experiments.settings import (
 from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
-from inpars_plus.experiments.workbench import MakeLm
+from inpars_plus.experiments.workbench import MakeLm, corpus_of
 from inpars_plus.foundation import LmUsage, Run, Summary, read_json, say, write_summary
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms.embedded import release_pipelines
@@ -97,7 +98,8 @@ class _Stages:
     def do(self) -> Summary:
         settings = self.settings
         if settings.judged is not None:
-            read_collection(settings.judged)  # what cannot be read is told now, not after an hour
+            # What cannot be read, or is of other documents, is told now, not after an hour.
+            judged_names(read_collection(settings.judged), corpus_of(settings))
         out, shared = settings.out, _shared(settings)
         self._stage(
             "compile",

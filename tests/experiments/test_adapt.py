@@ -51,6 +51,15 @@ def test_where_the_choice_has_no_unseen_judged_query_nothing_is_evaluated(
     assert "By people's judgments" not in tell(given, summary)
 
 
+def test_judgments_of_other_documents_are_told_before_anything_is_done(judged_corpus: Path, small: Any) -> None:
+    judgments = [Judgment(query_id="q", document_id="elsewhere")]
+    write_beir(judged_corpus.parent / "other", queries=[Query(id="q", text="a")], judgments=judgments, split="test")
+    world = small.World()
+    with pytest.raises(InParsError, match="is in the corpus"):
+        adapt(settings(judged_corpus, judged=str(judged_corpus.parent / "other")), **world.parts)
+    assert not world.models
+
+
 @pytest.mark.model
 @pytest.mark.slow
 def test_everything_ends_in_a_stack_and_again_does_only_what_is_missing(tmp_path: Path, small: Any) -> None:
