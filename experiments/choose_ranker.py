@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -37,8 +36,15 @@ from inpars_plus.optimizers.rankers.training_queries import (
     read_training_queries,
 )
 from inpars_plus.retrieval.encoders import load_encoder
-from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers, save_ranker
-from inpars_plus.retrieval.stack import build_stack
+from inpars_plus.retrieval.rankers import (
+    RankerSpec,
+    SharedIndexes,
+    load_ranker,
+    plain_rankers,
+    remove_ranker,
+    save_ranker,
+)
+from inpars_plus.retrieval.stack import Reading, build_stack, remove_stack
 
 __all__ = ["TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
 
@@ -118,6 +124,7 @@ def choose_ranker(settings: ChooseSettings) -> Summary:
 class _Job:
     def __init__(self, settings: ChooseSettings) -> None:
         self.settings = settings
+        self._refuse_to_overwrite()
         self.started = time.monotonic()
         self.corpus = corpus_of(settings)
         self.documents = list(self.corpus.documents())
@@ -132,6 +139,25 @@ class _Job:
                 f"two rankers have the name '{twice}'",
                 place="--ranker, --encoder",
                 remedy="Give one of them another name; an encoder's is that of its directory",
+            )
+
+    def _refuse_to_overwrite(self) -> None:
+        """What is written at the end must not take the place of what is read, or of what another command wrote."""
+        given, out = self.settings, self.settings.out
+        read = [one.resolve() for one in (*given.ranker, *given.seen, *map(Path, given.encoder))]
+
+        def taken(target: Path) -> bool:
+            there = target.resolve()
+            # Every command leaves a summary in the directory that it is given, and this one none in these two.
+            return (there / "summary.json").exists() or any(there in (one, *one.parents) for one in read)
+
+        over = [target for target in (out / "ranker", out / "stack") if taken(target)]
+        over += [one for one in given.ranker if one.resolve() == out.resolve()]
+        if over:
+            raise ConfigurationError(
+                "what is chosen would be written over a ranker that is given, or that another command made",
+                place=str(over[0]),
+                remedy="Name another directory with --out",
             )
 
     def _of_encoders(self) -> list[RankerSpec]:
@@ -217,14 +243,23 @@ class _Job:
 
     def _hand_over(self, chosen: RankerSpec | None) -> None:
         """Save what was chosen; for an engine that is not ours, take away what an earlier choice left in its place."""
-        ranker, stack = self.settings.out / "ranker", self.settings.out / "stack"
-        if chosen is not None:
-            save_ranker(chosen, ranker)
-            if self.settings.stack:
-                build_stack(stack, chosen, self.documents)
+        settings = self.settings
+        ranker, stack = settings.out / "ranker", settings.out / "stack"
+        if chosen is None:
+            remove_ranker(ranker)
+            if settings.stack:
+                remove_stack(stack, self.documents)
             return
-        for left in (ranker, *([stack] if self.settings.stack else [])):
-            shutil.rmtree(left, ignore_errors=True)
+        save_ranker(chosen, ranker)
+        if settings.stack:
+            reading = Reading(
+                fields=settings.field_map,
+                max_characters=settings.max_characters,
+                language=settings.language,
+                encoding=settings.encoding,
+                named=len(self.corpus.names) > 1,
+            )
+            build_stack(stack, chosen, self.documents, reading=reading)
 
     def _systems(self, specs: Sequence[RankerSpec], selection: HeldOut) -> list[System]:
         own = Selection(selection, self.settings.out / "selection")
