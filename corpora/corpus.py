@@ -51,16 +51,18 @@ class Corpus:
         sections: what to read, in this order.
         max_characters: cut longer documents into chunks of this length, see
             :func:`~inpars_plus.corpora.chunking.chunk_document`.
+        named: ids are ``name/id`` also of one section, for what goes beside several.
 
     Raises:
         CorpusError: a document cannot be read, an id is there twice or cannot be written to a file of judgments, or a
             section has no documents.
     """
 
-    def __init__(self, sections: Sequence[Section], *, max_characters: int | None = None) -> None:
+    def __init__(self, sections: Sequence[Section], *, max_characters: int | None = None, named: bool = False) -> None:
         self._sections = tuple(sections)
         self._max_characters = max_characters
-        self._prefixes = {section.name: f"{section.name}/" if len(sections) > 1 else "" for section in sections}
+        self._named = named or len(sections) > 1
+        self._prefixes = {section.name: f"{section.name}/" if self._named else "" for section in sections}
         self._types: Counter[str] = Counter()
         self._digest = hashlib.sha256()
         self._check()
@@ -108,7 +110,7 @@ class Corpus:
         Raises:
             CorpusError: the id begins with the name of none of the sections.
         """
-        if len(self._sections) == 1:
+        if not self._named:
             return document_id
         name, _, original = document_id.partition("/")
         if name not in self._prefixes or not original:

@@ -120,6 +120,7 @@ def open_corpus(
     max_characters: int | None = None,
     language: str = "en",
     encoding: str = "utf-8",
+    named: bool = False,
 ) -> Corpus:
     """Open one or several corpora as one, after reading and checking every document once.
 
@@ -130,6 +131,7 @@ def open_corpus(
         max_characters: cut longer documents into chunks of this length.
         language: ISO 639-1 code of documents that do not state theirs.
         encoding: of the text files.
+        named: ids are ``name/id`` also where there is one corpus, for what goes beside several.
 
     Raises:
         ConfigurationError: a setting is wrong, or two corpora have the same name.
@@ -165,7 +167,7 @@ def open_corpus(
         Section(source.name, functools.partial(source.read, options), source.location, source.reference)
         for source in sources
     ]
-    return Corpus(sections, max_characters=max_characters)
+    return Corpus(sections, max_characters=max_characters, named=named)
 
 
 def _split_name(spec: str) -> tuple[str | None, str]:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from inpars_plus.experiments.agreement import judged_names
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.choose_ranker import tell as tell_chosen
 from inpars_plus.experiments.compile_programs import CompileSettings, compile_programs
 from inpars_plus.experiments.evaluate_runs import EvaluateSettings, evaluate_runs
 from inpars_plus.experiments.evaluate_runs import tell as tell_evaluated
-from inpars_plus.experiments.generate_queries import GenerateSettings, generate_queries
+from inpars_plus.experiments.generate_queries import RECORD, GenerateSettings, generate_queries
 from inpars_plus.experiments.judged import read_collection
 from inpars_plus.experiments.settings import (
     CorpusSettings,
@@ -26,11 +27,13 @@ from inpars_plus.experiments.settings import (
 from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
-from inpars_plus.experiments.workbench import MakeLm
-from inpars_plus.foundation import LmUsage, Run, Summary, read_json, say, write_summary
+from inpars_plus.experiments.workbench import MakeLm, corpus_of
+from inpars_plus.foundation import LmUsage, Run, Summary, digest, read_json, say, write_summary
 from inpars_plus.foundation.memory import give_back_memory
+from inpars_plus.lms import load_lm
 from inpars_plus.lms.embedded import release_pipelines
 from inpars_plus.lms.scoring import Scorer
+from inpars_plus.programs import programs_of
 from inpars_plus.retrieval.rankers import load_ranker
 
 __all__ = ["TEXT", "AdaptSettings", "adapt", "main", "run", "tell"]
@@ -50,6 +53,9 @@ TEXT = JobText(
         ("And how well it agrees with people", "inpars-plus adapt --corpus data/a --judged data/a --out runs/a"),
     ),
 )
+
+
+_TAG = 8
 
 
 class AdaptSettings(JobSettings, CorpusSettings):
@@ -97,7 +103,8 @@ class _Stages:
     def do(self) -> Summary:
         settings = self.settings
         if settings.judged is not None:
-            read_collection(settings.judged)  # what cannot be read is told now, not after an hour
+            # What cannot be read, or is of other documents, is told now, not after an hour.
+            judged_names(read_collection(settings.judged), corpus_of(settings))
         out, shared = settings.out, _shared(settings)
         self._stage(
             "compile",
@@ -128,6 +135,7 @@ class _Stages:
                 ),
             )
             writer = str(out / "tune" / "generator")
+        queries = self._queries(writer)
         self._stage(
             "generate",
             generate_queries,
@@ -138,17 +146,15 @@ class _Stages:
                 lm=writer,
                 programs=out / "compile" / "compiled",
                 limit=settings.documents,
-                out=_queries(settings),
+                out=queries,
             ),
         )
-        training = make_settings(
-            TrainSettings, "train-ranker", **shared, queries=_queries(settings), out=out / "ranker"
-        )
+        training = make_settings(TrainSettings, "train-ranker", **shared, queries=queries, out=out / "ranker")
         self._stage("train", lambda given, **_: train_ranker(given), training)
-        self._stage("choose", lambda given, **_: choose_ranker(given), _choosing(settings))
+        self._stage("choose", lambda given, **_: choose_ranker(given), _choosing(settings, queries))
         # Without where all judged queries were learned from, as the choice has told.
         if settings.judged is not None and "judged" in self.done["choose"].results:
-            evaluating = _evaluating(settings, settings.judged, self.done["choose"].results)
+            evaluating = _evaluating(settings, queries, settings.judged, self.done["choose"].results)
             self._stage("evaluate", lambda given, **_: evaluate_runs(given), evaluating)
         summary = Summary(
             settings=settings.model_dump(mode="json"),
@@ -159,6 +165,7 @@ class _Stages:
             lm=sum((one.lm for one in self.done.values()), LmUsage()),
             results={
                 "stages": {name: one.seconds for name, one in self.done.items()},
+                "queries": queries.name,
                 "chosen": self.done["choose"].results["chosen"],
                 "accepted_queries": self.done["generate"].results["accepted"],
                 "asked_queries": self.done["generate"].results["asked"],
@@ -166,6 +173,22 @@ class _Stages:
         )
         write_summary(out, summary)
         return summary
+
+    def _queries(self, writer: str) -> Path:
+        """The folder for what the programs and the model write now: a ledger never mixes two ways of generating.
+
+        Programs of a corpus that grew are others, and so is the tuned model. What the first ones wrote stays in a
+        folder without a digest in its name, and is gone on with where they come back.
+        """
+        folder = self.settings.out / ("queries-tuned" if self.settings.tune else "queries")
+        if not (folder / RECORD).exists():
+            return folder
+        programs = {name: card.digest for name, card in programs_of(self.settings.out / "compile").items()}
+        make_lm = self.parts["make_lm"]
+        model = str((load_lm(writer) if make_lm is None else make_lm(writer, None)).model)
+        if _is_of(read_json(folder / RECORD, kind="record of a generation"), programs, model):
+            return folder
+        return folder.with_name(f"{folder.name}-{digest(programs, model)[:_TAG]}")
 
     def _stage(self, name: str, job: Callable[..., Summary | None], settings: JobSettings) -> None:
         say(f"Stage '{name}', in {settings.out}")
@@ -181,18 +204,27 @@ def _shared(settings: AdaptSettings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in (*CorpusSettings.model_fields, "seed")}
 
 
-def _queries(settings: AdaptSettings) -> Path:
-    return settings.out / ("queries-tuned" if settings.tune else "queries")
+def _is_of(record: Any, programs: Mapping[str, str], model: str) -> bool:
+    """Whether generate-queries goes on where it left this record."""
+    try:
+        then: dict[str, str] = record["programs"]
+        if len(programs) == 1:  # it writes for all types, by whose names it is recorded
+            same = set(then.values()) <= set(programs.values())
+        else:
+            same = all(then.get(name, one) == one for name, one in programs.items())
+        return same and bool(record["made_with"]["language model"] == model)
+    except (AttributeError, KeyError, TypeError):
+        return False  # of another version
 
 
-def _choosing(settings: AdaptSettings) -> ChooseSettings:
+def _choosing(settings: AdaptSettings, queries: Path) -> ChooseSettings:
     """Settings of the choice, which ends in the stack."""
     return make_settings(
         ChooseSettings,
         "choose-ranker",
         **_shared(settings),
         ranker=settings.out / "ranker",
-        queries=_queries(settings),
+        queries=queries,
         judged=settings.judged,
         seen=settings.out / "compile",
         stack=True,
@@ -200,7 +232,7 @@ def _choosing(settings: AdaptSettings) -> ChooseSettings:
     )
 
 
-def _evaluating(settings: AdaptSettings, judged: str, chosen: Mapping[str, Any]) -> EvaluateSettings:
+def _evaluating(settings: AdaptSettings, queries: Path, judged: str, chosen: Mapping[str, Any]) -> EvaluateSettings:
     """Settings of the last stage: the trained ranker and, by the choice, the best untrained one, judged by people."""
     runs = chosen["judged"]["runs"]
     trained = load_ranker(settings.out / "ranker").name
@@ -211,9 +243,9 @@ def _evaluating(settings: AdaptSettings, judged: str, chosen: Mapping[str, Any])
         collection=judged,
         run=[f"{name}={settings.out / 'choice' / runs[name]}" for name in (best, trained)],
         baseline=best,
-        seen=[settings.out / "ranker", _queries(settings), settings.out / "compile"],
+        seen=[settings.out / "ranker", queries, settings.out / "compile"],
         drop_seen=True,
-        ledger=str(_queries(settings)),
+        ledger=str(queries),
         seed=settings.seed,
         out=settings.out / "evaluation",
     )
@@ -223,11 +255,12 @@ def tell(settings: AdaptSettings, summary: Summary) -> str:
     """What came of it, for a terminal."""
     stages = summary.results["stages"]
     rows = [[name, f"{seconds / 60:.1f}"] for name, seconds in stages.items()]
-    choosing = _choosing(settings)
+    queries = settings.out / str(summary.results["queries"])
+    choosing = _choosing(settings, queries)
     told = _summary(choosing.out)
     said = tell_chosen(choosing, told)
     if settings.judged is not None and "judged" in told.results:
-        evaluating = _evaluating(settings, settings.judged, told.results)
+        evaluating = _evaluating(settings, queries, settings.judged, told.results)
         said += f"\n\nBy people's judgments:\n{tell_evaluated(evaluating, _summary(evaluating.out))}"
     return (
         f"{said}\n\n{text_table(['stage', 'minutes'], rows, numbers={1})}\n\n"

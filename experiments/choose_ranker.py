@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from math import isnan
 from pathlib import Path
 from typing import Any, Literal
 
-from scipy.stats import kendalltau
-
 from inpars_plus.corpora import Document, Query, split_documents
+from inpars_plus.experiments.agreement import agreement, judged_names
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import as_seen, seen_queries, trained_on
 from inpars_plus.experiments.own_engines import Selection, without_set_aside
 from inpars_plus.experiments.reports.choice_report import choice_report
-from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import corpus_of
@@ -33,18 +29,22 @@ from inpars_plus.foundation import (
     write_text,
 )
 from inpars_plus.foundation.summaries import measured
-from inpars_plus.metrics.evaluation import evaluate_systems
-from inpars_plus.optimizers.rankers.choosing import Choice, System, choose_system, score_system
+from inpars_plus.optimizers.rankers.choosing import System, choose_system, score_system
 from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
     held_out_queries,
     read_training_queries,
 )
 from inpars_plus.retrieval.encoders import load_encoder
-from inpars_plus.retrieval.protocol import Ranking
-from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, load_ranker, plain_rankers, save_ranker
-from inpars_plus.retrieval.runs import write_run
-from inpars_plus.retrieval.stack import build_stack
+from inpars_plus.retrieval.rankers import (
+    RankerSpec,
+    SharedIndexes,
+    load_ranker,
+    plain_rankers,
+    remove_ranker,
+    save_ranker,
+)
+from inpars_plus.retrieval.stack import Reading, build_stack, remove_stack
 
 __all__ = ["TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
 
@@ -67,8 +67,6 @@ TEXT = JobText(
 )
 
 _DEPTH = 10
-_RUN_DEPTH = 101
-"""Of runs for evaluate-runs: one more than it looks at, since the document with the query's own id is no result."""
 _FEWEST = 20
 
 
@@ -126,11 +124,13 @@ def choose_ranker(settings: ChooseSettings) -> Summary:
 class _Job:
     def __init__(self, settings: ChooseSettings) -> None:
         self.settings = settings
+        self._refuse_to_overwrite()
         self.started = time.monotonic()
         self.corpus = corpus_of(settings)
         self.documents = list(self.corpus.documents())
         # Before anything is computed, because judgments that cannot be read would end the job when all is done.
         self.collection = None if settings.judged is None else self._judgments(settings.judged)
+        self.names = {} if self.collection is None else judged_names(self.collection, self.corpus)
         self.specs = [*plain_rankers(), *self._of_encoders(), *(load_ranker(path) for path in settings.ranker)]
         names = [spec.name for spec in self.specs]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -139,6 +139,25 @@ class _Job:
                 f"two rankers have the name '{twice}'",
                 place="--ranker, --encoder",
                 remedy="Give one of them another name; an encoder's is that of its directory",
+            )
+
+    def _refuse_to_overwrite(self) -> None:
+        """What is written at the end must not take the place of what is read, or of what another command wrote."""
+        given, out = self.settings, self.settings.out
+        read = [one.resolve() for one in (*given.ranker, *given.seen, *map(Path, given.encoder))]
+
+        def taken(target: Path) -> bool:
+            there = target.resolve()
+            # Every command leaves a summary in the directory that it is given, and this one none in these two.
+            return (there / "summary.json").exists() or any(there in (one, *one.parents) for one in read)
+
+        over = [target for target in (out / "ranker", out / "stack") if taken(target)]
+        over += [one for one in given.ranker if one.resolve() == out.resolve()]
+        if over:
+            raise ConfigurationError(
+                "what is chosen would be written over a ranker that is given, or that another command made",
+                place=str(over[0]),
+                remedy="Name another directory with --out",
             )
 
     def _of_encoders(self) -> list[RankerSpec]:
@@ -177,7 +196,7 @@ class _Job:
         }
         self._hand_over(chosen)
         if self.collection is not None:
-            results["judged"] = self._judged(self.collection, choice)
+            results["judged"] = agreement(self.collection, self.names, self.documents, self.specs, choice, settings.out)
         summary = measured(
             self.started,
             settings=settings.model_dump(mode="json"),
@@ -224,14 +243,23 @@ class _Job:
 
     def _hand_over(self, chosen: RankerSpec | None) -> None:
         """Save what was chosen; for an engine that is not ours, take away what an earlier choice left in its place."""
-        ranker, stack = self.settings.out / "ranker", self.settings.out / "stack"
-        if chosen is not None:
-            save_ranker(chosen, ranker)
-            if self.settings.stack:
-                build_stack(stack, chosen, self.documents)
+        settings = self.settings
+        ranker, stack = settings.out / "ranker", settings.out / "stack"
+        if chosen is None:
+            remove_ranker(ranker)
+            if settings.stack:
+                remove_stack(stack, self.documents)
             return
-        for left in (ranker, *([stack] if self.settings.stack else [])):
-            shutil.rmtree(left, ignore_errors=True)
+        save_ranker(chosen, ranker)
+        if settings.stack:
+            reading = Reading(
+                fields=settings.field_map,
+                max_characters=settings.max_characters,
+                language=settings.language,
+                encoding=settings.encoding,
+                named=len(self.corpus.names) > 1,
+            )
+            build_stack(stack, chosen, self.documents, reading=reading)
 
     def _systems(self, specs: Sequence[RankerSpec], selection: HeldOut) -> list[System]:
         own = Selection(selection, self.settings.out / "selection")
@@ -272,40 +300,6 @@ class _Job:
         if left_out:
             say(f"{given}: {left_out:,} queries that were trained on, shown or chosen by are left out")
         return collection
-
-    def _judged(self, collection: Collection, choice: Choice) -> dict[str, Any]:
-        """How well the choice agrees with people; every ranker's answers are kept as a run file."""
-        indexes = SharedIndexes(self.documents, cache_directory=default_cache_directory())
-        queries, systems = collection.queries, dict[str, dict[str, Ranking]]()
-        runs: dict[str, str] = {}
-        for spec in self.specs:
-            found = indexes.ranker(spec).search([query.text for query in queries], _RUN_DEPTH)
-            systems[spec.name] = {query.id: ranking for query, ranking in zip(queries, found, strict=True)}
-            runs[spec.name] = f"judged/{safe_name(spec.name)}.trec"
-            write_run(self.settings.out / runs[spec.name], systems[spec.name], name=spec.name)
-        evaluation = evaluate_systems(collection.judgments, systems, measures=("nDCG@10",))
-        means = {name: evaluation.mean(name, "nDCG@10") for name in systems}
-        names = list(means)
-        tau, p = _kendall([means[name] for name in names], [choice.rows[name]["ndcg@10"] for name in names])
-        best = max(names, key=lambda name: means[name])
-        return {
-            "queries": len(evaluation.queries),
-            "seen_queries_left_out": collection.counts["seen_queries_left_out"],
-            "ndcg@10": means,
-            "best": best,
-            "behind_best": means[best] - means[choice.name] if choice.name in means else None,
-            "kendall_tau": tau,
-            "kendall_p": p,
-            "runs": runs,
-        }
-
-
-def _kendall(one: Sequence[float], other: Sequence[float]) -> tuple[float | None, float | None]:
-    """Kendall's tau-b and its p-value; none where there is no order, of one system or of equal ones."""
-    if len(one) < 2:
-        return None, None
-    found = kendalltau(one, other)
-    return (None, None) if isnan(found.statistic) else (float(found.statistic), float(found.pvalue))
 
 
 def tell(settings: ChooseSettings, summary: Summary) -> str:

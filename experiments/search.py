@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from inpars_plus.corpora import open_corpus, read_queries
+from inpars_plus.corpora import Corpus, CorpusSource, open_corpus, read_queries
 from inpars_plus.foundation import ConfigurationError
 from inpars_plus.retrieval.runs import write_run
 from inpars_plus.retrieval.stack import Stack, load_stack
@@ -17,6 +17,7 @@ from inpars_plus.retrieval.stack import Stack, load_stack
 __all__ = ["main", "run", "shown"]
 
 _HELP = "See inpars-plus search --help"
+_READING = ("field_map", "max_characters", "encoding", "language")
 _WIDTH = 100
 _LINES = 2
 
@@ -35,9 +36,13 @@ def run(arguments: Sequence[str]) -> None:
     given = _parser().parse_intermixed_args(list(arguments))
     if (given.queries is None) != (given.run is None):
         raise ConfigurationError("--queries and --run go together", place="--queries", remedy=_HELP)
+    flags = {name: value for name in _READING if (value := getattr(given, name)) is not None}
+    if flags and given.add is None:
+        name = f"--{next(iter(flags)).replace('_', '-')}"
+        raise ConfigurationError(f"{name} says how documents are read that are added", place=name, remedy=_HELP)
     stack = load_stack(given.stack)
     if given.add is not None:
-        added = stack.add(open_corpus(given.add).documents())
+        added = stack.add(_opened(given.add, stack, flags).documents())
         print(f"{added:,} documents added; the stack has {len(stack):,}")
     if given.queries is not None:
         queries = read_queries(given.queries)
@@ -50,6 +55,15 @@ def run(arguments: Sequence[str]) -> None:
         _ask(stack, given.k)
 
 
+def _opened(spec: str, stack: Stack, flags: Mapping[str, Any]) -> Corpus:
+    """The documents to add, read as those of the stack were, but for what flags say."""
+    fields = dict(flags.get("field_map", ()))
+    if CorpusSource.parse(spec).kind in ("csv", "jsonl"):
+        fields = {**stack.reading.fields, **fields}
+    given = {name: value for name, value in flags.items() if name != "field_map"}
+    return open_corpus(spec, **{**stack.reading.model_dump(), **given, "fields": fields})
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="inpars-plus search",
@@ -57,7 +71,9 @@ def _parser() -> _Parser:
         epilog=(
             "examples:\n  inpars-plus search runs/notes-choice/stack why does the pump leak\n"
             "  inpars-plus search runs/notes-choice/stack --queries queries.jsonl --run answers.trec -k 100\n"
-            "  inpars-plus search runs/notes-choice/stack --add more-notes/"
+            "  inpars-plus search runs/notes-choice/stack --add more-notes/\n\n"
+            "What is added is read as the stack's documents were; these flags say otherwise: --field-map,\n"
+            "--max-characters, --encoding, --language. In a stack of several corpora, its ids begin with its name."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -73,7 +89,19 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--queries", type=Path, metavar="FILE", help="queries.jsonl to answer, into --run")
     parser.add_argument("--run", type=Path, metavar="FILE", help="run file in TREC's form")
-    parser.add_argument("--add", metavar="CORPUS", help="documents to add first: folder, table, BEIR directory")
+    parser.add_argument(
+        "--add", metavar="[NAME=]PATH", help="documents to add first: folder, table, BEIR directory; see below"
+    )
+    parser.add_argument(
+        "--field-map",
+        action="append",
+        type=_pair,
+        metavar="FIELD=COLUMN",
+        help="of a table to add: which column is a field, such as text=body; repeatable",
+    )
+    parser.add_argument("--max-characters", type=_positive, metavar="N", help="cut longer documents to add")
+    parser.add_argument("--encoding", metavar="NAME", help="of files to add")
+    parser.add_argument("--language", metavar="CODE", help="of documents to add that do not state theirs")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -81,8 +109,15 @@ def _parser() -> _Parser:
 def _positive(text: str) -> int:
     number = int(text) if text.isdigit() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of documents: give 1 or more")
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number above 0")
     return number
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, column = text.partition("=")
+    if not name or not column:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form FIELD=COLUMN, such as text=body")
+    return name, column
 
 
 def _ask(stack: Stack, k: int) -> None:

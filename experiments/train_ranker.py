@@ -63,7 +63,7 @@ TEXT = JobText(
 
 FEWEST_QUERIES = 30
 """With fewer queries no ranker is trained."""
-METHOD = 2
+METHOD = 3
 """How weights and the query encoder are learned; finished runs of another number are not taken for this one's."""
 _TITLED = 0.5
 """With a smaller share of titled documents, titles would only set those few apart."""

@@ -38,6 +38,9 @@ class Bm25Retriever(IndexedRetriever):
         texts: one text an id, title included.
         parts: whether the parts of compound words are terms too, see :func:`~inpars_plus.retrieval.tokens.with_parts`.
         cache_directory: where the index is kept; ``None`` keeps it in memory only.
+
+    Attributes:
+        file: that keeps the index, if one does.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Bm25Retriever(IndexedRetriever):
     ) -> None:
         super().__init__(ids)
         self._tokenizer, self._parts = Tokenizer(), parts
+        self.file: Path | None = None
         arrays = self._open(texts, cache_directory)
         self._weights = arrays["weights"]
         self._documents = arrays["documents"]
@@ -80,7 +84,7 @@ class Bm25Retriever(IndexedRetriever):
             return weigh()
         cut = {"parts": _PARTS} if self._parts else {}
         settings = {"layout": _LAYOUT, "k1": K1, "b": B, **TOKENS, **cut, **self._tokenizer.versions()}
-        path = cache_directory / "bm25" / f"{digest(settings, *texts)}.safetensors"
+        path = self.file = cache_directory / "bm25" / f"{digest(settings, *texts)}.safetensors"
         arrays = load_arrays(path)
         if arrays is None:
             arrays = weigh()

@@ -6,6 +6,7 @@ models. A search stack (:mod:`inpars_plus.retrieval.stack`) is such a directory 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ __all__ = [
     "hybrid_spec",
     "load_ranker",
     "plain_rankers",
+    "remove_ranker",
     "save_ranker",
 ]
 
@@ -185,6 +187,14 @@ def save_ranker(spec: RankerSpec, directory: Path) -> RankerSpec:
         if f"{_ENCODERS}{path.name}" not in kept.values():
             shutil.rmtree(path, ignore_errors=True)
     return written
+
+
+def remove_ranker(directory: Path) -> None:
+    """Take away what :func:`save_ranker` wrote; other files stay, and the directory with them."""
+    (directory / RANKER_FILE).unlink(missing_ok=True)
+    shutil.rmtree(directory / _ENCODERS, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is not empty, or not there
+        directory.rmdir()
 
 
 def _copied(encoder: Path, folder: Path) -> str:

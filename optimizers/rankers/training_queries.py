@@ -10,6 +10,7 @@ none.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,8 @@ def held_out_queries(
 ) -> HeldOut | None:
     """Take a line out of some documents, to be asked for.
 
-    A title that other documents have too is taken out of all of them, and each of them answers it.
+    A title that other documents have too is taken out of all of them, and each of them answers it. Another line that
+    other documents have too, such as a form of address, is passed over for the next one.
 
     Args:
         corpus: all documents, read more than once.
@@ -139,7 +141,8 @@ def held_out_queries(
         30 (``count``, if that is less), have a line that can be spared.
     """
     drawn = sample((document for document in candidates if not document.is_empty), 2 * count, seed)
-    taken = {document.id: (document, line) for document in drawn if (line := _spared(document)) is not None}
+    common = _common(corpus, drawn)
+    taken = {document.id: (document, line) for document in drawn if (line := _spared(document, common)) is not None}
     fewest = min(_FEWEST, count)
     if len(taken) < max(fewest, _USABLE_SHARE * len(drawn)):
         return None
@@ -166,13 +169,35 @@ def held_out_queries(
     return HeldOut(tuple(queries), tuple(without.get(one.id, one) for one in corpus))
 
 
-def _spared(document: Document) -> tuple[str, Document] | None:
+def _common(corpus: Iterable[Document], drawn: Iterable[Document]) -> set[str]:
+    """Lines of the drawn documents that another document has too, in the form of :func:`_key`."""
+    lines = {
+        _key(passage)
+        for document in drawn
+        # Nothing else of a document is asked for where its title can be.
+        if (first := _spared(document)) is not None and (first[1].title or not document.title)
+        for passage in passages_of(document)
+    }
+    counts: Counter[str] = Counter()
+    for document in corpus if lines else ():
+        counts.update(lines.intersection(map(_key, passages_of(document))))
+    return {line for line, count in counts.items() if count > 1}
+
+
+def _key(passage: str) -> str:
+    return passage.strip(_MARKS).casefold()
+
+
+def _spared(document: Document, common: Collection[str] = ()) -> tuple[str, Document] | None:
     """A line of a document as a query, and the document without it."""
     for passage in passages_of(document):
         query = passage.strip(_MARKS)
         if not _reads_as_text(query):
             continue
-        if passage == document.title.strip():
+        title = passage == document.title.strip()
+        if not title and _key(passage) in common:
+            continue
+        if title:
             rest = document.model_copy(update={"title": ""})
         elif query in document.text:
             rest = document.model_copy(update={"text": document.text.replace(query, " ", 1)})

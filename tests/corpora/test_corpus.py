@@ -35,6 +35,14 @@ def test_an_empty_document_is_kept(tmp_path):
     assert [document.is_empty for document in corpus] == [True, True]
 
 
+def test_one_corpus_that_goes_beside_several_has_ids_with_its_name(tmp_path):
+    path = _write(tmp_path / "c.jsonl", {"_id": "1", "text": "Cells divide in two. Proteins fold into shapes."})
+    corpus = open_corpus(path, named=True, max_characters=30)
+    assert [document.id for document in corpus] == ["c/1#1", "c/1#2"]
+    assert {document.metadata["parent_id"] for document in corpus} == {"c/1"}
+    assert corpus.original_id("c/1") == "1"
+
+
 def test_types_are_counted_most_frequent_first():
     documents = [Document(id=str(number), doc_type="ab"[number % 3 == 0]) for number in range(7)]
     assert list(_corpus(*documents).types().items()) == [("a", 4), ("b", 3)]

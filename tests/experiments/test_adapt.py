@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inpars_plus.corpora import Judgment, Query, write_beir
+from inpars_plus.experiments import adapt as adapt_module
 from inpars_plus.experiments.adapt import AdaptSettings, adapt, tell
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation import Summary, read_json, write_summary
 from inpars_plus.foundation.errors import InParsError
+from inpars_plus.programs import load_program, save_program
 from inpars_plus.retrieval.stack import load_stack
 
 
@@ -49,6 +52,49 @@ def test_where_the_choice_has_no_unseen_judged_query_nothing_is_evaluated(
     summary = adapt(given)
     assert list(summary.results["stages"]) == ["compile", "generate", "train", "choose"]
     assert "By people's judgments" not in tell(given, summary)
+
+
+def test_judgments_of_other_documents_are_told_before_anything_is_done(judged_corpus: Path, small: Any) -> None:
+    judgments = [Judgment(query_id="q", document_id="elsewhere")]
+    write_beir(judged_corpus.parent / "other", queries=[Query(id="q", text="a")], judgments=judgments, split="test")
+    world = small.World()
+    with pytest.raises(InParsError, match="is in the corpus"):
+        adapt(settings(judged_corpus, judged=str(judged_corpus.parent / "other")), **world.parts)
+    assert not world.models
+
+
+@pytest.mark.slow
+def test_what_other_programs_wrote_is_gone_on_with_where_they_come_back_and_mixed_with_nothing(
+    compiled: Path, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grown corpus has its programs compiled again; the real generation, with other stages that do nothing."""
+    nothing = Summary(settings={}, seed=0, hashes={}, seconds=1.0, peak_memory_mb=1, results={"chosen": {}})
+    for name in ("compile_programs", "train_ranker", "choose_ranker"):
+        monkeypatch.setattr(f"inpars_plus.experiments.adapt.{name}", lambda *_, **__: nothing)
+    real = adapt_module.generate_queries
+    asked: list[Path] = []
+
+    def generated(given: Any, **parts: Any) -> Summary:
+        asked.append(given.out)
+        return real(given.model_copy(update={"retriever": "bm25"}), **parts)
+
+    monkeypatch.setattr("inpars_plus.experiments.adapt.generate_queries", generated)
+    given = settings(small.write_corpus(tmp_path / "corpus.jsonl", 12, "manual"), documents=12)
+    first, card = given.out / "compile" / "compiled" / "manual.json", load_program(compiled / "compiled/manual.json")
+
+    def run_with(seed: int) -> int:
+        save_program(card, first, card.card.model_copy(update={"seed": seed}))
+        world = small.World()
+        adapt(given, **world.parts)
+        return int(world.calls)
+
+    assert run_with(1) > 0
+    assert run_with(2) > 0
+    assert run_with(1) == run_with(2) == 0
+    one, other, *rest = asked
+    assert one == given.out / "queries"
+    assert re.fullmatch("queries-[0-9a-f]{8}", other.name)
+    assert rest == [one, other]
 
 
 @pytest.mark.model

@@ -19,7 +19,7 @@ from inpars_plus.retrieval import Ranking
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec, load_ranker, save_ranker
 from inpars_plus.retrieval.runs import read_run, write_run
-from inpars_plus.retrieval.stack import load_stack
+from inpars_plus.retrieval.stack import Reading, load_stack
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +107,84 @@ def test_where_another_engine_wins_no_ranker_and_no_stack_of_an_earlier_choice_i
     assert str(given.out / "stack") not in told
 
 
+@pytest.mark.parametrize("given", ["out/ranker", "out/ranker/inner", "out/stack", "out", "link"])
+def test_a_ranker_that_the_choice_would_be_written_over_is_refused_and_stays(
+    titled_corpus: Path, tmp_path: Path, given: str
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "out/ranker")
+    (tmp_path / "out/ranker").mkdir(parents=True)
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),)), tmp_path / given)
+    before = sorted((path, path.read_bytes()) for path in tmp_path.rglob("ranker.json"))
+    with pytest.raises(
+        InParsError, match=r"would be written over a ranker that is given.*another directory with --out"
+    ):
+        choose_ranker(settings(titled_corpus, ranker=tmp_path / given, stack=True))
+    assert sorted((path, path.read_bytes()) for path in tmp_path.rglob("ranker.json")) == before
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_a_ranker_that_another_command_made_where_the_choice_goes_is_refused(titled_corpus: Path) -> None:
+    trained = titled_corpus.parent / "out" / "ranker"
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),)), trained)
+    (trained / "summary.json").write_text("{}")
+    with pytest.raises(InParsError, match="or that another command made"):
+        choose_ranker(settings(titled_corpus))
+    assert load_ranker(trained).name == "mine"
+
+
+def test_a_choice_goes_below_a_ranker_and_over_an_earlier_choice(titled_corpus: Path, tmp_path: Path) -> None:
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25", parts=True),)), tmp_path / "mine")
+    given = settings(titled_corpus, ranker=tmp_path / "mine", out=tmp_path / "mine" / "choice")
+    assert choose_ranker(given).results["chosen"] == choose_ranker(given).results["chosen"]
+    assert load_ranker(tmp_path / "mine").name == "mine"
+
+
+def test_where_another_engine_wins_files_of_others_and_documents_that_were_added_stay(
+    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    titles = RankerSpec(name="titles", components=(ComponentSpec(kind="titles"),))
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: [titles])
+    given = settings(titled_corpus, stack=True)
+    choose_ranker(given)
+    load_stack(given.out / "stack").add([Document(id="added", title="Gearboxes", text="They rattle.")])
+    (given.out / "ranker" / "notes.txt").write_text("mine")
+    judged = [line.split("\t") for line in (given.out / "selection/qrels/test.tsv").read_text().splitlines()[1:]]
+    write_run(tmp_path / "mine.trec", {query: Ranking((one,), (1.0,)) for query, one, _ in judged}, name="mine")
+    with caplog.at_level("INFO", "inpars_plus"):
+        choose_ranker(settings(titled_corpus, stack=True, run=f"mine={tmp_path / 'mine.trec'}"))
+    assert [path.name for path in (given.out / "ranker").iterdir()] == ["notes.txt"]
+    assert "the stack of an earlier choice stays, because 1 documents were added to it" in caplog.text
+    assert load_stack(given.out / "stack").document("added")
+
+
+def test_documents_that_were_added_to_a_stack_stay_when_it_is_built_again(
+    titled_corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings(titled_corpus, stack=True)
+    choose_ranker(given)
+    load_stack(given.out / "stack").add([Document(id="added", text="Chandeliers dangle.")])
+    with caplog.at_level("INFO", "inpars_plus"):
+        choose_ranker(given)
+    assert "1 documents that were added to the stack stay in it" in caplog.text
+    stack = load_stack(given.out / "stack")
+    assert len(stack) == 121
+    assert stack.search(["chandeliers"], 1)[0].ids == ("added",)
+
+
+def test_what_is_added_to_a_stack_is_read_as_its_documents_were(titled: list[Document], tmp_path: Path) -> None:
+    for name, documents in (("one", titled[:60]), ("two", titled[60:])):
+        rows = [{"id": one.id, "head": one.title, "text": one.text} for one in documents]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    both = [f"{name}={tmp_path / name}.jsonl" for name in ("one", "two")]
+    given = settings(
+        tmp_path / "one.jsonl", corpus=both, field_map=["title=head"], max_characters=400, language="de", stack=True
+    )
+    choose_ranker(given)
+    assert load_stack(given.out / "stack").reading == Reading(
+        fields={"title": "head"}, max_characters=400, language="de", named=True
+    )
+
+
 def test_a_trained_ranker_is_chosen_by_documents_of_the_test_split_alone(titled_corpus: Path, tmp_path: Path) -> None:
     trained = RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0})
     save_ranker(trained, tmp_path / "mine")
@@ -184,6 +262,38 @@ def test_people_s_judgments_are_told_beside_the_choice_also_where_there_is_nothi
     assert judged["ndcg@10"] == {"bm25": 1.0}
     assert judged["kendall_tau"] is None
     assert "Kendall's tau –" in tell(given, summary)
+
+
+def test_people_s_judgments_name_documents_as_the_collection_does_also_where_these_are_cut_or_read_with_others(
+    titled: list[Document], judged_corpus: Path, tmp_path: Path
+) -> None:
+    write_documents(tmp_path / "more.jsonl", [Document(id=f"m{at}", text=f"A lamp of kind {at}.") for at in range(9)])
+    whole = choose_ranker(settings(judged_corpus, judged=str(judged_corpus))).results["judged"]
+    corpora = [f"notes={judged_corpus}", f"more={tmp_path / 'more.jsonl'}"]
+    given = settings(judged_corpus, corpus=corpora, judged=str(judged_corpus), max_characters=50)
+    cut = choose_ranker(given).results["judged"]
+    assert whole["ndcg@10"]["bm25"] > 0.9
+    assert cut["ndcg@10"]["bm25"] > 0.9
+    for ranking in read_run(given.out / cut["runs"]["bm25"]).values():
+        assert len(set(ranking.ids)) == len(ranking.ids)
+        assert set(ranking.ids) <= {one.id for one in titled} | {f"m{at}" for at in range(9)}
+
+
+def test_judgments_may_name_chunks_and_documents_of_a_section_themselves(judged_corpus: Path, tmp_path: Path) -> None:
+    judgments = [Judgment(query_id=f"p-{one}", document_id=f"notes/{one}") for one in ("kiln-freezes", "fan-leaks")]
+    queries = [Query(id=one.query_id, text=f"why the {one.document_id[6:]}") for one in judgments]
+    write_beir(tmp_path / "judged", queries=queries, judgments=judgments, split="test")
+    write_documents(tmp_path / "more.jsonl", [Document(id="kiln-freezes", text="A lamp that is out.")])
+    corpora = [f"notes={judged_corpus}", f"more={tmp_path / 'more.jsonl'}"]
+    found = choose_ranker(settings(judged_corpus, corpus=corpora, judged=str(tmp_path / "judged"))).results["judged"]
+    assert found["ndcg@10"]["bm25"] == 1.0
+
+
+def test_judgments_of_other_documents_are_refused(judged_corpus: Path, tmp_path: Path) -> None:
+    judgments = [Judgment(query_id="q", document_id="elsewhere")]
+    write_beir(tmp_path / "judged", queries=[Query(id="q", text="what")], judgments=judgments, split="test")
+    with pytest.raises(InParsError, match=r"none of the 1 documents that people judged relevant is in the corpus"):
+        choose_ranker(settings(judged_corpus, judged=str(tmp_path / "judged")))
 
 
 def test_judged_queries_that_something_was_trained_on_or_chosen_by_are_left_out(

@@ -11,7 +11,7 @@ from inpars_plus.corpora import Document, Query, write_queries
 from inpars_plus.experiments.cli import main
 from inpars_plus.retrieval.rankers import hybrid_spec
 from inpars_plus.retrieval.runs import read_run
-from inpars_plus.retrieval.stack import build_stack
+from inpars_plus.retrieval.stack import Reading, build_stack, load_stack
 
 
 @pytest.fixture
@@ -62,13 +62,41 @@ def test_documents_are_added_and_found(stack: Path, tmp_path: Path, capsys: pyte
     assert " 1. c" in told
 
 
+@pytest.fixture
+def grown(tmp_path: Path) -> Path:
+    """A stack of two corpora, tables whose texts stand in ``body``, that were cut."""
+    reading = Reading(fields={"id": "nr", "text": "body"}, max_characters=40, named=True)
+    build_stack(tmp_path / "stack", hybrid_spec(0), [Document(id="notes/1", text="On pumps.")], reading=reading)
+    return tmp_path / "stack"
+
+
+def test_what_is_added_is_read_as_the_stack_was_but_for_what_flags_say(grown: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("nr,body\n1,Gearboxes rattle at night. They are silent by day.\n")
+    assert main(["search", str(grown), "--add", f"notes={tmp_path / 'table.csv'}"]) == 2  # notes/1 is there
+    assert main(["search", str(grown), "--add", f"more={tmp_path / 'table.csv'}"]) == 0
+    assert load_stack(grown).search(["rattle"], 2)[0].ids == ("more/1#1",)
+
+    (tmp_path / "other.csv").write_text("nr,content\n1,Gearboxes whirr at night. They are silent by day.\n")
+    flags = ["--field-map", "text=content", "--max-characters", "4000", "--language", "de"]
+    assert main(["search", str(grown), "--add", str(tmp_path / "other.csv"), *flags]) == 0
+    assert load_stack(grown).document("other/1").language == "de"
+
+    # Only tables have columns.
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_bytes("Öl läuft aus.".encode("latin-1"))
+    assert main(["search", str(grown), "--add", str(tmp_path / "folder"), "--encoding", "latin-1"]) == 0
+    assert load_stack(grown).document("folder/a.txt").text == "Öl läuft aus."
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
         (["nowhere", "x"], "nowhere: there is no search stack here"),
-        (["STACK", "-k", "0"], "'0' is no number of documents"),
+        (["STACK", "-k", "0"], "'0' is no whole number above 0"),
         (["STACK", "--run", "x.trec"], "--queries and --run go together"),
         (["STACK", "--no-such-flag"], "--no-such-flag"),
+        (["STACK", "--field-map", "body"], "'body' is not of the form FIELD=COLUMN"),
+        (["STACK", "--max-characters", "9", "x"], "--max-characters says how documents are read that are added"),
     ],
 )
 def test_what_is_given_wrong_is_one_sentence(

@@ -11,7 +11,7 @@ from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError, RunError
 from inpars_plus.retrieval import Retriever
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec
-from inpars_plus.retrieval.stack import build_stack, load_stack
+from inpars_plus.retrieval.stack import Reading, build_stack, load_stack
 
 DOCUMENTS = [
     Document(id="a", title="pumps", text="They leak when the seal is worn.", metadata={"page": 3}),
@@ -40,6 +40,60 @@ def test_documents_are_added_for_good_and_twice_is_refused(tmp_path: Path) -> No
     with pytest.raises(CorpusError, match="document 'b'"):
         stack.add([Document(id="d", text="new"), Document(id="b", text="again")])
     assert len(load_stack(tmp_path)) == len(stack) == 4
+
+
+def test_a_stack_that_is_built_again_keeps_what_was_added_and_nothing_that_its_corpus_lost(tmp_path: Path) -> None:
+    build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    load_stack(tmp_path).add([Document(id=name, text=f"Gearbox {name} rattles.") for name in ("c", "d", "e")])
+    cut = [
+        Document(id=f"d#{at}", text=f"Part {at} of gearbox d.", metadata={"parent_id": "d", "chunk": at})
+        for at in (1, 2)
+    ]
+    again = build_stack(tmp_path, hybrid_spec(0), [DOCUMENTS[0], Document(id="c", text="Gearboxes hum."), *cut])
+    for stack in (again, load_stack(tmp_path), build_stack(tmp_path, hybrid_spec(0), [DOCUMENTS[0]])):
+        assert stack.document("e").text == "Gearbox e rattles."
+    # What had come into the corpus went with it.
+    assert len(again) == 5
+    assert len(load_stack(tmp_path)) == 2
+
+
+def test_a_stack_without_a_record_of_what_was_added_loses_nothing_when_it_is_built_again(tmp_path: Path) -> None:
+    build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    (tmp_path / "stack.json").unlink()
+    stack = load_stack(tmp_path)
+    assert stack.reading == Reading()
+    stack.add([Document(id="c", text="Gearboxes rattle.")])
+    assert len(build_stack(tmp_path, hybrid_spec(0), DOCUMENTS[:1])) == 4
+
+
+def test_a_document_that_is_there_cut_in_another_way_is_refused(tmp_path: Path) -> None:
+    chunks = [
+        Document(id=f"d#{at}", text=f"Part {at} is oiled.", metadata={"parent_id": "d", "chunk": at}) for at in (1, 2)
+    ]
+    stack = build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    assert stack.add(chunks) == 2
+    with pytest.raises(CorpusError, match="document 'd'"):
+        stack.add([Document(id="d", text="Part 1 is oiled. Part 2 is oiled.")])
+    # A reply in a forum has a parent too, and is a document.
+    assert stack.add([Document(id="reply", text="Thanks.", metadata={"parent_id": "a"})]) == 1
+
+
+def test_an_index_of_texts_that_are_no_longer_all_is_removed(tmp_path: Path) -> None:
+    parts = (ComponentSpec(kind="bm25"), ComponentSpec(kind="titles"), ComponentSpec(kind="bm25", parts=True))
+    spec = RankerSpec(name="all", components=parts)
+    stack = build_stack(tmp_path, spec, DOCUMENTS)
+    for at in range(3):
+        stack.add([Document(id=f"n{at}", text=f"Gearbox {at} rattles.")])
+        assert len(list((tmp_path / "index" / "bm25").iterdir())) == 3
+    build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    assert len(list((tmp_path / "index" / "bm25").iterdir())) == 1
+
+
+def test_a_record_of_another_version_is_refused(tmp_path: Path) -> None:
+    build_stack(tmp_path, hybrid_spec(0), DOCUMENTS)
+    (tmp_path / "stack.json").write_text('{"format_version": 2}')
+    with pytest.raises(ConfigurationError, match=r"stack\.json: the record of the stack is not of this version"):
+        load_stack(tmp_path)
 
 
 def test_what_another_process_added_stays_and_is_found(tmp_path: Path) -> None:

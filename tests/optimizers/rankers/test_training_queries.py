@@ -86,6 +86,26 @@ def test_without_titles_the_first_line_that_reads_as_text_is_taken() -> None:
     assert all("short sound" not in one.text and "ring(self.bell" in one.text for one in found.documents)
 
 
+def test_a_line_that_other_documents_have_too_is_passed_over_for_the_next_one() -> None:
+    documents = [
+        Document(
+            id=f"d{at}", text=f"Dear support team, I hope this finds you well. Unit {at} is out of oil since Monday."
+        )
+        for at in range(60)
+    ]
+    documents[0] = documents[0].model_copy(update={"text": documents[0].text.replace("Dear support", "DEAR SUPPORT")})
+    found = held_out_queries(documents, documents, count=60, seed=0)
+    assert found is not None
+    assert {query.text for query in found.queries} == {f"Unit {at} is out of oil since Monday." for at in range(60)}
+    assert all(one.text.casefold().startswith("dear support team") for one in found.documents)
+    # Of documents with nothing but what others have too, none is asked for.
+    assert held_out_queries([*documents, *_copies(documents)], documents, count=60, seed=0) is None
+
+
+def _copies(documents: list[Document]) -> list[Document]:
+    return [one.model_copy(update={"id": f"copy of {one.id}"}) for one in documents]
+
+
 @pytest.mark.parametrize(
     "documents",
     [
