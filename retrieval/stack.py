@@ -254,7 +254,8 @@ def _added(folder: Path, documents: Iterable[Document]) -> list[Document]:
     if not _is_stack(folder):
         return []
     added, there = _record(folder).added, {parent_id_of(document) for document in documents}
-    return [one for one in _documents(folder) if parent_id_of(one) not in there and (added is None or one.id in set(added))]
+    others = [one for one in _documents(folder) if parent_id_of(one) not in there]
+    return others if added is None else [one for one in others if one.id in set(added)]
 
 
 def _record(folder: Path) -> _Record:
