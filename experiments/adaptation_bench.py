@@ -235,7 +235,7 @@ class MeasuredAdaptation:
         return {
             "corpus": self._bench.corpus.digest(),
             "lm": str(self._bench.lm.model),
-            "api_base": self._settings.api_base,
+            "api_base": self._bench.address(self._settings.lm),
             "retriever": self._bench.retriever_key,
             "train": documents_digest(self._documents.train),
             "validation": documents_digest(self._documents.validation),

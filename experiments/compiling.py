@@ -160,13 +160,16 @@ class TypeCompile:
             What the optimizer found: scores on validation documents, prompts, notes.
         """
         settings = self._settings
+        prompt_address = settings.prompt_api_base
+        if settings.prompt_lm is not None and not (prompt_address or settings.api_base):
+            prompt_address = self._bench.address(settings.prompt_lm)
         inputs: dict[str, JSON] = {
             **self.measured_with(),
             "train": documents_digest(self.documents.train),
             "validation": documents_digest(self.documents.validation),
             # By what the model is called with its checkpoint: a name stays when what it stands for is another one.
             "prompt_lm": None if self._prompt_lm is None else str(self._prompt_lm.model),
-            "prompt_api_base": settings.prompt_api_base,
+            "prompt_api_base": prompt_address,
             "optimizer": settings.optimizer,
             "budget": settings.budget,
         }
@@ -316,7 +319,7 @@ class TypeCompile:
             # Everything is searched for among all documents, and key terms are those of all documents.
             "corpus": self._bench.corpus.digest(),
             "lm": str(self._bench.lm.model),
-            "api_base": settings.api_base,
+            "api_base": self._bench.address(settings.lm),
             "retriever": self._bench.retriever_key,
             "queries_per_document": settings.queries_per_document,
             "seed": settings.seed,

@@ -12,7 +12,14 @@ from typing import Any
 from inpars_plus.corpora import Document, Ledger, sample
 from inpars_plus.corpora.judgments import REFERENCE_FILE
 from inpars_plus.experiments.analysts import load_adaptive
-from inpars_plus.experiments.generating import Outcome, generate, program_digests, write_outcome, written_by
+from inpars_plus.experiments.generating import (
+    Outcome,
+    contents_of,
+    generate,
+    program_digests,
+    write_outcome,
+    written_by,
+)
 from inpars_plus.experiments.reports.generation_report import generation_report
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import text_table
@@ -44,7 +51,8 @@ TEXT = JobText(
     about=(
         "Let compiled programs write search queries for your documents. Every candidate is checked, searched with and\n"
         "entered into a ledger with the reason why it was kept or dropped; the kept ones become a BEIR directory that\n"
-        "other tools train on. Run it again on a grown corpus, and it generates for the new documents only."
+        "other tools train on. Run it again on a grown corpus, and it generates for new and changed documents\n"
+        "only, and for those that the model failed for."
     ),
     examples=(
         (
@@ -118,6 +126,7 @@ class _Job:
         self.ledger = Ledger(settings.out / "ledger.jsonl")
         self.record = settings.out / RECORD
         self.adaptive: AdaptiveQueryGenerator | None = None
+        self.contents: dict[str, str] = {}
 
     def do(self) -> Summary:
         started = time.monotonic()
@@ -133,17 +142,27 @@ class _Job:
         writers = [*programs.values(), *([] if self.adaptive is None else [self.adaptive.base])]
         record = self._record(digests, " and ".join(sorted({granularity_of(one) for one in writers})))
         write_json(self.record, record)
-        done = self.ledger.documents_done()
+        self.contents = contents_of(corpus, writers)
+        there = self.ledger.documents_done()
+        done = {name for name, content in self.contents.items() if there.get(name) == content}
         documents = [document for document in self._wanted() if document.id not in done]
         known = f", {len(done):,} in the ledger already" if done else ""
-        say(f"{len(corpus):,} documents{known}, {len(documents):,} to generate for")
+        changed = sum(document.id in there for document in documents)
+        anew = (
+            f", {changed:,} of them again, because the ledger has them with another text or with none"
+            if changed
+            else ""
+        )
+        say(f"{len(corpus):,} documents{known}, {len(documents):,} to generate for{anew}")
         failed = 0
         try:
             if documents:
-                failed = generate(settings, self.bench, programs, documents, self.ledger, adaptive=self.adaptive)
+                failed = generate(
+                    settings, self.bench, programs, documents, self.ledger, self.contents, adaptive=self.adaptive
+                )
         finally:
             # Also when a cap or a dead model ends the run: what was finished is there to be used.
-            outcome = write_outcome(settings.out, corpus, self.ledger)
+            outcome = write_outcome(settings.out, corpus, self.ledger, self.contents)
             record["seconds"] = round(record["seconds"] + time.monotonic() - started, 1)
             record["peak_memory_mb"] = max(record["peak_memory_mb"], peak_memory_mb())
             write_json(self.record, record)
@@ -155,7 +174,7 @@ class _Job:
         settings, corpus = self.settings, self.bench.corpus
         results = {**outcome.results(settings.queries_per_document), "documents_failed": failed}
         if self.adaptive is not None:
-            results["written_by"] = written_by(self.ledger, digests)
+            results["written_by"] = written_by(self.ledger, digests, self.contents)
         written = ("ledger.jsonl", "queries.jsonl", "qrels/train.tsv", REFERENCE_FILE)
         summary = Summary(
             settings=self.bench.redacted(),
@@ -193,6 +212,7 @@ class _Job:
         """What this directory is generated with; refuses to mix two ways of generating in one ledger."""
         made_with: dict[str, Any] = {
             "language model": str(self.bench.lm.model),
+            "server": self.bench.address(self.settings.lm) or "default",
             "retriever": self.bench.retriever_key,
             "queries_per_document": self.settings.queries_per_document,
             "granularity": granularity,

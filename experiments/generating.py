@@ -2,13 +2,14 @@
 
 The ledger is the record: every candidate with its scores and the reason why it was dropped. It grows by chunks of
 documents, each in one write, so a run that is killed goes on with the first document that is not in it; replies of an
-unfinished chunk come from the store of replies. All other files are derived from the ledger and replaced in one move.
+unfinished chunk come from the store of replies. A document is in it with the digest of its content: what has another
+text under its id is another document. All other files are derived from the ledger and replaced in one move.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,19 +23,39 @@ from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.optimizers.prompts.evaluation import generate_all
 from inpars_plus.optimizers.prompts.watch import Watch
 from inpars_plus.programs import AdaptiveQueryGenerator, example_of
+from inpars_plus.programs.granularities import granularity_of
 from inpars_plus.programs.outcomes import NOT_ASKED
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.generate_queries import GenerateSettings
 
-__all__ = ["CHUNK", "Outcome", "generate", "program_digests", "write_outcome", "written_by"]
+__all__ = ["CHUNK", "Outcome", "contents_of", "generate", "program_digests", "write_outcome", "written_by"]
 
 CHUNK = 256
 """Documents between two writes of the ledger; queries of a chunk are judged in one batch."""
 
 
+def contents_of(corpus: Corpus, programs: Iterable[dspy.Module]) -> dict[str, str]:
+    """Document id → digest of what programs see of the document: its metadata too, where one of them reads these.
+
+    Args:
+        corpus: all documents.
+        programs: the query generators that may write.
+    """
+    metadata = any(granularity_of(one) == "constraint" for one in programs)
+    return {
+        one.id: digest([one.title, one.text, one.doc_type, one.language], one.metadata if metadata else None)[:16]
+        for one in corpus.documents()
+    }
+
+
 class Outcome:
-    """What the ledger says, counted over the documents that the corpus still has.
+    """What the ledger says, counted over the documents that the corpus still has, with the content that they have now.
+
+    Args:
+        ledger: of the generation.
+        types: document id → type, of the corpus.
+        contents: from :func:`contents_of`.
 
     Attributes:
         documents: documents asked about.
@@ -46,15 +67,13 @@ class Outcome:
         by_type: document type → documents and accepted queries.
     """
 
-    def __init__(self, ledger: Ledger, types: Mapping[str, str]) -> None:
+    def __init__(self, ledger: Ledger, types: Mapping[str, str], contents: Mapping[str, str]) -> None:
         self.not_asked: Counter[str] = Counter()
         self.candidates = 0
         self.reasons: Counter[str] = Counter()
         self.accepted: dict[str, list[LedgerEntry]] = {}
         asked: set[str] = set()
-        for entry in ledger.entries():
-            if entry.document_id not in types:
-                continue
+        for entry in _about(ledger, contents):
             if entry.reason in NOT_ASKED:
                 self.not_asked[entry.reason] += 1
                 continue
@@ -103,6 +122,7 @@ def generate(
     programs: Mapping[str, dspy.Module],
     documents: Sequence[Document],
     ledger: Ledger,
+    contents: Mapping[str, str],
     *,
     adaptive: AdaptiveQueryGenerator | None = None,
 ) -> int:
@@ -114,6 +134,7 @@ def generate(
         programs: document type → its program.
         documents: those that are not in the ledger yet.
         ledger: grows.
+        contents: from :func:`contents_of`, for the ledger.
         adaptive: chooses the program of each document, instead of its stated type.
 
     Returns:
@@ -136,27 +157,47 @@ def generate(
                 )
                 for one in writers
             ]
-            predictions = generate_all(tasks, bench.lm, threads=settings.threads, watch=watch, on_done=progress.update)
-            came = [
-                (writer, prediction)
-                for writer, prediction in zip(writers, predictions, strict=True)
-                if prediction is not None
-            ]
-            failed += len(chunk) - len(came)
-            judged = iter(bench.metric.judge([(one.source, query) for one, made in came for query in made.queries]))
-            entries: list[LedgerEntry] = []
-            for one, made in came:
-                entries += _entries(one, made, [next(judged) for _ in made.queries])
-            ledger.append(entries)
+            made: dict[int, dspy.Prediction] = {}
+            try:
+                generate_all(tasks, bench.lm, threads=settings.threads, watch=watch, on_done=progress.update, made=made)
+            except Exception:  # a cap, a dead model: what was finished before is not to wait for another run
+                _enter(writers, made, bench, ledger, contents)
+                raise
+            failed += len(chunk) - _enter(writers, made, bench, ledger, contents)
     return failed
 
 
-def written_by(ledger: Ledger, digests: Mapping[str, str]) -> dict[str, JSON]:
+def _unanswered(made: dspy.Prediction) -> bool:
+    """Whether queries are missing because no reply came; then another run is to ask about the document again."""
+    return bool(made.shortfall) and any(one.reason == "no_reply" for one in made.rejected)
+
+
+def _enter(
+    writers: Sequence[_Writer],
+    made: Mapping[int, dspy.Prediction],
+    bench: Workbench,
+    ledger: Ledger,
+    contents: Mapping[str, str],
+) -> int:
+    """Judge what was written and enter it; returns for how many documents."""
+    came = [(writers[at], made[at]) for at in sorted(made) if not _unanswered(made[at])]
+    if not came:
+        return 0  # the index that judging needs would be built for nothing
+    judged = iter(bench.metric.judge([(one.source, query) for one, found in came for query in found.queries]))
+    entries: list[LedgerEntry] = []
+    for one, found in came:
+        entries += _entries(one, found, [next(judged) for _ in found.queries], contents[one.source.id])
+    ledger.append(entries)
+    return len(came)
+
+
+def written_by(ledger: Ledger, digests: Mapping[str, str], contents: Mapping[str, str]) -> dict[str, JSON]:
     """Which program of an adaptive one wrote how much, and why not that of the document's type.
 
     Args:
         ledger: of the generation.
         digests: from :func:`program_digests`.
+        contents: from :func:`contents_of`; entries about anything else are left out.
 
     Returns:
         ``programs`` (name → documents that it was asked about, and accepted queries) and ``reasons`` (reason →
@@ -166,7 +207,7 @@ def written_by(ledger: Ledger, digests: Mapping[str, str]) -> dict[str, JSON]:
     documents: dict[str, tuple[str, Any]] = {}
     accepted: Counter[str] = Counter()
     asked: set[str] = set()
-    for entry in ledger.entries():
+    for entry in _about(ledger, contents):
         name = names.get(entry.program, entry.program)
         if entry.reason not in NOT_ASKED:
             asked.add(entry.document_id)
@@ -180,14 +221,20 @@ def written_by(ledger: Ledger, digests: Mapping[str, str]) -> dict[str, JSON]:
     }
 
 
-def write_outcome(directory: Path, corpus: Corpus, ledger: Ledger) -> Outcome:
+def write_outcome(directory: Path, corpus: Corpus, ledger: Ledger, contents: Mapping[str, str]) -> Outcome:
     """Derive queries, judgments and the reference to the corpus from the ledger.
+
+    Args:
+        directory: where they go.
+        corpus: all documents.
+        ledger: of the generation.
+        contents: from :func:`contents_of`.
 
     Raises:
         RunError: the disk is full, or the directory cannot be written; the files are then as they were before.
     """
     types = {document.id: document.doc_type for document in corpus.documents()}
-    outcome = Outcome(ledger, types)
+    outcome = Outcome(ledger, types, contents)
     queries, judgments = [], []
     for document_id, entries in outcome.accepted.items():
         for entry in entries:
@@ -197,6 +244,11 @@ def write_outcome(directory: Path, corpus: Corpus, ledger: Ledger) -> Outcome:
             judgments.append(Judgment(query_id=identifier, document_id=document_id, grade=1))
     write_beir(directory, queries=queries, judgments=judgments, split="train", corpus_reference=corpus.reference())
     return outcome
+
+
+def _about(ledger: Ledger, contents: Mapping[str, str]) -> Iterator[LedgerEntry]:
+    """The entries about the documents of a corpus as they are now."""
+    return (one for one in ledger.entries() if one.content and one.content == contents.get(one.document_id))
 
 
 @dataclass(frozen=True)
@@ -244,7 +296,7 @@ def program_digests(adaptive: AdaptiveQueryGenerator) -> dict[str, str]:
     }
 
 
-def _entries(writer: _Writer, made: dspy.Prediction, verdicts: Sequence[Judged]) -> Iterator[LedgerEntry]:
+def _entries(writer: _Writer, made: dspy.Prediction, verdicts: Sequence[Judged], content: str) -> Iterator[LedgerEntry]:
     for candidate in made.rejected:
         yield LedgerEntry(
             document_id=writer.source.id,
@@ -254,6 +306,7 @@ def _entries(writer: _Writer, made: dspy.Prediction, verdicts: Sequence[Judged])
             scores=writer.told,
             program=writer.digest,
             attempt=max(1, candidate.attempt),
+            content=content,
         )
     for judged, attempt in zip(verdicts, made.attempts, strict=True):
         yield LedgerEntry(
@@ -270,4 +323,5 @@ def _entries(writer: _Writer, made: dspy.Prediction, verdicts: Sequence[Judged])
             },
             program=writer.digest,
             attempt=attempt,
+            content=content,
         )

@@ -255,9 +255,11 @@ class RoutingBench:
         return QueryGenerator(key_terms=self._key_terms, last_opening=pool_for("").last_opening)
 
     def _measured_with(self) -> dict[str, JSON]:
+        address = self.bench.address(self.settings.lm)
         return {
             "corpus": self.bench.corpus.digest(),
             "lm": str(self.bench.lm.model),
+            **({"api_base": address} if address else {}),
             "retriever": self.bench.retriever_key,
             "seed": self.settings.seed,
             "documents": documents_digest(self.asked),

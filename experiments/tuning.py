@@ -388,4 +388,7 @@ class Tuning:
         return weights_digest(local_model(name).path)
 
     def _any_digest(self, name: str) -> str:
-        return self._model_digest(name) if is_local(name) else name
+        if is_local(name):
+            return self._model_digest(name)
+        address = self.bench.address(name)
+        return f"{name} at {address}" if address else name

@@ -19,6 +19,8 @@ from inpars_plus.corpora import Corpus, Document, open_corpus
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings, RetrieverSettings
 from inpars_plus.foundation import JSON, LmUsage, Run, digest, peak_memory_mb, redact, register_secret
 from inpars_plus.lms import ReplyStore, SpendingLimits, load_lm, load_scorer
+from inpars_plus.lms.hosted import server_address
+from inpars_plus.lms.names import is_local
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.query_metric import Judged, QueryMetric
 from inpars_plus.retrieval import Retriever, build_retriever
@@ -147,6 +149,14 @@ class Workbench:
             return None
         address = settings.prompt_api_base or self.settings.api_base
         return self.model(settings.prompt_lm, address, max_tokens=1024)
+
+    def address(self, name: str) -> str | None:
+        """Where a model is asked, as a record or the inputs of a step say it: one name may be served by several.
+
+        Args:
+            name: of the model.
+        """
+        return None if is_local(name) else server_address(name, self.settings.api_base)
 
     def usage(self) -> LmUsage:
         """What all replies of the run came to, also those of calls of the command before this one."""

@@ -10,6 +10,7 @@
     ├── MissingPartError        an optional package or model is not installed; names the command that installs it
     ├── ModelError              a language model
     │   ├── ReplyError          one reply could not be read; data, not a crash: it becomes a rejected candidate
+    │   │   └── NoReplyError    none came, however often it was asked for: the call failed and may go well later
     │   ├── DeadModelError      the model does not answer, or not usably, often enough to give up early
     │   └── SpendingCapError    the cap in tokens or currency is reached; finished work is kept
     └── RunError                a run directory: held by another process, disk full, not writable
@@ -28,6 +29,7 @@ __all__ = [
     "InputError",
     "MissingPartError",
     "ModelError",
+    "NoReplyError",
     "ProgramFileError",
     "ReplyError",
     "RunError",
@@ -81,6 +83,10 @@ class ModelError(InParsError):
 
 class ReplyError(ModelError):
     """One reply of a model could not be read."""
+
+
+class NoReplyError(ReplyError):
+    """A call failed in a way that may pass, such as an overloaded server, and no attempt at it brought a reply."""
 
 
 class DeadModelError(ModelError):

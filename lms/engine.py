@@ -40,6 +40,7 @@ from inpars_plus.foundation.errors import (
     DeadModelError,
     InParsError,
     ModelError,
+    NoReplyError,
     ReplyError,
     SpendingCapError,
 )
@@ -259,7 +260,7 @@ class Engine(ABC):
         if isinstance(problem, LMUnexpectedError) and problem.__cause__ is not None:
             own_error: Exception = problem  # an error in the engine itself: its traceback says more than a sentence
             return own_error
-        return ReplyError(f"no usable reply came back ({sentence(problem)})", place=self.name)
+        return NoReplyError(f"no usable reply came back ({sentence(problem)})", place=self.name)
 
     @property
     def usage(self) -> LmUsage:

@@ -17,7 +17,7 @@ from dspy.utils.exceptions import (
     LMUnsupportedModelError,
 )
 
-from inpars_plus.foundation.errors import DeadModelError, InParsError, ReplyError
+from inpars_plus.foundation.errors import DeadModelError, InParsError, NoReplyError, ReplyError
 
 __all__ = ["dead_model", "is_bad_reply", "is_failed_call", "lasting_failure", "own_cause", "to_raise"]
 
@@ -44,13 +44,17 @@ def is_failed_call(error: BaseException) -> bool:
     A fault of an engine counts as one too, because the next prompt may go well; whoever counts them gives up in time.
     No error is both this and a :func:`lasting_failure`.
     """
-    return isinstance(error, _LM_FAILURES) and own_cause(error) is None and lasting_failure(error) is None
+    own = own_cause(error)
+    failed = isinstance(own, NoReplyError) or (own is None and isinstance(error, _LM_FAILURES))
+    return failed and lasting_failure(error) is None
 
 
 def is_bad_reply(error: BaseException) -> bool:
     """Whether the model answered something that cannot be read. That is data, not a failure."""
     own = own_cause(error)
-    return isinstance(own, ReplyError) or (own is None and isinstance(error, AdapterParseError))
+    if own is None:
+        return isinstance(error, AdapterParseError)
+    return isinstance(own, ReplyError) and not isinstance(own, NoReplyError)
 
 
 def to_raise(error: Exception, *, model: str, what: str = "did not answer") -> Exception:

@@ -5,8 +5,9 @@ when a server is not worth asking any more. The policy, after DSPy's attempts fo
 
 - The server refuses for good (key, bill, unknown model): the model is dead at once.
 - It did not answer (no connection, a time-out), and answered nobody else since the call began: dead.
-- It answers with errors or garbage: this reply is missing, which is data (``ReplyError``); after twelve failures in
-  a row, or when it has never answered usably, the model is dead.
+- It answers with errors (``NoReplyError``) or garbage (``ReplyError``): this reply is missing, which is data; after
+  twelve such calls or twelve garbled answers in a row, or when it has never answered usably, in this run or one whose
+  replies are kept, the model is dead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import dspy
 from dspy.lm15 import Request, Response, ServerError, registered_providers
@@ -36,7 +38,7 @@ from dspy.utils.exceptions import (
     LMUnsupportedModelError,
 )
 
-from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ReplyError
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import say
 from inpars_plus.foundation.secrets import register_secret
@@ -47,7 +49,7 @@ from inpars_plus.lms.requests import request_text
 if TYPE_CHECKING:
     from inpars_plus.lms.replies import ReplyStore
 
-__all__ = ["HostedEngine", "hosted_lm"]
+__all__ = ["HostedEngine", "hosted_lm", "server_address"]
 
 _TIMEOUT_SECONDS = 60.0
 _ATTEMPTS_AFTER_THE_FIRST = 3
@@ -61,6 +63,10 @@ _NAMES = (
 
 _FINAL = (LMAuthError, LMBillingError, LMUnsupportedModelError, LMNotConfiguredError)
 _SILENT = (LMTransportError, LMTimeoutError)
+
+
+class _GarbledError(ServerError):
+    """An answer that is none of the protocol, as DSPy tries it again."""
 
 
 class HostedEngine(Engine):
@@ -87,8 +93,9 @@ class HostedEngine(Engine):
         store: ReplyStore | None = None,
         budget: Budget | None = None,
     ) -> None:
-        super().__init__(name=name, identity=f"{name}|{api_base or ''}", store=store, budget=budget)
+        super().__init__(name=name, identity=f"{name}|{_address(name, api_base) or ''}", store=store, budget=budget)
         register_secret(api_key)
+        register_secret(urlsplit(_address(name, api_base) or "").password)
         client: dict[str, Any] = {"api_base": api_base, "api_key": api_key, "timeout": timeout}
         self._inner = dspy.LM(
             name, cache=False, num_retries=0, **{key: value for key, value in client.items() if value is not None}
@@ -98,6 +105,7 @@ class HostedEngine(Engine):
         self._announced = False
         self._health = threading.Lock()
         self._answers = 0
+        self._answered_earlier = store is not None and store.holds(name)
         self._last_answer = float("-inf")
         self._failures_in_a_row = 0
         self._garbled = 0
@@ -166,29 +174,34 @@ class HostedEngine(Engine):
             or (isinstance(problem, LMServerError) and problem.status is not None and problem.status < 500)
         )
         with self._health:
-            if not refused:
-                self._failures_in_a_row += 1
+            self._failures_in_a_row += garbled
             self._garbled += garbled
         noted: Exception = problem
         if isinstance(problem.__cause__, TimeoutError):
             noted = EngineTimeoutError(f"{self.host} did not answer in time")
         elif garbled:
-            noted = ServerError(f"{self.host} answered with something that is no reply ({sentence(problem)})")
+            noted = _GarbledError(f"{self.host} answered with something that is no reply ({sentence(problem)})")
         return noted
 
     def explain(self, problem: LMError, started: float) -> Exception:
         """The error of a failed call; see the policy above."""
         dead = None
+        garbled = isinstance(problem.__cause__, _GarbledError)
+        failed = isinstance(problem, LMServerError | LMRateLimitError)
         with self._health:
+            # A call counts once: the attempts at a few documents that a server cannot serve are not yet its end.
+            self._failures_in_a_row += failed and not garbled
             silent = self._last_answer < started
             hopeless = self._failures_in_a_row >= _FAILURES_IN_A_ROW
-            never = self._answers == 0 and self._garbled == 0
+            never = self._answers == 0 and self._garbled == 0 and not self._answered_earlier
         if isinstance(problem, _FINAL) or getattr(problem, "status", None) == 404:
             dead = f"{self.host} refuses the model '{self.name}' ({sentence(problem)})"
         elif isinstance(problem, _SILENT) and silent:
             dead = f"{self.host} does not answer ({sentence(problem)})"
-        elif isinstance(problem, LMServerError | LMRateLimitError) and (hopeless or never):
+        elif failed and (hopeless or never):
             dead = f"{self.host} answers, but not usably ({sentence(problem)})"
+        if dead is None and garbled:
+            return ReplyError(f"no usable reply came back ({sentence(problem)})", place=self.name)
         if dead is None:
             return super().explain(problem, started)
         self.give_up(
@@ -275,6 +288,18 @@ def _litellm() -> Any:
 
 def _host(name: str, api_base: str | None) -> str:
     return _address(name, api_base) or f"the provider '{name.partition('/')[0]}'"
+
+
+def server_address(name: str, api_base: str | None) -> str | None:
+    """Where a hosted model is asked, without user and password; ``None`` for the provider's own address.
+
+    Args:
+        name: the LiteLLM id.
+        api_base: the address that was given; without one, that of the environment.
+    """
+    address = _address(name, api_base)
+    user, at, _ = (urlsplit(address).netloc if address else "").rpartition("@")
+    return address.replace(user + at, "", 1) if address and at else address
 
 
 def _address(name: str, api_base: str | None) -> str | None:

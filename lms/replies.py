@@ -61,6 +61,16 @@ class ReplyStore:
             row = self._connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
         return None if row is None else Reply(**json.loads(row[0]))
 
+    def holds(self, model: str) -> bool:
+        """Whether there is a reply of a model.
+
+        Raises:
+            RunError: the file cannot be read.
+        """
+        with self._lock, self._explained():
+            row = self._connection.execute("SELECT 1 FROM replies WHERE model = ? LIMIT 1", (model,)).fetchone()
+        return row is not None
+
     def put(self, key: str, model: str, reply: Reply) -> None:
         """Keep a reply; on disk when this returns. A second reply of a key is ignored.
 

@@ -19,6 +19,7 @@ GENERATION_REASONS: Mapping[str, str] = {
     "drifted": "the query names none of the document's foremost key terms, and a later one does",
     "empty_document": "the document is empty, so nothing was asked",
     "no_metadata": "the document's metadata give nothing to constrain a query by, so nothing was asked",
+    "no_reply": "the call failed, however often the model was asked, so the document is not done with",
     "surplus": "the reply had more queries than asked for",
     "unreadable_reply": "no reply came back that could be read as queries",
 }
@@ -27,8 +28,8 @@ GENERATION_REASONS: Mapping[str, str] = {
 NOT_ASKED = frozenset({"empty_document", "no_metadata"})
 """Of these, the reasons why nothing was asked about a document: it counts neither as asked about nor as failed."""
 
-NO_QUERY = frozenset({"unreadable_reply"})
-"""Of these, the reasons with which something came that is no query: the document failed, but nothing was written."""
+NO_QUERY = frozenset({"no_reply", "unreadable_reply"})
+"""Of these, the reasons with which no query came: the document failed, but nothing was written."""
 
 
 class RejectedCandidate(BaseModel):

@@ -22,7 +22,7 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 
 from inpars_plus.corpora.documents import Document
-from inpars_plus.foundation.errors import ConfigurationError, ReplyError
+from inpars_plus.foundation.errors import ConfigurationError, NoReplyError, ReplyError
 from inpars_plus.foundation.files import digest
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.lms.traits import trait_of
@@ -101,7 +101,8 @@ class QueryGenerator(dspy.Module):
 
         Raises:
             ConfigurationError: if N is below 1 or there is no language model.
-            ModelError: if the model is dead or its spending cap is reached. An unreadable reply is not an error.
+            ModelError: if the model is dead or its spending cap is reached. A reply that is unreadable or does not
+                come is no error; after one that did not come (``no_reply``) the document is asked about no more.
         """
         if number_of_queries < 1:
             raise ConfigurationError(f"number_of_queries is {number_of_queries}, but must be at least 1")
@@ -110,6 +111,7 @@ class QueryGenerator(dspy.Module):
             outcome.reject("", "empty_document", 0)
         else:
             self._ask_until_done(source, outcome)
+            outcome.draw_on_reserve()
             self._record(outcome)
         return dspy.Prediction(
             queries=outcome.queries,
@@ -139,15 +141,16 @@ class QueryGenerator(dspy.Module):
                     opening = self.last_opening
                 sampled = attempt >= _SAMPLE_FROM_ATTEMPT or asks >= len(turns)
                 inputs = {**prompt_inputs(turn.shown, min(per_ask, outcome.missing), turn.key_terms), **turn.extra}
-                texts, unreadable = self._ask(
+                texts, none = self._ask(
                     self._adapter(lm, opening=opening), inputs, _sampling(lm, asks) if sampled else {}
                 )
-                if unreadable is not None:
-                    outcome.reject(unreadable, "unreadable_reply", attempt)
+                if none is not None:
+                    outcome.reject(*none, attempt)
                 naming = turn.foremost if attempt < self.attempts else frozenset()
                 outcome.take(inputs, texts, attempt, naming=naming, check=turn.check)
+                if none is not None and none[1] == "no_reply":
+                    return  # the attempts of the call are used up: more for this document would be a dead server's
                 asks += 1
-        outcome.draw_on_reserve()
 
     def _adapter(self, lm: dspy.BaseLM, *, opening: str = "") -> dspy.Adapter:
         return adapter_for(lm, self.prompt_form, opening=opening)
@@ -170,18 +173,20 @@ class QueryGenerator(dspy.Module):
 
     def _ask(
         self, adapter: dspy.Adapter, inputs: dict[str, Any], config: dict[str, Any]
-    ) -> tuple[list[str], str | None]:
-        """One call: the candidates, and the reply as it came where it could not be read."""
+    ) -> tuple[list[str], tuple[str, str] | None]:
+        """One call: the candidates; or the reply as it came, or why none came, and the reason for having none."""
         try:
             # DSPy would trace every ask; _record writes the ones to learn from.
             with own_errors(), dspy.context(adapter=adapter, trace=None):
                 reply = self.generate(**inputs, config=config)
         except AdapterParseError as error:
-            return [], str(error.lm_response)
+            return [], (str(error.lm_response), "unreadable_reply")
+        except NoReplyError as error:
+            return [], (str(error), "no_reply")
         except (ReplyError, RecursionError) as error:  # a reply nested beyond reading is just as unreadable
-            return [], str(error)
+            return [], (str(error), "unreadable_reply")
         if not isinstance(reply.queries, list) or not reply.queries:
-            return [], str(reply.queries)
+            return [], (str(reply.queries), "unreadable_reply")
         return [query.text for query in reply.queries], None
 
     def _record(self, outcome: Outcome) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -64,8 +64,17 @@ def generate_all(
     threads: int,
     watch: Watch,
     on_done: Callable[[], object] | None = None,
+    made: MutableMapping[int, dspy.Prediction] | None = None,
 ) -> list[dspy.Prediction | None]:
     """Run programs on examples from many threads.
+
+    Args:
+        tasks: programs with their examples.
+        lm: the model.
+        threads: how many calls at once.
+        watch: counts, and ends what makes no sense any more.
+        on_done: called once a task.
+        made: gets each prediction by its task's place, so that what was finished is there when the run is ended early.
 
     Returns:
         A prediction a task, in their order; ``None`` where the call failed.
@@ -92,7 +101,10 @@ def generate_all(
         try:
             # A plain thread does not inherit DSPy's context.
             with dspy.context(lm=lm, callbacks=callbacks, disable_history=True):
-                return watched[id(program)](**example.inputs())
+                prediction: dspy.Prediction = watched[id(program)](**example.inputs())
+            if made is not None:
+                made[position] = prediction
+            return prediction
         except Halt:
             stopped.set()
             raise

@@ -39,15 +39,25 @@ def test_entries_are_read_as_they_were_appended(tmp_path: Path):
 def test_documents_done_and_reasons_are_counted(tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger.jsonl")
     ledger.append([KEPT, DROPPED, DROPPED])
-    assert ledger.documents_done() == {"d1", "d2"}
+    assert ledger.documents_done().keys() == {"d1", "d2"}
     assert ledger.reasons() == {"too_short": 2}
+
+
+def test_the_entries_about_what_a_document_is_now_take_the_place_of_earlier_ones(tmp_path: Path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    of = {content: KEPT.model_copy(update={"content": content}) for content in (None, "a", "b")}
+    ledger.append([of[None], DROPPED, of["a"], of["b"], of["b"]])
+    assert list(ledger.entries()) == [DROPPED, of["b"], of["b"]]
+    assert ledger.documents_done() == {"d1": "b", "d2": None}
+    ledger.append([of["a"]])
+    assert list(ledger.entries()) == [DROPPED, of["a"]]
 
 
 def test_a_ledger_that_does_not_exist_yet_is_empty(tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger.jsonl")
     ledger.append([])
     assert list(ledger.entries()) == []
-    assert ledger.documents_done() == set()
+    assert ledger.documents_done() == {}
 
 
 def test_a_torn_last_line_is_left_out_and_the_next_entry_follows_cleanly(tmp_path: Path, caplog):
@@ -56,7 +66,7 @@ def test_a_torn_last_line_is_left_out_and_the_next_entry_follows_cleanly(tmp_pat
     with ledger.path.open("a") as file:
         file.write('{"document_id": "d9", "candi')
     with caplog.at_level(logging.WARNING):
-        assert ledger.documents_done() == {"d1"}
+        assert ledger.documents_done().keys() == {"d1"}
     assert "torn" in caplog.text
     ledger.append([DROPPED])
     assert list(ledger.entries()) == [KEPT, DROPPED]

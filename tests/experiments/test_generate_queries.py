@@ -134,11 +134,13 @@ def test_shares_are_over_documents_that_were_asked_about(tmp_path: Path) -> None
     reasons = {"a": None, "b": "copied", "c": "no_metadata", "d": "no_metadata", "e": "empty_document"}
     ledger.append(
         [
-            LedgerEntry(document_id=name, candidate=name, accepted=reason is None, reason=reason, program="p")
+            LedgerEntry(
+                document_id=name, candidate=name, accepted=reason is None, reason=reason, program="p", content="c"
+            )
             for name, reason in reasons.items()
         ]
     )
-    outcome = Outcome(ledger, dict.fromkeys(reasons, "manual"))
+    outcome = Outcome(ledger, dict.fromkeys(reasons, "manual"), dict.fromkeys(reasons, "c"))
     results = outcome.results(1)
     assert (results["documents"], results["candidates"], results["accepted_share"]) == (2, 2, 0.5)
     assert (results["empty_documents"], results["documents_without_metadata"]) == (1, 2)

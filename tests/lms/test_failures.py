@@ -13,7 +13,7 @@ from dspy.utils.exceptions import (
     LMUnsupportedModelError,
 )
 
-from inpars_plus.foundation.errors import DeadModelError, ReplyError
+from inpars_plus.foundation.errors import DeadModelError, NoReplyError, ReplyError
 from inpars_plus.lms.failures import is_bad_reply, is_failed_call, lasting_failure, own_cause, to_raise
 
 
@@ -72,6 +72,12 @@ def test_what_an_engine_explained_as_a_reply_that_cannot_be_read_is_no_lasting_f
 def test_a_failure_may_pass_or_lasts_and_is_never_both(error: LMError, lasting: bool) -> None:
     assert (lasting_failure(error) is not None) is lasting
     assert is_failed_call(error) is not lasting
+
+
+def test_a_reply_that_did_not_come_is_a_failed_call_and_one_that_cannot_be_read_is_none() -> None:
+    failed, garbled = _wrapped(LMServerError("busy"), NoReplyError("none")), ReplyError("garbled")
+    assert (is_failed_call(failed), is_bad_reply(failed)) == (True, False)
+    assert (is_failed_call(garbled), is_bad_reply(garbled)) == (False, True)
 
 
 def test_a_call_that_may_pass_is_told_as_a_dead_model() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import dspy
 import pytest
 
-from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ReplyError, SpendingCapError
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, NoReplyError, ReplyError, SpendingCapError
 from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, adapter_for, failure_of, load_lm, usage_of
+from inpars_plus.lms.hosted import server_address
 
 SECRET = "sk-loopback-0123456789"
 
@@ -76,6 +77,25 @@ def test_replies_are_kept_by_server_and_used_again_without_a_request(loopback: M
         assert (one.requests, two.requests) == (1, 1)
 
 
+@pytest.mark.filterwarnings("ignore:Item 'summary' on TypedDict")  # LiteLLM's own types, once they are first used
+def test_servers_that_the_environment_names_are_told_apart_too(
+    loopback: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    with loopback.LoopbackServer(lambda text: "one") as one, loopback.LoopbackServer(lambda text: "two") as two:
+        for server, reply in ((one, "one"), (two, "two")):
+            monkeypatch.setenv("OPENAI_API_BASE", server.address)
+            assert load_lm("openai/test-model", api_key=SECRET, store=store)("x") == [reply]
+            assert server_address("openai/test-model", None) == server.address
+        assert lm_of(one, store=store)("x") == ["one"]
+        assert (one.requests, two.requests) == (1, 1)
+
+
+def test_an_address_for_the_record_is_without_user_and_password() -> None:
+    assert server_address("openai/m", "http://me:word@host:1/v1") == "http://host:1/v1"
+    assert server_address("openai/m", "http://host:1/a@b") == "http://host:1/a@b"
+
+
 def test_a_dead_server_is_given_up_early_and_named(loopback: ModuleType, quick: list[float]) -> None:
     with loopback.LoopbackServer() as server:
         lm = lm_of(server)
@@ -128,8 +148,9 @@ def test_nothing_but_garbage_costs_replies_first_and_ends_the_model_then(
 ) -> None:
     with loopback.LoopbackServer(misbehave=lambda number: fault) as server:
         lm = lm_of(server)
-        with pytest.raises(ReplyError, match="something that is no reply"):
+        with pytest.raises(ReplyError, match="something that is no reply") as caught:
             lm("x")
+        assert not isinstance(caught.value, NoReplyError)
         with pytest.raises(ReplyError):
             lm("x")
         with pytest.raises(DeadModelError, match="not usably"):
@@ -166,6 +187,32 @@ def test_a_server_that_only_fails_is_given_up_after_one_call(loopback: ModuleTyp
         with pytest.raises(DeadModelError, match="not usably"):
             lm_of(server)("x")
         assert server.requests == 4
+
+
+def test_calls_that_fail_for_good_end_the_model_when_twelve_in_a_row_did(
+    loopback: ModuleType, quick: list[float]
+) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 503 if number else None) as server:
+        lm = lm_of(server)
+        lm("good")
+        for number in range(11):
+            with pytest.raises(NoReplyError, match="no usable reply came back"):
+                lm(f"{number}")
+        with pytest.raises(DeadModelError, match="not usably"):
+            lm("11")
+        assert server.requests == 1 + 12 * 4
+
+
+def test_a_server_that_answered_an_earlier_run_is_not_given_up_after_one_call(
+    loopback: ModuleType, tmp_path: Path, quick: list[float]
+) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    with loopback.LoopbackServer(misbehave=lambda number: 503 if 1 <= number < 5 else None) as server:
+        lm_of(server, store=store)("one")
+        lm = lm_of(server, store=store)
+        with pytest.raises(NoReplyError):
+            lm("two")
+        assert lm("three") == ["a reply"]
 
 
 def test_too_many_requests_are_asked_again_after_the_time_that_the_server_names(

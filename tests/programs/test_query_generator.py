@@ -179,13 +179,14 @@ def test_a_dead_model_and_a_reached_cap_pass_through_under_their_own_name(
         _ask(QueryGenerator(), lm)
 
 
-def test_a_request_that_the_server_failed_is_a_rejected_candidate(completion_lm: Make) -> None:
-    lm, _ = completion_lm([dspy.lm15.ServerError("overloaded"), GOOD])
-    prediction = _ask(QueryGenerator(), lm)
-    assert prediction.queries == [GOOD]
+def test_a_request_that_the_server_failed_is_told_apart_from_a_reply_that_cannot_be_read(completion_lm: Make) -> None:
+    lm, engine = completion_lm([GOOD, dspy.lm15.ServerError("overloaded"), GOOD])
+    prediction = _ask(QueryGenerator(), lm, n=2)
+    assert (prediction.queries, prediction.shortfall) == ([GOOD], 1)
     (candidate,) = prediction.rejected
-    assert candidate.reason == "unreadable_reply"
+    assert candidate.reason == "no_reply"
     assert "overloaded" in candidate.text
+    assert len(engine.prompts) == 2
 
 
 def test_an_error_in_an_engine_is_no_rejected_candidate(completion_lm: Make) -> None:

@@ -1,0 +1,190 @@
+"""What a second run of a generation takes for done, and what it asks for again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inpars_plus.corpora import Document, Ledger, open_corpus, read_judgments, read_queries, write_documents
+from inpars_plus.experiments.generate_queries import RECORD, generate_queries
+from inpars_plus.experiments.generating import contents_of
+from inpars_plus.foundation import ConfigurationError, SpendingCapError, Summary
+from inpars_plus.lms import SpendingLimits
+from inpars_plus.lms.limits import Budget
+from inpars_plus.programs import QueryGenerator, load_program, save_program
+from inpars_plus.programs.constrained_generator import ConstrainedQueryGenerator
+
+
+def write(path: Path, small: Any, *numbers: int) -> Path:
+    """A corpus whose ids say nothing of what the documents are about."""
+    rows = [{**small.row(number), "id": f"{at}"} for at, number in enumerate(numbers, 1)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    return path
+
+
+def units(out: Path) -> dict[str, str]:
+    """Document id → the unit that its query names."""
+    texts = {query.id: query.text for query in read_queries(out / "queries.jsonl")}
+    asked = {one.document_id: texts[one.query_id] for one in read_judgments(out / "qrels" / "train.tsv")}
+    return {name: next(word for word in text.split() if word.startswith("manualx")) for name, text in asked.items()}
+
+
+def good(prompt: str) -> str:
+    """A query that passes, about the last document of a prompt."""
+    last = prompt.rpartition("Document:")[2]
+    words = last.partition("The ")[2].split()
+    return f" why does the {words[0]} of {words[3]} lose its seal"
+
+
+def test_another_corpus_with_the_same_ids_is_generated_for_and_not_taken_for_done(
+    compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "queries"
+    for first in (0, 8):
+        corpus = write(tmp_path / f"from{first}.jsonl", small, *range(first, first + 4))
+        world = small.World(replies=good)
+        summary = generate_queries(small.generate_settings(corpus, compiled, out), **world.parts)
+        assert world.calls >= 4
+        assert units(out) == {f"{at}": f"manualx{first + at - 1}" for at in range(1, 5)}
+        assert (summary.results["documents"], summary.results["accepted"]) == (4, 4)
+
+
+def test_a_document_with_another_text_under_its_id_is_asked_about_again_and_no_other_is(
+    compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "queries"
+    asked = []
+    for numbers in ((0, 1, 2), (0, 9, 2), (0, 1, 2)):
+        corpus = write(tmp_path / "corpus.jsonl", small, *numbers)
+        world = small.World(replies=good)
+        generate_queries(small.generate_settings(corpus, compiled, out), **world.parts)
+        assert units(out) == {f"{at}": f"manualx{number}" for at, number in enumerate(numbers, 1)}
+        prompts = [prompt for model in world.models for prompt in model.engine.prompts]
+        asked.append({prompt.rpartition("unit ")[2].split()[0] for prompt in prompts})
+    assert asked == [{"manualx0", "manualx1", "manualx2"}, {"manualx9"}, set()]  # the first text's reply is kept
+    assert {entry.document_id for entry in Ledger(out / "ledger.jsonl").entries()} == {"1", "2", "3"}
+
+
+def test_metadata_make_another_document_only_for_programs_that_read_them(tmp_path: Path) -> None:
+    def contents(program: QueryGenerator, **changed: Any) -> dict[str, str]:
+        document = Document(id="d", text="The ferry crews went on strike.", metadata={"source": "Guardian"})
+        write_documents(tmp_path / "corpus.jsonl", [document.model_copy(update=changed)])
+        return contents_of(open_corpus(str(tmp_path / "corpus.jsonl")), [program])
+
+    other = {"metadata": {"source": "Herald"}}
+    assert contents(QueryGenerator()) == contents(QueryGenerator(), **other)
+    assert contents(ConstrainedQueryGenerator()) != contents(ConstrainedQueryGenerator(), **other)
+    assert contents(QueryGenerator()) != contents(QueryGenerator(), title="Strike")
+
+
+def test_a_ledger_that_does_not_say_of_what_text_it_is_is_made_again_from_the_kept_replies(
+    compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "queries"
+    settings = small.generate_settings(write(tmp_path / "corpus.jsonl", small, *range(4)), compiled, out)
+    before = generate_queries(settings, **small.World(replies=good).parts)
+    lines = [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["content"]
+    (out / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    world = small.World(replies=good)
+    assert generate_queries(settings, **world.parts).results == before.results
+    assert world.calls == 0
+
+
+def test_a_directory_does_not_mix_the_queries_of_two_servers(
+    compiled: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, out = write(tmp_path / "corpus.jsonl", small, 0, 1), tmp_path / "queries"
+    one = small.generate_settings(corpus, compiled, out, api_base="http://me:very-secret-7319@one:1/v1")
+    generate_queries(one, **small.World().parts)
+    assert json.loads((out / RECORD).read_text())["made_with"]["server"] == "http://one:1/v1"
+    generate_queries(one, **small.World().parts)
+    told = "another server: http://one:1/v1, not"
+    with pytest.raises(ConfigurationError, match=f"{told} default"):
+        generate_queries(one.model_copy(update={"api_base": None}), **small.World().parts)
+    monkeypatch.setenv("SCRIPTED_API_BASE", "http://two:2/v1")
+    with pytest.raises(ConfigurationError, match=f"{told} http://two:2/v1"):
+        generate_queries(one.model_copy(update={"api_base": None}), **small.World().parts)
+
+
+def test_what_was_finished_when_a_cap_ends_the_run_is_in_the_ledger(compiled: Path, tmp_path: Path, small: Any) -> None:
+    settings = small.generate_settings(write(tmp_path / "corpus.jsonl", small, *range(12)), compiled, tmp_path / "q")
+    budget = Budget(SpendingLimits(max_tokens=2_000), price=None, label="scripted")
+    with pytest.raises(SpendingCapError):
+        generate_queries(settings, **small.World(replies=good, budget=budget).parts)
+    done = Ledger(tmp_path / "q" / "ledger.jsonl").documents_done()
+    assert 0 < len(done) < 12
+    assert units(tmp_path / "q").keys() == done.keys()
+
+
+class Served:
+    """A chat server that has no answer for some units while it is ill, and runs of a generation with it."""
+
+    def __init__(self, small: Any, loopback: Any, program: Path, corpus: Path, ill: set[str]) -> None:
+        self.ill = ill
+        self.asked: list[str] = []
+        self.server = loopback.LoopbackServer(self._reply, self._misbehave)
+        self._small = small
+        self._settings = small.generate_settings(
+            corpus, program, corpus.parent / "q", lm="openai/loop", api_base=self.server.address
+        )
+
+    def _unit(self, text: str) -> str:
+        return str(text.rpartition("of unit ")[2].split()[0])
+
+    def _misbehave(self, number: int) -> int | None:
+        unit = self._unit("\n".join(str(turn["content"]) for turn in self.server.bodies[number]["messages"]))
+        self.asked.append(unit)
+        return 503 if unit in self.ill else None
+
+    def _reply(self, text: str) -> str:
+        query = good(f"Document: The {text.rpartition('The ')[2]}").strip()
+        return f'[[ ## queries ## ]]\n[{{"text": "{query}"}}]\n\n[[ ## completed ## ]]'
+
+    def run(self) -> Summary:
+        self.asked.clear()
+        return generate_queries(self._settings, scorer=self._small.FlatScorer())
+
+
+@pytest.fixture
+def served(
+    compiled: Path, tmp_path: Path, small: Any, loopback: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Served]]:
+    """Makes a generation with a server that has no answer for some of 40 documents."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-7319")
+    monkeypatch.setattr("dspy.clients.execution.time.sleep", lambda seconds: None)
+    program: Any = load_program(compiled / "compiled" / "manual.json")
+    save_program(program, tmp_path / "program.json", program.card.model_copy(update={"lm": "openai/loop"}))
+    made: list[Served] = []
+
+    def make(*ill: int) -> Served:
+        corpus = write(tmp_path / "corpus.jsonl", small, *range(40))
+        made.append(Served(small, loopback, tmp_path / "program.json", corpus, {f"manualx{number}" for number in ill}))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.server.close()
+
+
+def test_a_document_that_the_server_failed_for_is_asked_about_again_once_it_is_well(served: Any) -> None:
+    generation = served(7)
+    first = generation.run().results
+    assert (first["documents"], first["documents_failed"], first["accepted"]) == (39, 1, 39)
+    assert "unreadable_reply" not in first["reasons"]
+    generation.ill.clear()
+    again = generation.run().results
+    assert (again["documents"], again["documents_failed"], again["accepted"]) == (40, 0, 40)
+    assert generation.asked == ["manualx7"]
+
+
+def test_a_few_documents_that_a_server_never_serves_do_not_end_the_run(served: Any) -> None:
+    generation = served(5, 14, 23, 32, 39)
+    results = generation.run().results
+    assert (results["documents"], results["documents_failed"], results["accepted"]) == (35, 5, 35)
+    assert len(generation.asked) == 35 + 5 * 4
