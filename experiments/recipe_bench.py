@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.train_ranker import METHOD
 from inpars_plus.experiments.workbench import Steps, documents_digest
 from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, read_json, say
+from inpars_plus.lms.life import asking_threads
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.cheats import cheat_queries
@@ -282,7 +282,7 @@ class CollectionBench(JudgedBench):
             return reply if isinstance(reply, str) else str(reply["text"])
 
         prompts = self._prompts(recipe)
-        with bar(f"{recipe.name} writes", len(prompts)) as progress, quiet_logs(), ThreadPoolExecutor(16) as pool:
+        with bar(f"{recipe.name} writes", len(prompts)) as progress, quiet_logs(), asking_threads(self._lm, 16) as pool:
             return list(pool.map(ask, prompts))
 
     def _train(self, recipe: Recipe, queries: Sequence[TrainingQuery], out: Path, seed: int) -> None:

@@ -116,9 +116,14 @@ class ModelSettings(_Settings):
     lm: str = option("embedded, gguf:PATH, or any LiteLLM id, such as openai/gpt-4o-mini", metavar="NAME")
     api_base: str | None = option("address of the model's server, such as a local one", metavar="URL", default=None)
     max_tokens_spent: int | None = option(
-        "stop before a model's tokens, sent and received, pass this", metavar="N", default=None, gt=0
+        "stop before what a model was sent and sent back for --out, restarts included, passes so many tokens",
+        metavar="N",
+        default=None,
+        gt=0,
     )
-    max_cost: float | None = option("stop before a model's cost passes this", metavar="USD", default=None, gt=0)
+    max_cost: float | None = option(
+        "stop before a model's cost for --out, earlier runs included, passes this", metavar="USD", default=None, gt=0
+    )
     requests_per_minute: int | None = option("ask no faster than this", metavar="N", default=None, gt=0)
     threads: int = option("calls at once", metavar="N", ge=1, le=256)
     single_stream: bool = option(

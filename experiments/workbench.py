@@ -11,14 +11,13 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import dspy
 
 from inpars_plus.corpora import Corpus, Document, open_corpus
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings, RetrieverSettings
-from inpars_plus.foundation import JSON, LmUsage, Run, digest, peak_memory_mb, redact, register_secret
-from inpars_plus.lms import ReplyStore, SpendingLimits, load_lm, load_scorer
+from inpars_plus.foundation import JSON, LmUsage, Run, digest, peak_memory_mb, redact, register_address
+from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, load_lm, load_scorer
 from inpars_plus.lms.hosted import server_address
 from inpars_plus.lms.names import is_local
 from inpars_plus.lms.scoring import Scorer
@@ -105,9 +104,9 @@ class Workbench:
         self._directory = directory
         self._make_lm = make_lm
         self._scorer = scorer
+        self._models: list[EngineLM] = []
         for address in (settings.api_base, getattr(settings, "prompt_api_base", None)):
-            if address:
-                register_secret(urlsplit(address).password)
+            register_address(address)
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -168,7 +167,12 @@ class Workbench:
         return settings
 
     def close(self) -> None:
-        """Close what is open."""
+        """End what is asked, keep what comes back, and close the store."""
+        # After Ctrl-C in an optimizer, DSPy's threads go on: with what they pay for, and nobody would keep it.
+        for lm in self._models:
+            lm.engine.life.stop()
+        for lm in self._models:
+            lm.engine.life.settle()
         if self.__dict__.get("store") is not None:
             self.__dict__["store"].close()
 
@@ -188,7 +192,7 @@ class Workbench:
             max_cost_usd=given.max_cost,
             requests_per_minute=given.requests_per_minute,
         )
-        return load_lm(
+        lm = load_lm(
             name,
             limits=None if limits == SpendingLimits() else limits,
             store=self.store,
@@ -197,6 +201,8 @@ class Workbench:
             single_stream=given.single_stream,
             **settings,
         )
+        self._models.append(lm)
+        return lm
 
 
 def corpus_of(settings: CorpusSettings) -> Corpus:

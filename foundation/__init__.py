@@ -34,7 +34,14 @@ from inpars_plus.foundation.folders import copy_folder, replacing_folder
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import Bar, bar, log_to_stderr, say, track
 from inpars_plus.foundation.runs import Run
-from inpars_plus.foundation.secrets import HIDDEN, contains_secret, hide_secrets, redact, register_secret
+from inpars_plus.foundation.secrets import (
+    HIDDEN,
+    contains_secret,
+    hide_secrets,
+    redact,
+    register_address,
+    register_secret,
+)
 from inpars_plus.foundation.summaries import LmUsage, Summary, peak_memory_mb, write_summary
 
 __all__ = [
@@ -71,6 +78,7 @@ __all__ = [
     "read_json",
     "read_lines",
     "redact",
+    "register_address",
     "register_secret",
     "replacing",
     "replacing_folder",

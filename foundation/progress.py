@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from inpars_plus.foundation.secrets import hide_secrets
+
 __all__ = ["Bar", "bar", "log_to_stderr", "say", "track"]
 
 T = TypeVar("T")
@@ -23,11 +25,11 @@ _log = logging.getLogger("inpars_plus")
 
 
 def say(text: str) -> None:
-    """Tell a person one thing: one line of the logger ``inpars_plus`` at level INFO.
+    """Tell a person one thing: one line of the logger ``inpars_plus`` at level INFO, without known secrets.
 
     Scripts call :func:`log_to_stderr` once; an application that uses the library routes the logger as it likes.
     """
-    _log.info("%s", text)
+    _log.info("%s", hide_secrets(text))
 
 
 class _StderrHandler(logging.Handler):

@@ -12,8 +12,17 @@ import re
 import threading
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-__all__ = ["HIDDEN", "contains_secret", "hide_secrets", "redact", "register_secret"]
+__all__ = [
+    "HIDDEN",
+    "contains_secret",
+    "hide_secrets",
+    "hide_userinfo",
+    "redact",
+    "register_address",
+    "register_secret",
+]
 
 HIDDEN = "[hidden]"
 """What stands where a secret stood."""
@@ -26,6 +35,7 @@ _SECRET_KEY = re.compile(
     r"|session[_-]?token|bearer|authorization|cookie)$|^(token|headers|extra[_-]?headers|default[_-]?headers|auth)$",
     re.IGNORECASE,
 )
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _ENVIRONMENT = re.compile(r"(_API_KEY|_SECRET_ACCESS_KEY|_SESSION_TOKEN)$|^HF_TOKEN$")
 
 _registered: set[str] = set()
@@ -42,6 +52,14 @@ def register_secret(text: str | None) -> None:
     if len(text) >= _SHORTEST:
         with _lock:
             _registered.add(text)
+
+
+def register_address(address: str | None) -> None:
+    """Remember the name and password that may stand in an address, as in ``http://me:secret@host/v1``."""
+    parts = urlsplit(address or "")
+    if parts.username:
+        register_secret(parts.password or parts.username)
+        register_secret(parts.netloc)  # however short they are; libraries put it into their errors
 
 
 def hide_secrets(value: Any) -> Any:
@@ -64,8 +82,13 @@ def contains_secret(data: bytes) -> bool:
     return any(secret.encode("utf-8", "surrogatepass") in data for secret in _known_secrets())
 
 
+def hide_userinfo(address: str) -> str:
+    """An address without the name and password that may stand in it: ``http://me:secret@host/v1``."""
+    return _USERINFO.sub(HIDDEN, address)
+
+
 def redact(value: Any) -> Any:
-    """Blank the values of keys that name a secret, and every known secret in strings.
+    """Blank the values of keys that name a secret, names and passwords in addresses, and every known secret.
 
     Args:
         value: nested settings, such as the keyword arguments of a language model.
@@ -84,7 +107,7 @@ def _redact_keys(value: Any) -> Any:
         }
     if isinstance(value, list | tuple):
         return type(value)(_redact_keys(inner) for inner in value) if type(value) in (list, tuple) else value
-    return value
+    return hide_userinfo(value) if isinstance(value, str) else value
 
 
 def _names_secret(key: object) -> bool:

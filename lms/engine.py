@@ -47,6 +47,7 @@ from inpars_plus.foundation.errors import (
 from inpars_plus.foundation.files import digest
 from inpars_plus.foundation.secrets import hide_secrets
 from inpars_plus.foundation.summaries import LmUsage
+from inpars_plus.lms.life import Life
 from inpars_plus.lms.requests import request_fields
 
 if TYPE_CHECKING:
@@ -111,6 +112,9 @@ class Engine(ABC):
         identity: what, beside the request, decides a reply: the name with a checkpoint's hash or a server's address.
         store: where finished replies are kept and found again.
         budget: what may be spent.
+
+    Attributes:
+        life: whether it may be asked.
     """
 
     supports_function_calling = False
@@ -136,10 +140,7 @@ class Engine(ABC):
         self._reused = 0
         self._reused_earlier = 0
         self._paid_keys: set[str] = set()
-        self._busy = 0
-        self._busy_since = 0.0
-        self._busy_seconds = 0.0
-        self._failure: ModelError | None = None
+        self.life = Life(name)
 
     @abstractmethod
     def _generate(self, request: Request, draw: Draw) -> Reply:
@@ -160,7 +161,8 @@ class Engine(ABC):
         """
         call = _call.get()
         draw = Draw() if call is None or request.config.temperature == 0 else Draw(call.rollout, call.finished)
-        reply = self._replayed(request, draw)
+        with self.life.call():
+            reply = self._replayed(request, draw)
         if call is not None:
             call.finished += 1
         return Response(
@@ -195,23 +197,26 @@ class Engine(ABC):
             return reply
 
     def _paid(self, request: Request, draw: Draw) -> Reply:
-        if self._failure is not None:
-            raise self._failure
+        self.life.check()
         try:
             if self._budget is None:
                 return self._counted(request, draw)
-            with self._budget.spending(request) as spend:
+            with self._budget.spending(request, wait=self.life.wait) as spend:
                 reply = self._counted(request, draw)
                 spend(reply)
                 return reply
-        except (DeadModelError, SpendingCapError) as problem:
-            self.give_up(problem)
+        except SpendingCapError as problem:
+            self.life.give_up(problem)
             raise
 
     def _counted(self, request: Request, draw: Draw) -> Reply:
-        with self._working():
+        with self.life.request():
             started = time.perf_counter()
-            reply = self._generate(request, draw)
+            try:
+                reply = self._generate(request, draw)
+            except DeadModelError as problem:
+                self.life.give_up(problem)
+                raise
             seconds = time.perf_counter() - started
         with self._lock:
             self._usage += LmUsage(
@@ -222,26 +227,6 @@ class Engine(ABC):
                 seconds=seconds,
             )
         return reply
-
-    @contextlib.contextmanager
-    def _working(self) -> Iterator[None]:
-        with self._lock:
-            if self._busy == 0:
-                self._busy_since = time.perf_counter()
-            self._busy += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._busy -= 1
-                if self._busy == 0:
-                    self._busy_seconds += time.perf_counter() - self._busy_since
-
-    def give_up(self, problem: ModelError) -> None:
-        """Remember why no further call makes sense; every later call raises it at once. The first reason stays."""
-        with self._lock:
-            if self._failure is None:
-                self._failure = problem
 
     def explain(self, problem: LMError, started: float) -> Exception:
         """The error of this project that stands for a failed call, after DSPy's attempts are used up.
@@ -283,15 +268,12 @@ class Engine(ABC):
     @property
     def busy_seconds(self) -> float:
         """Wall-clock time in which at least one request was with the model."""
-        with self._lock:
-            running = time.perf_counter() - self._busy_since if self._busy else 0.0
-            return self._busy_seconds + running
+        return self.life.busy_seconds
 
     @property
     def failure(self) -> ModelError | None:
-        """Why the engine was given up; ``None`` while it works."""
-        with self._lock:
-            return self._failure
+        """Why the engine was given up; ``None`` while it works, and once it is tried again."""
+        return self.life.failure
 
     def __copy__(self) -> Engine:
         return self

@@ -5,9 +5,13 @@ when a server is not worth asking any more. The policy, after DSPy's attempts fo
 
 - The server refuses for good (key, bill, unknown model): the model is dead at once.
 - It did not answer (no connection, a time-out), and answered nobody else since the call began: dead.
+- It gets too many requests (429): all threads wait, as long as it asks for, and one at a time tries again; after two
+  and a half minutes without an answer it is dead.
 - It answers with errors (``NoReplyError``) or garbage (``ReplyError``): this reply is missing, which is data; after
   twelve such calls or twelve garbled answers in a row, or when it has never answered usably, in this run or one whose
   replies are kept, the model is dead.
+
+What may pass is forgotten after a while (``HOLD_SECONDS``), so that a long-lived application recovers with its server.
 """
 
 from __future__ import annotations
@@ -38,12 +42,13 @@ from dspy.utils.exceptions import (
     LMUnsupportedModelError,
 )
 
-from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ReplyError
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ModelError, ReplyError
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import say
-from inpars_plus.foundation.secrets import register_secret
+from inpars_plus.foundation.secrets import hide_userinfo, register_address, register_secret
+from inpars_plus.lms.backoff import PATIENCE_SECONDS, Backoff
 from inpars_plus.lms.engine import Draw, Engine, EngineLM, Reply, sentence
-from inpars_plus.lms.limits import Budget, Price, SpendingLimits
+from inpars_plus.lms.limits import Budget, Price, SpendingLimits, budget_of
 from inpars_plus.lms.requests import request_text
 
 if TYPE_CHECKING:
@@ -55,6 +60,10 @@ _TIMEOUT_SECONDS = 60.0
 _ATTEMPTS_AFTER_THE_FIRST = 3
 _FAILURES_IN_A_ROW = 12
 _CHARACTERS_A_TOKEN = 4
+_LONGEST_RETRY_AFTER = 60.0
+_OPENAI = "openai/"
+_NO_KEY = "none"
+"""Sent to a server of one's own where no key is set: most look at none, and DSPy sends nothing without one."""
 
 _NAMES = (
     "Name one of: embedded, gguf:PATH, the directory of a tuned generator, or provider/model as LiteLLM writes it, "
@@ -77,6 +86,7 @@ class HostedEngine(Engine):
         api_base: the server's address; without one, the provider's own.
         api_key: the key; without one, the provider's environment variable. It is kept in memory only.
         timeout: seconds to wait for the server at each step.
+        patience: seconds for which too many requests are waited out.
         price: of a token, where it is known.
         store: where finished replies are kept and found again.
         budget: what may be spent.
@@ -89,19 +99,22 @@ class HostedEngine(Engine):
         api_base: str | None = None,
         api_key: str | None = None,
         timeout: float = _TIMEOUT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
         price: Price | None = None,
         store: ReplyStore | None = None,
         budget: Budget | None = None,
     ) -> None:
         super().__init__(name=name, identity=f"{name}|{_address(name, api_base) or ''}", store=store, budget=budget)
         register_secret(api_key)
-        register_secret(urlsplit(_address(name, api_base) or "").password)
+        register_address(_address(name, api_base))
         client: dict[str, Any] = {"api_base": api_base, "api_key": api_key, "timeout": timeout}
         self._inner = dspy.LM(
             name, cache=False, num_retries=0, **{key: value for key, value in client.items() if value is not None}
         )
         self._price = price
         self.host = _host(name, api_base)
+        self._patience = patience
+        self._backoff = Backoff(wait=self.life.wait, patience=patience)
         self._announced = False
         self._health = threading.Lock()
         self._answers = 0
@@ -140,16 +153,26 @@ class HostedEngine(Engine):
         del draw  # a server draws anew each time
         self._announce()
         try:
-            # The inner LM only carries the request: history, usage and callbacks belong to the LM around it.
-            with dspy.context(disable_history=True, usage_tracker=None, callbacks=[], send_stream=None):
-                response: Response = self._inner(request)
+            response = self._backoff.run(lambda: self._sent(request), self._next_turn)
         except LMError as problem:
+            if isinstance(problem, LMRateLimitError) and self._patience:
+                raise self._dead(f"{self.host} takes no more requests ({sentence(problem)})", problem) from problem
             raise self._noted(problem) from problem
         with self._health:
             self._answers += 1
             self._last_answer = time.monotonic()
             self._failures_in_a_row = 0
         return self._reply(request, response)
+
+    def _sent(self, request: Request) -> Response:
+        # The inner LM only carries the request: history, usage and callbacks belong to the LM around it.
+        with dspy.context(disable_history=True, usage_tracker=None, callbacks=[], send_stream=None):
+            response: Response = self._inner(request)
+        return response
+
+    def _next_turn(self) -> None:
+        if self._budget is not None:
+            self._budget.take_turn(self.life.wait)
 
     def _reply(self, request: Request, response: Response) -> Reply:
         text = response.text or ""
@@ -176,6 +199,8 @@ class HostedEngine(Engine):
         with self._health:
             self._failures_in_a_row += garbled
             self._garbled += garbled
+        if problem.retry_after is not None:  # DSPy would sleep for an hour if it was told to
+            problem.retry_after = min(problem.retry_after, _LONGEST_RETRY_AFTER)
         noted: Exception = problem
         if isinstance(problem.__cause__, TimeoutError):
             noted = EngineTimeoutError(f"{self.host} did not answer in time")
@@ -194,7 +219,7 @@ class HostedEngine(Engine):
             silent = self._last_answer < started
             hopeless = self._failures_in_a_row >= _FAILURES_IN_A_ROW
             never = self._answers == 0 and self._garbled == 0 and not self._answered_earlier
-        if isinstance(problem, _FINAL) or getattr(problem, "status", None) == 404:
+        if _is_final(problem):
             dead = f"{self.host} refuses the model '{self.name}' ({sentence(problem)})"
         elif isinstance(problem, _SILENT) and silent:
             dead = f"{self.host} does not answer ({sentence(problem)})"
@@ -202,15 +227,19 @@ class HostedEngine(Engine):
             dead = f"{self.host} answers, but not usably ({sentence(problem)})"
         if dead is None and garbled:
             return ReplyError(f"no usable reply came back ({sentence(problem)})", place=self.name)
-        if dead is None:
-            return super().explain(problem, started)
-        self.give_up(
-            DeadModelError(
-                dead, place=self.name, remedy="Check the address, the key and the model's name; finished work is kept"
-            )
+        return super().explain(problem, started) if dead is None else self._dead(dead, problem)
+
+    def _dead(self, what: str, problem: LMError) -> ModelError:
+        key = "the key in OPENAI_API_KEY" if self.name.startswith(_OPENAI) else "the key"
+        remedy = f"Check the address, {key} and the model's name"
+        if keys := getattr(problem, "env_keys", ()):
+            remedy = f"Set {' or '.join(keys)}"
+        elif isinstance(problem, LMRateLimitError):
+            remedy = "Ask more slowly, with --requests-per-minute or fewer --threads"
+        return self.life.give_up(
+            DeadModelError(what, place=self.name, remedy=f"{remedy}; finished work is kept"),
+            may_pass=not _is_final(problem),
         )
-        assert self.failure is not None
-        return self.failure
 
     def _announce(self) -> None:
         with self._health:
@@ -244,10 +273,19 @@ def hosted_lm(
             f"'{name}' is no directory with a model, and there is no provider '{provider}'", remedy=_NAMES
         )
     price = _price(name)
-    budget = Budget(limits, price=price, label=name) if limits is not None else None
+    budget = budget_of(limits, price=price, label=name, store=store)
+    if api_key is None and name.startswith(_OPENAI) and _address(name, api_base):
+        api_key = os.environ.get("OPENAI_API_KEY") or _NO_KEY
     try:
         engine = HostedEngine(
-            name=name, api_base=api_base, api_key=api_key, timeout=timeout, price=price, store=store, budget=budget
+            name=name,
+            api_base=api_base,
+            api_key=api_key,
+            timeout=timeout,
+            patience=PATIENCE_SECONDS if num_retries else 0.0,
+            price=price,
+            store=store,
+            budget=budget,
         )
         return EngineLM(engine, num_retries=num_retries, **settings)
     except (LMError, TypeError, ValueError) as problem:
@@ -286,8 +324,12 @@ def _litellm() -> Any:
     return require("litellm", install="pip install litellm", purpose="Calling a hosted language model")
 
 
+def _is_final(problem: LMError) -> bool:
+    return isinstance(problem, _FINAL) or problem.status == 404
+
+
 def _host(name: str, api_base: str | None) -> str:
-    return _address(name, api_base) or f"the provider '{name.partition('/')[0]}'"
+    return hide_userinfo(_address(name, api_base) or "") or f"the provider '{name.partition('/')[0]}'"
 
 
 def server_address(name: str, api_base: str | None) -> str | None:

@@ -7,15 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from dspy.lm15 import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from inpars_plus.foundation.errors import ConfigurationError, SpendingCapError
+from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.engine import Reply
+from inpars_plus.lms.replies import ReplyStore
 from inpars_plus.lms.requests import request_text
 
-__all__ = ["Budget", "Price", "RateLimiter", "SpendingLimits"]
+__all__ = ["Budget", "Price", "RateLimiter", "SpendingLimits", "budget_of"]
 
 _CHARACTERS_A_TOKEN = 3
 """English has four to five; three leaves room for other texts."""
@@ -61,30 +64,26 @@ class RateLimiter:
     Args:
         requests_per_minute: how often a turn comes.
         clock: seconds that only grow.
-        sleep: waits that many seconds.
     """
 
-    def __init__(
-        self,
-        requests_per_minute: int,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, requests_per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval = 60.0 / requests_per_minute
         self._clock = clock
-        self._sleep = sleep
         self._next = 0.0
         self._lock = threading.Lock()
 
-    def wait(self) -> None:
-        """Return when it is this caller's turn."""
+    def wait(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Return when it is this caller's turn.
+
+        Args:
+            sleep: waits so many seconds, or raises when waiting has no use any more.
+        """
         with self._lock:
             now = self._clock()
             turn = max(now, self._next)
             self._next = turn + self._interval
         if turn > now:
-            self._sleep(turn - now)
+            sleep(turn - now)
 
 
 class Budget:
@@ -99,12 +98,15 @@ class Budget:
         limits: the caps.
         price: of a token; ``None`` when it is unknown.
         label: the model, for messages.
+        spent: what was spent on the model before, which counts too.
 
     Raises:
         ConfigurationError: there is a cap in currency and no price.
     """
 
-    def __init__(self, limits: SpendingLimits, *, price: Price | None, label: str) -> None:
+    def __init__(
+        self, limits: SpendingLimits, *, price: Price | None, label: str, spent: LmUsage | None = None
+    ) -> None:
         if limits.max_cost_usd is not None and price is None:
             raise ConfigurationError(
                 f"a cap of {limits.max_cost_usd:g} US dollars cannot be kept: the price of '{label}' is unknown",
@@ -113,15 +115,23 @@ class Budget:
         self._limits = limits
         self._price = price or Price(0.0, 0.0)
         self._label = label
+        self._changed = threading.Condition()
         self._limiter = RateLimiter(limits.requests_per_minute) if limits.requests_per_minute else None
         self._tokens = 0
         self._cost = 0.0
+        if spent is not None:
+            self._enter(spent)
         self._aside: list[tuple[int, float]] = []
-        self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def spending(self, request: Request) -> Iterator[Callable[[Reply], None]]:
+    def spending(
+        self, request: Request, *, wait: Callable[[float], None] = time.sleep
+    ) -> Iterator[Callable[[Reply], None]]:
         """Set aside what a request could cost, and wait for its turn.
+
+        Args:
+            request: what will be asked.
+            wait: lets so many seconds pass, or raises when the request is not to be sent any more.
 
         Yields:
             A function that enters what the reply did cost. A request that fails costs nothing.
@@ -139,21 +149,25 @@ class Budget:
                 self._changed.wait()
             self._aside.append(share)
         try:
-            if self._limiter is not None:
-                self._limiter.wait()
+            self.take_turn(wait)
             yield self._enter
         finally:
             with self._changed:
                 self._aside.remove(share)
                 self._changed.notify_all()
 
-    def _enter(self, reply: Reply) -> None:
+    def take_turn(self, wait: Callable[[float], None] = time.sleep) -> None:
+        """Return when a request may be sent by the requests a minute, for one more attempt of the same request."""
+        if self._limiter is not None:
+            self._limiter.wait(wait)
+
+    def _enter(self, paid: Reply | LmUsage) -> None:
         with self._changed:
-            self._tokens += reply.prompt_tokens + reply.completion_tokens
+            self._tokens += paid.prompt_tokens + paid.completion_tokens
             self._cost += (
-                reply.cost_usd
-                if reply.cost_usd is not None
-                else self._price.of(reply.prompt_tokens, reply.completion_tokens)
+                paid.cost_usd
+                if paid.cost_usd is not None
+                else self._price.of(paid.prompt_tokens, paid.completion_tokens)
             )
 
     def _fits(self, share: tuple[int, float]) -> bool:
@@ -180,3 +194,34 @@ class Budget:
             place=self._label,
             remedy="Finished work is kept; raise the cap and start again to go on",
         )
+
+
+_budgets: WeakKeyDictionary[ReplyStore, dict[tuple[str, SpendingLimits], Budget]] = WeakKeyDictionary()
+
+
+def budget_of(
+    limits: SpendingLimits | None, *, price: Price | None, label: str, store: ReplyStore | None
+) -> Budget | None:
+    """The budget of a model, which begins with what its kept replies came to; ``None`` where nothing is limited.
+
+    A cap is thereby of the run directory that the store lies in: a command that is started again gets no fresh one,
+    and neither does a second object for the same model.
+
+    Args:
+        limits: the caps.
+        price: of a token; ``None`` when it is unknown.
+        label: name of the model, as its engine has it.
+        store: where its replies are kept.
+
+    Raises:
+        ConfigurationError: there is a cap in currency and no price.
+        RunError: the store cannot be read.
+    """
+    if limits is None:
+        return None
+    if store is None:
+        return Budget(limits, price=price, label=label)
+    budgets = _budgets.setdefault(store, {})
+    if (label, limits) not in budgets:
+        budgets[label, limits] = Budget(limits, price=price, label=label, spent=store.usage(label))
+    return budgets[label, limits]

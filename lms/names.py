@@ -8,7 +8,7 @@ from typing import Any
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.lms.embedded import EmbeddedEngine, local_model, model_in
 from inpars_plus.lms.engine import EngineLM, sentence
-from inpars_plus.lms.limits import Budget, SpendingLimits
+from inpars_plus.lms.limits import Price, SpendingLimits, budget_of
 from inpars_plus.lms.replies import ReplyStore
 
 __all__ = ["is_local", "load_lm"]
@@ -65,7 +65,8 @@ def load_lm(
                 remedy="Leave them out, or name the model of the server, such as openai/its-name",
             )
         model = local_model(name)
-        budget = Budget(limits, price=None, label=model.name) if limits is not None else None
+        # A cap in currency may be meant for another model of the run; what runs here costs nothing.
+        budget = budget_of(limits, price=Price(0.0, 0.0), label=model.name, store=store)
         engine = EmbeddedEngine(
             name=model.name,
             path=model.path,

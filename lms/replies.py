@@ -101,10 +101,15 @@ class ReplyStore:
                 else:
                     self._asked[key] = (lock, waiting - 1)
 
-    def usage(self) -> LmUsage:
-        """What all the replies kept here came to, whichever process paid for them; ``seconds`` is not known."""
+    def usage(self, model: str | None = None) -> LmUsage:
+        """What the replies kept here came to, whichever process paid for them; ``seconds`` is not known.
+
+        Args:
+            model: count its replies only.
+        """
+        of_model, names = ("", ()) if model is None else (" WHERE model = ?", (hide_secrets(model),))
         with self._lock, self._explained():
-            rows = self._connection.execute("SELECT reply FROM replies").fetchall()
+            rows = self._connection.execute(f"SELECT reply FROM replies{of_model}", names).fetchall()
         total = LmUsage()
         for (text,) in rows:
             reply = Reply(**json.loads(text))

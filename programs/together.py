@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import dspy
+
+from inpars_plus.lms.life import asking_threads
 
 __all__ = ["together"]
 
@@ -41,7 +42,7 @@ def together(function: Callable[[Item], Result], items: Sequence[Item], *, threa
         with dspy.context(trace=None if trace is None else own):
             return function(item), own
 
-    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+    with asking_threads(dspy.settings.lm, min(threads, len(items))) as pool:
         futures = [pool.submit(contextvars.copy_context().run, traced, item) for item in items]
         try:
             done = [future.result() for future in futures]

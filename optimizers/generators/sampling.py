@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
+from inpars_plus.lms.life import asking_threads
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.generators.candidates import Candidate, ScoredCandidate
 from inpars_plus.programs.query_generator import QueryGenerator
@@ -134,7 +134,7 @@ def sample_candidates(
         # An opening alone is no query of the model's.
         return " ".join(f"{opening} {text}".split()) if text.strip() else ""
 
-    with quiet_logs(), ThreadPoolExecutor(max(1, threads)) as pool:
+    with quiet_logs(), asking_threads(lm, threads) as pool:
         texts = list(pool.map(one, tasks))
     found: list[dict[str, Candidate]] = [{} for _ in documents]
     for (number, opening, _), text in zip(tasks, texts, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import dspy
@@ -12,6 +11,7 @@ import dspy
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.failures import to_raise
+from inpars_plus.lms.life import asking_threads
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
 
@@ -115,7 +115,7 @@ def generate_all(
             if on_done is not None:
                 on_done()
 
-    with quiet_logs(), ThreadPoolExecutor(max(1, threads)) as pool:
+    with quiet_logs(), asking_threads(lm, threads) as pool:
         # The first call of each program comes first, because the others of that program wait for it.
         futures = {position: pool.submit(one, position) for position in (*first, *rest)}
         try:

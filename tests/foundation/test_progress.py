@@ -22,6 +22,13 @@ def test_a_script_sees_one_line_on_standard_error(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "100 % of it\n")
 
 
+def test_a_known_secret_is_not_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "sk-environment")
+    log_to_stderr()
+    say("the key is sk-environment")
+    assert capsys.readouterr().err == "the key is [hidden]\n"
+
+
 def test_a_library_says_nothing_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
     say("hidden")
     assert capsys.readouterr() == ("", "")

@@ -38,6 +38,11 @@ def test_a_registered_secret_is_blanked_in_keys_and_nested_strings() -> None:
     assert hide_secrets({f"a {KEY}": [(f"b {KEY} c", 1)]}) == {f"a {HIDDEN}": [(f"b {HIDDEN} c", 1)]}
 
 
+def test_a_password_in_an_address_is_blanked_however_short_it_is() -> None:
+    settings = {"api_base": "http://me:pw@host/v1", "other": ["https://host/a@b"]}
+    assert redact(settings) == {"api_base": f"http://{HIDDEN}@host/v1", "other": ["https://host/a@b"]}
+
+
 def test_a_secret_that_begins_with_another_leaves_no_tail() -> None:
     register_secret("12345678")
     register_secret("12345678-and-more")

@@ -25,8 +25,8 @@ class LoopbackServer:
     Args:
         reply: makes the text of a reply from the texts of all turns, joined by line breaks.
         misbehave: called with the number of the request (from 0); gives ``None`` for a good reply, or one of
-            a status such as ``500``, ``429`` or ``401``, ``"garbage"``, ``"null"``, ``"half"``, ``"empty"``,
-            ``"hang"``, ``"close"``.
+            a status such as ``500``, ``429`` or ``401``, ``"busy"`` (429 without a time to come back),
+            ``"garbage"``, ``"null"``, ``"half"``, ``"empty"``, ``"hang"``, ``"close"``.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class LoopbackServer:
                 else:
                     headers = {"Retry-After": "0.2"} if fault == 429 else {}
                     error = {"error": {"message": f"fault {fault}", "type": "fault", "code": None}}
-                    self.send(int(fault), json.dumps(error), headers)
+                    self.send(429 if fault == "busy" else int(fault), json.dumps(error), headers)
 
             def send(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
                 data = text.encode()

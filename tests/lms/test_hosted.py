@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,18 @@ import dspy
 import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, NoReplyError, ReplyError, SpendingCapError
-from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, adapter_for, failure_of, load_lm, usage_of
+from inpars_plus.lms import (
+    EngineLM,
+    ReplyStore,
+    SpendingLimits,
+    adapter_for,
+    backoff,
+    failure_of,
+    hosted,
+    life,
+    load_lm,
+    usage_of,
+)
 from inpars_plus.lms.hosted import server_address
 
 SECRET = "sk-loopback-0123456789"
@@ -215,12 +227,101 @@ def test_a_server_that_answered_an_earlier_run_is_not_given_up_after_one_call(
         assert lm("three") == ["a reply"]
 
 
-def test_too_many_requests_are_asked_again_after_the_time_that_the_server_names(
-    loopback: ModuleType, quick: list[float]
-) -> None:
-    with loopback.LoopbackServer(misbehave=lambda number: 429 if number < 2 else None) as server:
+def test_too_many_requests_are_asked_again_after_the_time_that_the_server_names(loopback: ModuleType) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 429 if number == 0 else None) as server:
         assert lm_of(server)("x") == ["a reply"]
-    assert quick == [0.2, 0.2]
+        first, second = server.times
+    assert 0.2 <= second - first < 0.5
+
+
+@pytest.mark.slow
+def test_a_server_that_takes_fewer_requests_than_there_are_threads_answers_them_all(loopback: ModuleType) -> None:
+    lock, taken = threading.Lock(), []
+
+    def two_in_a_moment(number: int) -> int | None:
+        with lock:
+            now = time.monotonic()
+            taken[:] = [then for then in taken if now - then < 0.25]
+            if len(taken) >= 2:
+                return 429
+            taken.append(now)
+            return None
+
+    with loopback.LoopbackServer(misbehave=two_in_a_moment) as server:
+        lm = lm_of(server)
+        with ThreadPoolExecutor(16) as threads:
+            assert list(threads.map(lambda i: lm(f"{i}"), range(12))) == [["a reply"]] * 12
+    assert failure_of(lm) is None
+
+
+def test_a_server_that_goes_on_refusing_is_given_up_and_the_flags_that_help_are_named(
+    loopback: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "_LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(hosted, "PATIENCE_SECONDS", 0.25)
+    with loopback.LoopbackServer(misbehave=lambda number: "busy") as server:
+        with pytest.raises(DeadModelError, match=r"takes no more requests.*--requests-per-minute or fewer --threads"):
+            lm_of(server)("x")
+        assert 2 <= server.requests <= 4
+
+
+@pytest.mark.parametrize("fault", [503, "close"])
+def test_a_model_is_asked_again_some_time_after_its_server_failed(
+    loopback: ModuleType, monkeypatch: pytest.MonkeyPatch, fault: int | str
+) -> None:
+    monkeypatch.setattr(life, "HOLD_SECONDS", 0.3)
+    with loopback.LoopbackServer(misbehave=lambda number: fault if number == 0 else None) as server:
+        lm = lm_of(server, num_retries=0)
+        for _ in range(3):
+            with pytest.raises(DeadModelError):
+                lm("x")
+        assert server.requests == 1
+        time.sleep(0.3)
+        assert lm("x") == ["a reply"]
+        assert failure_of(lm) is None
+
+
+@pytest.mark.parametrize("fault", [401, 404])
+def test_what_no_time_mends_is_never_asked_again(
+    loopback: ModuleType, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    monkeypatch.setattr(life, "HOLD_SECONDS", 0.0)
+    with loopback.LoopbackServer(misbehave=lambda number: fault) as server:
+        lm = lm_of(server)
+        for _ in range(2):
+            with pytest.raises(DeadModelError):
+                lm("x")
+        assert server.requests == 1
+
+
+def test_a_server_of_ones_own_needs_no_key(loopback: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with loopback.LoopbackServer() as server:
+        assert load_lm("openai/my-model", api_base=server.address)("x") == ["a reply"]
+        monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+        assert load_lm("openai/my-model", api_base=server.address)("x") == ["a reply"]
+        assert server.authorizations == ["Bearer none", f"Bearer {SECRET}"]
+
+
+def test_a_missing_key_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(DeadModelError, match=r"no API key found.*Set OPENAI_API_KEY"):
+        load_lm("openai/gpt-4o-mini")("x")
+
+
+@pytest.mark.parametrize("password", ["pass", "a-long-password"])
+def test_a_password_in_the_address_is_in_no_message(
+    loopback: ModuleType, caplog: pytest.LogCaptureFixture, password: str
+) -> None:
+    with loopback.LoopbackServer() as server:
+        address = server.address.replace("//", f"//me:{password}@")
+    lm = load_lm("openai/test-model", api_base=address, api_key=SECRET, num_retries=0)
+    with caplog.at_level(logging.INFO, logger="inpars_plus"), pytest.raises(DeadModelError) as caught:
+        lm("x")
+    assert len(caplog.messages) == 1
+    for told in (*caplog.messages, str(caught.value)):
+        assert password not in told
+        assert "[hidden]@127.0.0.1" in told
 
 
 def test_a_server_that_hangs_is_given_up(loopback: ModuleType, quick: list[float]) -> None:
@@ -249,6 +350,22 @@ def test_a_cap_in_tokens_is_not_crossed_and_all_that_was_paid_for_is_kept(loopba
         assert isinstance(failure_of(lm), SpendingCapError)
     usage = usage_of(lm)
     assert 40 < usage.prompt_tokens + usage.completion_tokens <= 60
+
+
+def test_the_same_command_again_gets_no_fresh_cap(loopback: ModuleType, tmp_path: Path) -> None:
+    def start(server: Any, cap: int) -> int:
+        before = server.requests
+        with ReplyStore(tmp_path / "r.sqlite") as store:
+            lm = lm_of(server, store=store, max_tokens=10, limits=SpendingLimits(max_tokens=cap))
+            with pytest.raises(SpendingCapError):
+                list(map(lm, (f"document {number}" for number in range(40))))
+        return int(server.requests - before)
+
+    with loopback.LoopbackServer(lambda text: "one two three") as server:
+        first = start(server, 30)
+        assert first > 1
+        assert start(server, 30) == 0
+        assert start(server, 50) > 1
 
 
 def test_a_cap_in_currency_needs_a_price() -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from inpars_plus.foundation.errors import ConfigurationError, SpendingCapError
 from inpars_plus.lms import ReplyStore, SpendingLimits, failure_of, scripted_lm, usage_of
-from inpars_plus.lms.limits import Budget, Price, RateLimiter
+from inpars_plus.lms.limits import Budget, Price, RateLimiter, budget_of
 
 
 def budget(price: Price | None = None, **limits: float) -> Budget:
@@ -53,6 +53,38 @@ def test_a_cap_in_currency_is_kept_by_the_price() -> None:
     assert 0.85 < usage_of(lm).calls * 0.041 <= 1.0
 
 
+def test_what_kept_replies_came_to_counts_for_the_cap_of_the_next_process(tmp_path: Path) -> None:
+    price, limits = Price(0.001, 0.01), SpendingLimits(max_cost_usd=1.0)
+
+    def start_and_spend(cap: SpendingLimits) -> int:
+        with ReplyStore(tmp_path / "r.sqlite") as store:
+            spent = budget_of(cap, price=price, label="scripted", store=store)
+            lm = scripted_lm(lambda prompt: "a b c d", budget=spent, store=store, max_tokens=10)
+            with pytest.raises(SpendingCapError):
+                list(map(lm, map(str, range(100))))
+            return usage_of(lm).calls
+
+    first = start_and_spend(limits)
+    assert first > 20
+    assert start_and_spend(limits) == 0
+    assert start_and_spend(SpendingLimits(max_cost_usd=2.0)) >= first
+
+
+def test_what_another_model_spent_does_not_count(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    other = scripted_lm(lambda prompt: "a b c d", name="other", store=store)
+    for number in range(20):
+        other(f"{number}")
+    mine = budget_of(SpendingLimits(max_tokens=60), price=None, label="scripted", store=store)
+    assert scripted_lm(lambda prompt: "a b", budget=mine, store=store, max_tokens=10)("x") == ["a b"]
+
+
+def test_two_objects_for_one_model_in_a_store_share_a_cap(tmp_path: Path) -> None:
+    limits, store = SpendingLimits(max_tokens=100), ReplyStore(tmp_path / "r.sqlite")
+    one, two = (budget_of(limits, price=None, label="model", store=store) for _ in range(2))
+    assert one is two is not budget_of(limits, price=None, label="another", store=store)
+
+
 def test_a_cap_in_currency_without_a_price_is_refused_up_front() -> None:
     with pytest.raises(ConfigurationError, match="the price of 'model' is unknown"):
         budget(max_cost_usd=1.0)
@@ -60,20 +92,20 @@ def test_a_cap_in_currency_without_a_price_is_refused_up_front() -> None:
 
 def test_the_rate_limiter_gives_each_waiting_thread_its_own_turn() -> None:
     slept: list[float] = []
-    limiter = RateLimiter(60, clock=lambda: 100.0, sleep=slept.append)
+    limiter = RateLimiter(60, clock=lambda: 100.0)
     for _ in range(4):
-        limiter.wait()
+        limiter.wait(slept.append)
     assert slept == [1.0, 2.0, 3.0]
 
 
 def test_idle_time_is_not_saved_up_for_a_burst() -> None:
     now = [0.0]
     slept: list[float] = []
-    limiter = RateLimiter(60, clock=lambda: now[0], sleep=slept.append)
-    limiter.wait()
+    limiter = RateLimiter(60, clock=lambda: now[0])
+    limiter.wait(slept.append)
     now[0] = 50.0
-    limiter.wait()
-    limiter.wait()
+    limiter.wait(slept.append)
+    limiter.wait(slept.append)
     assert slept == [1.0]
 
 

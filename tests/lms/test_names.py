@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError, MissingPartError
-from inpars_plus.lms import is_local, load_lm
+from inpars_plus.lms import SpendingLimits, is_local, load_lm
 from inpars_plus.lms.embedded import local_model
 
 
@@ -88,3 +88,8 @@ def test_a_file_that_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"no model at all")
     with pytest.raises(ConfigurationError, match=r"bad\.gguf: the file cannot be loaded as a GGUF model"):
         load_lm(f"gguf:{tmp_path / 'bad.gguf'}")("x")
+
+
+def test_a_local_model_costs_nothing_so_that_a_cap_can_be_for_another_model_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "small.gguf").write_bytes(b"abc")
+    assert load_lm(f"gguf:{tmp_path / 'small.gguf'}", limits=SpendingLimits(max_cost_usd=2.0)).model

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import copy
+import logging
+import os
+import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -9,6 +14,7 @@ import pytest
 from dspy.lm15 import TransportError
 
 from inpars_plus.foundation.errors import DeadModelError
+from inpars_plus.lms import ReplyStore
 from inpars_plus.optimizers.prompts.evaluation import GuardedMetric, evaluate_program
 from inpars_plus.optimizers.prompts.watch import Halt, Watch
 
@@ -47,6 +53,25 @@ def test_a_dead_model_is_an_error_and_not_a_score_of_zero(toy_with: Callable[...
     with pytest.raises(DeadModelError, match="connection refused"):
         evaluate_program(toy.student, toy.test, toy.metric, toy.lm, threads=2)
     assert len(toy.engine.prompts) < 30
+
+
+def test_ctrl_c_sends_no_further_request_and_keeps_what_was_sent(
+    toy_with: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(number: int, prompt: str) -> str:
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        return "bad"  # is rejected, so that each document is asked about again
+
+    store = ReplyStore(tmp_path / "r.sqlite")
+    toy = toy_with(fault=answer, store=store)
+    with caplog.at_level(logging.INFO, logger="inpars_plus"), pytest.raises(KeyboardInterrupt):
+        evaluate_program(toy.student, toy.test, toy.metric, toy.lm, threads=8)
+    # Those that were sent in the moment of the interrupt, and none for the documents and attempts that are left.
+    assert len(toy.engine.prompts) == len(store) <= 8
+    assert [message.partition(";")[0] for message in caplog.messages] == ["Stopping"]
+    assert toy.lm("a later one")  # an application goes on
 
 
 def test_no_documents_give_no_judgments(toy: Any) -> None:

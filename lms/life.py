@@ -1,0 +1,160 @@
+"""Whether a model may be asked: it may be dead, for good or for a while, and the work that it is asked for may stop."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import dspy
+
+from inpars_plus.foundation.errors import ModelError
+from inpars_plus.foundation.progress import say
+
+__all__ = ["HOLD_SECONDS", "Life", "asking_threads"]
+
+HOLD_SECONDS = 30.0
+"""How long a death that may pass holds. Jobs end at the first one; an application tries again after this."""
+
+
+class Life:
+    """What an engine looks at before each request. Many threads share it.
+
+    Args:
+        name: of the model, for messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._failure: ModelError | None = None
+        self._again_at: float | None = None
+        self._stopped = threading.Event()
+        self._calls = 0
+        self._busy = 0
+        self._busy_since = 0.0
+        self._busy_seconds = 0.0
+        self._changed = threading.Condition()
+
+    @property
+    def busy_seconds(self) -> float:
+        """Wall-clock time in which at least one request was with the model."""
+        with self._changed:
+            running = time.perf_counter() - self._busy_since if self._busy else 0.0
+            return self._busy_seconds + running
+
+    @property
+    def failure(self) -> ModelError | None:
+        """Why the model was given up; ``None`` while it works, and after a hold once it is tried again."""
+        with self._changed:
+            return self._failure
+
+    def give_up(self, problem: ModelError, *, may_pass: bool = False) -> ModelError:
+        """Remember why no further call makes sense.
+
+        Returns:
+            The reason that stands, which is the first that was given.
+        """
+        with self._changed:
+            if self._failure is None:
+                self._failure = problem
+                self._again_at = time.monotonic() + HOLD_SECONDS if may_pass else None
+            return self._failure
+
+    def check(self) -> None:
+        """Return if a request may be sent.
+
+        Raises:
+            ModelError: the model is given up, or the work is stopped.
+        """
+        with self._changed:
+            if self._again_at is not None and time.monotonic() >= self._again_at:
+                self._failure = self._again_at = None
+            if self._failure is not None:
+                raise self._failure
+        self.wait(0.0)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass before a request.
+
+        Raises:
+            ModelError: the work is stopped; nobody waits any longer then.
+        """
+        if self._stopped.wait(max(0.0, seconds)):
+            # No DeadModelError, which would be remembered: the model is well.
+            raise ModelError("the work was stopped", place=self._name, remedy="Run it again to go on")
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """Around a call, from the look into the store to the reply's being kept."""
+        with self._changed:
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._calls -= 1
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Around a request to the model itself.
+
+        Raises:
+            ModelError: as for :meth:`check`; its caller may have waited for long since it looked last.
+        """
+        self.check()
+        with self._changed:
+            if self._busy == 0:
+                self._busy_since = time.perf_counter()
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy -= 1
+                if self._busy == 0:
+                    self._busy_seconds += time.perf_counter() - self._busy_since
+
+    def stop(self) -> None:
+        """Let no further request through until :meth:`go_on`, and tell how many are with the model."""
+        self._stopped.set()
+        with self._changed:
+            busy = self._busy
+        if busy:
+            say(f"Stopping; {busy:,} {'call is' if busy == 1 else 'calls are'} with '{self._name}', and waited for.")
+
+    def go_on(self) -> None:
+        """Take :meth:`stop` back."""
+        self._stopped.clear()
+
+    def settle(self) -> None:
+        """Return when no call is under way any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._calls == 0)
+
+
+@contextlib.contextmanager
+def asking_threads(lm: dspy.BaseLM | None, threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that ask a model. When the block is interrupted, as by Ctrl-C, only requests that are sent already end.
+
+    Without that, each thread would go on with all the attempts of its program, and pay for them.
+    """
+    life = getattr(getattr(lm, "engine", None), "life", None)
+    stopped = False
+    try:
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            try:
+                yield pool
+            except Exception:
+                raise
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                if isinstance(life, Life):
+                    stopped = True
+                    life.stop()
+                raise
+    finally:
+        if stopped and isinstance(life, Life):
+            life.go_on()
