@@ -320,6 +320,7 @@ class TypeCompile:
             "retriever": settings.retriever,
             "queries_per_document": settings.queries_per_document,
             "seed": settings.seed,
+            **self._bench.asked_with,
         }
 
     def card(

@@ -310,7 +310,8 @@ class RerankingBench:
 
     def _program_inputs(self, form: str) -> dict[str, JSON]:
         shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
-        return {"form": form, "lm": str(self.bench.lm.model), "api_base": self.settings.api_base, **shape}
+        asked = {"lm": str(self.bench.lm.model), "api_base": self.settings.api_base, **self.bench.asked_with}
+        return {"form": form, **asked, **shape}
 
     def _lists_inputs(self) -> dict[str, JSON]:
         settings = self.settings

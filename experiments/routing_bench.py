@@ -261,6 +261,7 @@ class RoutingBench:
             "retriever": self.settings.retriever,
             "seed": self.settings.seed,
             "documents": documents_digest(self.asked),
+            **self.bench.asked_with,
         }
 
     def _lines(self, row: str) -> list[dict[str, Any]]:
