@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from inpars_plus.programs import KeyTerms, QueryGenerator, example_of
 if TYPE_CHECKING:
     from inpars_plus.experiments.measure_adaptation import MeasureAdaptationSettings
 
-__all__ = ["HARMFUL", "PROPOSER_TOKENS", "SCRIPTED", "MeasuredAdaptation", "scripted_proposer"]
+__all__ = ["HARMFUL", "SCRIPTED", "MeasuredAdaptation", "scripted_proposer"]
 
 SCRIPTED = "scripted"
 HARMFUL = (
@@ -46,7 +46,6 @@ _DIAGNOSIS = {
     "reasoning": "As the script says.",
     "diagnosis": {"patterns": ["Queries are vague."], "missed_aspects": []},
 }
-PROPOSER_TOKENS = 1024
 
 
 def scripted_proposer(doc_type: str, tries: int) -> tuple[dspy.LM, list[str]]:
@@ -84,7 +83,7 @@ class MeasuredAdaptation:
         bench: corpus, model and metric.
         steps: of the run.
         seed: of everything random.
-        model: makes the model of a proposer's name.
+        proposers: models that write revisions, by their names.
 
     Raises:
         ConfigurationError: no revision could be accepted with so many tries on so few documents, or there are several
@@ -100,7 +99,7 @@ class MeasuredAdaptation:
         bench: Workbench,
         steps: Steps,
         seed: int,
-        model: Callable[[str], dspy.LM],
+        proposers: Mapping[str, dspy.LM],
     ) -> None:
         self._doc_type = doc_type
         self._key_terms = key_terms
@@ -108,7 +107,7 @@ class MeasuredAdaptation:
         self._bench = bench
         self._steps = steps
         self._seed = seed
-        self._model = model
+        self._proposers = proposers
         student = QueryGenerator(key_terms=key_terms)
         if settings.program is not None:
             given = starting_points(student, warm_programs([settings.program]))
@@ -153,7 +152,7 @@ class MeasuredAdaptation:
         lm, revisions = (
             scripted_proposer(self._doc_type, self._settings.tries)
             if proposer == SCRIPTED
-            else (self._model(proposer), None)
+            else (self._proposers[proposer], None)
         )
         # A name stays when what it stands for is another checkpoint or another script.
         inputs = {
@@ -241,4 +240,5 @@ class MeasuredAdaptation:
             "validation": documents_digest(self._documents.validation),
             "first": self._first.key,
             "seed": self._seed,
+            **self._bench.asked_with,
         }

@@ -95,7 +95,9 @@ class CompileSettings(BenchSettings):
     prompt_lm: str | None = option(
         "a model that writes instructions, instead of the pool", metavar="NAME", default=None
     )
-    prompt_api_base: str | None = option("its address, if it is not --api-base", metavar="URL", default=None)
+    prompt_api_base: str | None = option(
+        "its address; without one, --api-base where it is of the same provider as --lm", metavar="URL", default=None
+    )
     train_documents: int = option("prompts learn from so many documents at most, a type", metavar="N", ge=4)
     validation_documents: int = option("prompts are chosen on so many at most, a type", metavar="N", ge=4)
     test_documents: int = option("programs are scored on so many at most, a type", metavar="N", ge=4)

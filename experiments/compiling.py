@@ -161,8 +161,8 @@ class TypeCompile:
         """
         settings = self._settings
         prompt_address = settings.prompt_api_base
-        if settings.prompt_lm is not None and not (prompt_address or settings.api_base):
-            prompt_address = self._bench.address(settings.prompt_lm)
+        if settings.prompt_lm is not None:
+            prompt_address = prompt_address or self._bench.address(settings.prompt_lm)
         inputs: dict[str, JSON] = {
             **self.measured_with(),
             "train": documents_digest(self.documents.train),
@@ -323,6 +323,7 @@ class TypeCompile:
             "retriever": self._bench.retriever_key,
             "queries_per_document": settings.queries_per_document,
             "seed": settings.seed,
+            **self._bench.asked_with,
         }
 
     def card(

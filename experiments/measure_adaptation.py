@@ -14,13 +14,12 @@ Documents that the compiled program shows as demonstrations are left out.
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpars_plus.experiments.adaptation_bench import HARMFUL, PROPOSER_TOKENS, SCRIPTED, MeasuredAdaptation
+from inpars_plus.experiments.adaptation_bench import HARMFUL, SCRIPTED, MeasuredAdaptation
 from inpars_plus.experiments.selection import TypeDocuments, choose_types, documents_by_type
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
@@ -61,7 +60,8 @@ class MeasureAdaptationSettings(BenchSettings):
 
     doc_type: tuple[str, ...] = option("only this type of document; repeatable", metavar="TYPE")
     proposer: tuple[str, ...] = option(
-        "who writes revisions: scripted, or a model as for --lm; repeatable", metavar="NAME"
+        "who writes revisions: scripted, or a model as for --lm; at --api-base where it is of its provider; repeatable",
+        metavar="NAME",
     )
     program: Path | None = option("a compiled program to begin with", metavar="FILE", default=None)
     tries: int = option("revisions, a seed and proposer", metavar="N", ge=1, le=50)
@@ -106,10 +106,11 @@ def measure_adaptation(
         types = choose_types(bench.corpus, settings.doc_type, by_type=False)
         key_terms = KeyTerms.fit(bench.corpus.documents())
         results: dict[str, Any] = {name: {one: {"runs": []} for one in settings.proposer} for name in types}
-        model = functools.cache(lambda name: bench.model(name, settings.api_base, max_tokens=PROPOSER_TOKENS))
+        # All of them now: what is wrong with a name or an address is told before anything is paid for.
+        proposers = {name: bench.second_model(name) for name in settings.proposer if name != SCRIPTED}
         for seed in range(settings.seed, settings.seed + settings.seeds):
             found = {
-                doc_type: MeasuredAdaptation(doc_type, drawn, key_terms, settings, bench, steps, seed, model)
+                doc_type: MeasuredAdaptation(doc_type, drawn, key_terms, settings, bench, steps, seed, proposers)
                 for doc_type, drawn in _documents(settings, bench, types, seed).items()
             }
             for doc_type, measured in found.items():

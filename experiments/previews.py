@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from inpars_plus.corpora import Corpus
@@ -12,7 +13,8 @@ from inpars_plus.experiments.tables import text_table
 from inpars_plus.experiments.warm_starts import warm_programs
 from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.lms import CompletionAdapter, adapter_for
-from inpars_plus.optimizers.prompts import estimate, plan_for
+from inpars_plus.optimizers.prompts import Estimate, estimate, plan_for
+from inpars_plus.optimizers.prompts.estimates import estimate_instructions
 from inpars_plus.programs import KeyTerms, example_of
 from inpars_plus.programs.granularities import GRANULARITIES
 
@@ -30,12 +32,11 @@ def preview(settings: CompileSettings, bench: Workbench, corpus: Corpus, documen
     Raises:
         ConfigurationError: the budget is too small, or the model's name or settings are wrong.
     """
-    lm = bench.lm
+    lm, prompt_lm = bench.lm, bench.prompt_lm(settings)
     chat = not isinstance(adapter_for(lm, None), CompletionAdapter)
     student = GRANULARITIES[settings.granularity](key_terms=KeyTerms.fit([]))
     start = warm_programs(settings.warm_start)
-    rows, total = [], [0.0] * 5
-    priced = True
+    rows: list[tuple[str, list[float]]] = []
     for doc_type, drawn in documents.items():
         examples = [
             [
@@ -64,27 +65,32 @@ def preview(settings: CompileSettings, bench: Workbench, corpus: Corpus, documen
         parts += [(f"exchange {doc_type}, at most", exchange.calls)] if exchange is not None else []
         for label, calls in [*parts, (f"score {doc_type}, at most", scoring)]:
             factor = calls / plan.calls
-            figures = [
-                told.calls * factor,
-                told.prompt_tokens * factor,
-                told.completion_tokens * factor,
-                told.minutes * factor,
-                (told.cost_usd or 0.0) * factor,
-            ]
-            priced = priced and told.cost_usd is not None
-            total = [one + more for one, more in zip(total, figures, strict=True)]
-            rows.append(_row(label, figures, priced))
-    rows.append(_row("in all, at most", total, priced))
+            rows.append((label, [figure * factor for figure in _figures(told)]))
+        if prompt_lm is not None:
+            model = str(prompt_lm.model)
+            written = estimate_instructions(
+                plan, [*examples[0], *examples[1]], optimizer=settings.optimizer, model=model
+            )
+            rows.append((f"instructions for {doc_type} by {model}, at most", _figures(written)))
+    rows.append(("in all, at most", [sum(column) for column in zip(*(one for _, one in rows), strict=True)]))
     head = ["", "calls", "prompt tokens", "completion tokens", "minutes", "cost in US dollars"]
-    table = text_table(head, rows, numbers=set(range(1, len(head))))
+    table = text_table(head, [_row(*row) for row in rows], numbers=set(range(1, len(head))))
+    # How long a model thinks is not known before it is asked.
+    thinks = any(one is not None and getattr(one.engine, "thinks", False) for one in (lm, prompt_lm))
+    thinking = "What a model thinks is paid for like what it writes, and is not counted here. " if thinks else ""
     return (
-        f"{len(corpus):,} documents, model {lm.model}\n\n{table}\n\n"
+        f"{len(corpus):,} documents, model {lm.model}\n\n{table}\n\n{thinking}"
         "No model was called and nothing was written. Indexing the documents comes on top, once: about a minute for "
         "each 2,000 documents with the default retriever on two cores."
     )
 
 
-def _row(label: str, figures: list[float], priced: bool) -> list[str]:
+def _figures(told: Estimate) -> list[float]:
+    cost = math.nan if told.cost_usd is None else told.cost_usd
+    return [told.calls, told.prompt_tokens, told.completion_tokens, told.minutes, cost]
+
+
+def _row(label: str, figures: Sequence[float]) -> list[str]:
     calls, sent, received, minutes, cost = figures
     return [
         label,
@@ -92,5 +98,5 @@ def _row(label: str, figures: list[float], priced: bool) -> list[str]:
         f"{sent:,.0f}",
         f"{received:,.0f}",
         f"{minutes:.1f}",
-        f"{cost:.2f}" if priced else "unknown",
+        "unknown" if math.isnan(cost) else f"{cost:.2f}",
     ]

@@ -311,7 +311,8 @@ class RerankingBench:
     def _program_inputs(self, form: str) -> dict[str, JSON]:
         shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
         address = self.bench.address(self.settings.lm)
-        return {"form": form, "lm": str(self.bench.lm.model), "api_base": address, **shape}
+        asked = {"lm": str(self.bench.lm.model), "api_base": address, **self.bench.asked_with}
+        return {"form": form, **asked, **shape}
 
     def _lists_inputs(self) -> dict[str, JSON]:
         settings = self.settings

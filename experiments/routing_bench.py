@@ -263,6 +263,7 @@ class RoutingBench:
             "retriever": self.bench.retriever_key,
             "seed": self.settings.seed,
             "documents": documents_digest(self.asked),
+            **self.bench.asked_with,
         }
 
     def _lines(self, row: str) -> list[dict[str, Any]]:

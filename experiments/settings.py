@@ -115,6 +115,13 @@ class ModelSettings(_Settings):
 
     lm: str = option("embedded, gguf:PATH, or any LiteLLM id, such as openai/gpt-4o-mini", metavar="NAME")
     api_base: str | None = option("address of the model's server, such as a local one", metavar="URL", default=None)
+    max_reply_tokens: int | None = option(
+        "most tokens of a reply, thinking included (default: 48 for local models, 16000 for OpenAI's reasoning models, "
+        "1024 for others)",
+        metavar="N",
+        default=None,
+        gt=0,
+    )
     max_tokens_spent: int | None = option(
         "stop before what a model was sent and sent back for --out, restarts included, passes so many tokens",
         metavar="N",

@@ -159,6 +159,13 @@ class Tuning:
                 place="--api-base",
                 remedy="Leave it out, or name the server's model with --teacher",
             )
+        providers = sorted({name.partition("/")[0] for name in others if not is_local(name)})
+        if settings.api_base is not None and len(providers) > 1:
+            raise ConfigurationError(
+                f"there is one address, and models of {' and '.join(providers)}: it would get the keys of all",
+                place="--api-base",
+                remedy=f"Leave it out, and set {providers[0].upper()}_API_BASE, or another's, in the environment",
+            )
 
     def hashes(self) -> dict[str, str]:
         """Digests of what was read and written."""
@@ -185,6 +192,7 @@ class Tuning:
             "guarded": settings.guarded,
             **({"offer_cheats": True} if settings.offer_cheats else {}),
             **self._others(),
+            **self.bench.asked_with,
             "seed": settings.seed,
             "single_stream": settings.single_stream,
         }
@@ -377,6 +385,7 @@ class Tuning:
                 seed=settings.seed,
                 single_stream=settings.single_stream,
                 temperature=temperature,
+                max_tokens=settings.max_reply_tokens,
             )
         if openings is not None:
             lm.engine.openings = openings

@@ -130,6 +130,7 @@ class TuningScores:
             "corpus": self._bench.corpus.digest(),
             "program": self._program.card.digest,
             "lm": self._digest(row.lm),
+            **self._bench.asked_with,
             "temperature": row.temperature,
             "openings": None if row.openings is None else list(row.openings),
             **({"first_try": True} if row.first_try else {}),

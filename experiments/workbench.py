@@ -17,9 +17,8 @@ import dspy
 from inpars_plus.corpora import Corpus, Document, open_corpus
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings, RetrieverSettings
 from inpars_plus.foundation import JSON, LmUsage, Run, digest, peak_memory_mb, redact, register_address
-from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, load_lm, load_scorer
+from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, is_local, load_lm, load_scorer
 from inpars_plus.lms.hosted import server_address
-from inpars_plus.lms.names import is_local
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.query_metric import Judged, QueryMetric
 from inpars_plus.retrieval import Retriever, build_retriever
@@ -33,6 +32,10 @@ MakeLm = Callable[[str, ReplyStore | None], dspy.LM]
 
 class BenchSettings(JobSettings, RetrieverSettings, ModelSettings):
     """The settings that a workbench is made from."""
+
+
+_WRITTEN_TOKENS = 1024
+"""A model that writes instructions, or reads reports, needs more room than one that writes queries."""
 
 
 class _WithPromptModel(Protocol):
@@ -146,8 +149,30 @@ class Workbench:
         """Writes instructions; ``None`` for the pool."""
         if settings.prompt_lm is None:
             return None
-        address = settings.prompt_api_base or self.settings.api_base
-        return self.model(settings.prompt_lm, address, max_tokens=1024)
+        return self.second_model(settings.prompt_lm, settings.prompt_api_base)
+
+    def second_model(self, name: str, api_base: str | None = None) -> dspy.LM:
+        """A model beside the one that writes queries, which writes longer texts.
+
+        Args:
+            name: see :func:`inpars_plus.lms.load_lm`.
+            api_base: address of its server. Without one it has that of ``--lm`` where both are of one provider: another
+                provider's key is nothing for that server.
+        """
+        tokens: int | None = max(_WRITTEN_TOKENS, self.settings.max_reply_tokens or 0)
+        if tokens == _WRITTEN_TOKENS and not is_local(name):
+            tokens = None  # its own default is as much or more
+        return self.model(name, api_base or self._shared_address(name), max_tokens=tokens)
+
+    def _shared_address(self, name: str) -> str | None:
+        given = self.settings
+        return given.api_base if not is_local(name) and _provider(name) == _provider(given.lm) else None
+
+    @property
+    def asked_with(self) -> dict[str, JSON]:
+        """What replies depend on beside model and address, for the inputs of steps; empty where nothing was set."""
+        tokens = self.settings.max_reply_tokens
+        return {} if tokens is None else {"max_reply_tokens": tokens}
 
     def address(self, name: str) -> str | None:
         """Where a model is asked, as a record or the inputs of a step say it: one name may be served by several.
@@ -155,7 +180,7 @@ class Workbench:
         Args:
             name: of the model.
         """
-        return None if is_local(name) else server_address(name, self.settings.api_base)
+        return None if is_local(name) else server_address(name, self._shared_address(name))
 
     def usage(self) -> LmUsage:
         """What all replies of the run came to, also those of calls of the command before this one."""
@@ -199,10 +224,14 @@ class Workbench:
             api_base=api_base,
             seed=given.seed,
             single_stream=given.single_stream,
-            **settings,
+            **{"max_tokens": given.max_reply_tokens, **settings},
         )
         self._models.append(lm)
         return lm
+
+
+def _provider(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def corpus_of(settings: CorpusSettings) -> Corpus:

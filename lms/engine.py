@@ -305,6 +305,9 @@ class EngineLM(dspy.LM):
 
     def __init__(self, engine: Engine, **settings: Any) -> None:
         super().__init__(engine.name, engine=engine, async_engine=_AsyncEngine(engine), cache=False, **settings)
+        # DSPy gives this setting another name for some models, and then refuses a call that says it by its usual one.
+        if "max_completion_tokens" in self.kwargs:
+            self.kwargs["max_tokens"] = self.kwargs.pop("max_completion_tokens")
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
         """As ``dspy.LM``.

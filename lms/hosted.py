@@ -20,6 +20,7 @@ import contextlib
 import os
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,8 +55,13 @@ from inpars_plus.lms.requests import request_text
 if TYPE_CHECKING:
     from inpars_plus.lms.replies import ReplyStore
 
-__all__ = ["HostedEngine", "hosted_lm", "server_address"]
+__all__ = ["EMPTY_AND_CUT", "HostedEngine", "hosted_lm", "server_address"]
 
+EMPTY_AND_CUT = "the reply is empty and was cut"
+"""Begins the message of a reply of which nothing but thinking fitted into the tokens allowed."""
+
+_REPLY_TOKENS = 1024
+_THINKING_TOKENS = 16_000
 _TIMEOUT_SECONDS = 60.0
 _ATTEMPTS_AFTER_THE_FIRST = 3
 _FAILURES_IN_A_ROW = 12
@@ -112,6 +118,9 @@ class HostedEngine(Engine):
             name, cache=False, num_retries=0, **{key: value for key, value in client.items() if value is not None}
         )
         self._price = price
+        self.thinks = "max_completion_tokens" in self._inner.kwargs
+        """Whether it is one of OpenAI's reasoning models, by DSPy's own rule: they think within the tokens of a reply,
+        and take no temperature but 1."""
         self.host = _host(name, api_base)
         self._patience = patience
         self._backoff = Backoff(wait=self.life.wait, patience=patience)
@@ -148,6 +157,24 @@ class HostedEngine(Engine):
         """Answers of the server that were no answer of the protocol."""
         with self._health:
             return self._garbled
+
+    def complete(self, request: Request) -> Response:
+        """As :meth:`Engine.complete`; a temperature that the model would refuse is left to it.
+
+        Raises:
+            ReplyError: nothing but thinking fitted into the tokens allowed.
+        """
+        if self.thinks and request.config.temperature not in (None, 1.0):
+            # Before the reply's key is made, which holds what is sent.
+            request = replace(request, config=replace(request.config, temperature=None))
+        response = super().complete(request)
+        if response.finish_reason == "length" and not (response.text or "").strip():
+            raise ReplyError(
+                f"{EMPTY_AND_CUT} at {request.config.max_tokens or 0:,} tokens",
+                place=self.name,
+                remedy="A model that thinks before it writes needs room for both",
+            )
+        return response
 
     def _generate(self, request: Request, draw: Draw) -> Reply:
         del draw  # a server draws anew each time
@@ -257,9 +284,14 @@ def hosted_lm(
     api_key: str | None = None,
     timeout: float = _TIMEOUT_SECONDS,
     num_retries: int = _ATTEMPTS_AFTER_THE_FIRST,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
     **settings: Any,
 ) -> EngineLM:
     """The language model of a LiteLLM id. Nobody is called before its first call.
+
+    OpenAI's reasoning models have 16,000 tokens for thinking and reply, where nothing else is said, and no less. They
+    take no temperature but 1, so that 0 is left out here, and what a call asks for is left out there.
 
     Raises:
         MissingPartError: LiteLLM is not installed.
@@ -287,7 +319,15 @@ def hosted_lm(
             store=store,
             budget=budget,
         )
-        return EngineLM(engine, num_retries=num_retries, **settings)
+        if engine.thinks:
+            temperature = temperature or None
+            if max_tokens is not None and max_tokens < _THINKING_TOKENS:
+                raise ConfigurationError(
+                    f"'{name}' thinks before it writes, and {max_tokens:,} tokens are too few for a reply with that",
+                    remedy=f"Allow {_THINKING_TOKENS:,} or more, or leave it out",
+                )
+        tokens = max_tokens or (_THINKING_TOKENS if engine.thinks else _REPLY_TOKENS)
+        return EngineLM(engine, num_retries=num_retries, temperature=temperature, max_tokens=tokens, **settings)
     except (LMError, TypeError, ValueError) as problem:
         raise ConfigurationError(f"the language model '{name}' cannot be set up ({sentence(problem)})") from problem
 

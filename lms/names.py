@@ -14,7 +14,6 @@ from inpars_plus.lms.replies import ReplyStore
 __all__ = ["is_local", "load_lm"]
 
 _LOCAL_TOKENS = 48
-_HOSTED_TOKENS = 1024
 
 
 def is_local(name: str) -> bool:
@@ -44,8 +43,10 @@ def load_lm(
         store: where finished replies are kept and found again.
         api_base: address of the server of a hosted model.
         api_key: its key; without one, the provider's environment variable.
-        temperature: 0 is greedy; ``None`` leaves it to a hosted model.
-        max_tokens: most tokens of a reply; the default is 48 for local models, which write one line, and 1,024 else.
+        temperature: 0 is greedy; ``None`` leaves it to a hosted model. OpenAI's reasoning models (o3, gpt-5) refuse any
+            but 1: 0, and what single calls ask for, is left out, so that all they write is sampled as they do it.
+        max_tokens: most tokens of a reply; the default is 48 for local models, which write one line, 16,000 for
+            OpenAI's reasoning models, which think within them, and 1,024 for others.
         seed: of a local model's sampling.
         single_stream: a local model takes one request at a time, which repeats exactly but is slow.
         settings: further settings of ``dspy.LM``, such as ``top_p`` and ``num_retries``; for a hosted model also
@@ -91,6 +92,6 @@ def load_lm(
         api_base=api_base,
         api_key=api_key,
         temperature=temperature,
-        max_tokens=max_tokens or _HOSTED_TOKENS,
+        max_tokens=max_tokens,
         **settings,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import dspy
 
+from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.optimizers.prompts.candidates import Candidate
 from inpars_plus.optimizers.prompts.evaluation import (
     CompileMetric,
@@ -75,6 +76,7 @@ class Bench:
             (program, example) for program, (_, examples) in zip(programs, work, strict=True) for example in examples
         ]
         predictions = generate_all(tasks, self.lm, threads=self.threads, watch=self.watch)
+        self.watch.note(predictions)
         judgments = judge_all(self.metric, [example for _, example in tasks], predictions)
         attempts = iter(
             Attempt(
@@ -89,6 +91,17 @@ class Bench:
             for (_, example), prediction, judged in zip(tasks, predictions, judgments, strict=True)
         )
         return [[next(attempts) for _ in examples] for _, examples in work]
+
+    def raise_if_nothing_was_read(self, *, certain: bool = False) -> None:
+        """Raise if no reply of a chat model could be read so far; see :class:`Watch`.
+
+        A completion model has no form to keep to: what it writes can be read, or is a bad reply like others.
+
+        Raises:
+            DeadModelError: there were replies, and none could be read.
+        """
+        if not isinstance(adapter_for(self.lm, None), CompletionAdapter):
+            self.watch.raise_if_nothing_was_read(tokens=self.lm.kwargs.get("max_tokens"), certain=certain)
 
     def score(self, candidates: Sequence[Candidate], examples: Sequence[dspy.Example]) -> list[float]:
         """Mean score of candidates on the same documents; a document that a candidate was scored on is not asked again.

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.optimizers.prompts.budget import BudgetPlan, Rung
 
-__all__ = ["CALLS_PER_SECOND", "CHARACTERS_PER_TOKEN", "Estimate", "cost_of", "estimate", "price_per_token"]
+__all__ = [
+    "CALLS_PER_SECOND",
+    "CHARACTERS_PER_TOKEN",
+    "Estimate",
+    "cost_of",
+    "estimate",
+    "estimate_instructions",
+    "price_per_token",
+]
 
 #: Calls of the embedded model in a second, measured with 175-token documents and 16 threads on two cores.
 CALLS_PER_SECOND = 8.0
@@ -26,6 +34,13 @@ _INSTRUCTION_TOKENS = 40
 _CHAT_FORMAT_TOKENS = 350
 _INVENTED_TOKENS = 110
 _SHOWN_TOKENS = 60
+# Of a call for an instruction: so many documents are read at once, and a few sentences are written.
+_READ_DOCUMENTS = 10
+_WRITTEN_TOKENS = 300
+# MIPROv2 has up to twelve calls to sum the data up, and one for each of six instructions; adaptation two for each of
+# eight revisions at most. GEPA reflects once in eight program calls.
+_INSTRUCTION_CALLS = {"miprov2": 18, "adapt": 16}
+_CALLS_A_REFLECTION = 8
 _LOCAL_PREFIXES = ("embedded", "gguf", "tuned", "inpars-plus", "scripted")
 
 
@@ -114,6 +129,33 @@ def estimate(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         minutes=round(plan.calls / pace / 60, 1),
+        cost_usd=cost_of(model, prompt_tokens, completion_tokens),
+    )
+
+
+def estimate_instructions(
+    plan: BudgetPlan, examples: Sequence[dspy.Example], *, optimizer: str, model: str
+) -> Estimate:
+    """Estimate, at most, what a model that writes instructions is asked for in a compile.
+
+    Args:
+        plan: as for :func:`estimate`.
+        examples: train and validation examples, for the length of documents.
+        optimizer: its name; bootstrapping asks for no instructions.
+        model: DSPy's name of the model that writes them.
+    """
+    calls = plan.optimizer // _CALLS_A_REFLECTION if optimizer == "gepa" else _INSTRUCTION_CALLS.get(optimizer, 0)
+    document = sum(len(example.document) for example in examples) / max(1, len(examples)) / CHARACTERS_PER_TOKEN
+    prompt_tokens = round(calls * (_READ_DOCUMENTS * document + _CHAT_FORMAT_TOKENS))
+    completion_tokens = calls * _WRITTEN_TOKENS
+    # One after the other; a local model's time goes by what it writes.
+    local = model.startswith(_LOCAL_PREFIXES)
+    a_call = _WRITTEN_TOKENS / _COMPLETION_TOKENS / CALLS_PER_SECOND if local else _SECONDS_PER_HOSTED_CALL
+    return Estimate(
+        calls=calls,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        minutes=round(calls * a_call / 60, 1),
         cost_usd=cost_of(model, prompt_tokens, completion_tokens),
     )
 

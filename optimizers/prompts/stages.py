@@ -85,6 +85,7 @@ class Stages:
         self._preflight(train[: self._plan.preflight])
         log.stage = "pool"
         ranked = rank_prompts(self._bench, pool_prompts(self._pool, self._forms), validation, self._plan.pool)
+        self._bench.raise_if_nothing_was_read()
         best_pool_prompt = ranked[0]
         labels, start = self._harvest(ranked, train, validation)
         accepted = [label for label in labels if label.accepted and not label.human]
@@ -131,6 +132,8 @@ class Stages:
         with dspy.context(lm=bench.lm, callbacks=[*dspy.settings.callbacks, bench.watch]):
             predictions = [bench.student(**example.inputs()) for example in examples]
         bench.watch.raise_if_dead()
+        bench.watch.note(predictions)
+        bench.raise_if_nothing_was_read(certain=True)
         allowed = len(examples) * self._plan.calls_per_document
         if bench.watch.calls > allowed:
             raise ConfigurationError(

@@ -108,6 +108,7 @@ class WarmStages(Stages):
         log.stage = "nearest"
         first, second = self._plan.harvest
         labels = harvest(bench, starts, train[: first.documents])
+        bench.raise_if_nothing_was_read()
         ids = [str(example.source.id) for example in train[: first.documents]]
         scores = {name: log.mean(start, ids) or 0.0 for name, start in self._starts.items()}
         name = max(scores, key=scores.__getitem__)

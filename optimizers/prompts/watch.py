@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,9 @@ from dspy.utils.callback import BaseCallback
 
 from inpars_plus.foundation.errors import DeadModelError
 from inpars_plus.lms.failures import is_bad_reply, is_failed_call, to_raise
+from inpars_plus.lms.hosted import EMPTY_AND_CUT
 from inpars_plus.optimizers.prompts.pool_engine import POOL_LM_NAME
+from inpars_plus.programs.outcomes import NO_QUERY, NOT_ASKED
 
 __all__ = [
     "AllowanceSpent",
@@ -28,6 +30,8 @@ __all__ = [
     "Watch",
     "WatchedProgram",
 ]
+
+_SHOWN = 120
 
 
 class Halt(BaseException):
@@ -82,6 +86,8 @@ class Watch(BaseCallback):
         self._error: Exception | None = None
         self._last_failure: Exception | None = None
         self._open: set[str] = set()
+        self._read = False
+        self._unread: list[str] = []
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Watch:
@@ -129,6 +135,38 @@ class Watch(BaseCallback):
         if self._last_failure is not None and not any(self._outcomes):
             what = f"answered none of {self.calls} calls"
             raise self.halt(to_raise(self._last_failure, model=self.model, what=what))
+
+    def note(self, predictions: Iterable[dspy.Prediction | None]) -> None:
+        """Remember whether any reply could be read, and those that could not; ``None`` is a call that failed."""
+        for prediction in predictions:
+            if prediction is not None:
+                rejected = prediction.get("rejected") or ()
+                self._unread += [one.text for one in rejected if one.reason in NO_QUERY]
+                came = any(one.reason not in NO_QUERY | NOT_ASKED for one in rejected)
+                self._read = self._read or came or bool(prediction.get("queries"))
+
+    def raise_if_nothing_was_read(self, *, tokens: int | None, certain: bool = False) -> None:
+        """Raise if there were replies and none of them could be read.
+
+        Args:
+            tokens: most tokens of a reply.
+            certain: only where all of them were empty because they were cut, which other prompts would not mend.
+        """
+        if self._read or not self._unread:
+            return
+        cut = all(EMPTY_AND_CUT in text for text in self._unread)
+        if certain and not cut:
+            return
+        told = " ".join(next((text for text in self._unread if text.strip()), "").split())[:_SHOWN]
+        start = f"one begins {told!r}" if told else "all are empty"
+        room = "a model that thinks before it writes needs room for that, which --max-reply-tokens gives"
+        raise DeadModelError(
+            f"every reply was empty and cut at {tokens or 0:,} tokens"
+            if cut
+            else f"none of its {len(self._unread)} replies could be read; {start}",
+            place=f"model '{self.model}'",
+            remedy=f"Check what it writes; {room}. What was paid for is kept",
+        )
 
     def raise_if_no_prompt_came(self, model: str) -> None:
         """Raise if the model that writes instructions was called and failed every time.

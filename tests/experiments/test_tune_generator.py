@@ -294,6 +294,20 @@ def test_a_wrong_name_of_a_model_to_compare_with_is_told_before_anything_is_samp
     assert not (tmp_path / "run" / "rounds").exists()
 
 
+def test_teachers_of_two_providers_do_not_share_an_address(
+    corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any
+) -> None:
+    settings = small.tune_settings(
+        *(corpus, compiled, tmp_path / "run", tiny_directory),
+        lm=str(tiny_directory),
+        teacher=("openai/mine",),
+        compare=("anthropic/claude",),
+        api_base="http://localhost:1/v1",
+    )
+    with pytest.raises(ConfigurationError, match=r"one address, and models of anthropic and openai.*_API_BASE"):
+        tune_generator(settings)
+
+
 @pytest.mark.slow
 def test_another_kind_of_base_in_the_same_directory_leaves_nothing_of_the_first(
     corpus: Path, compiled: Path, tiny_directory: Path, gemma: Path, tmp_path: Path, small: Any

@@ -1,14 +1,100 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from inpars_plus.experiments.compile_programs import compile_programs
+from inpars_plus.experiments.measure_adaptation import MeasureAdaptationSettings, measure_adaptation
+from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.workbench import Workbench
-from inpars_plus.foundation import ModelError
+from inpars_plus.foundation import ConfigurationError, DeadModelError, ModelError
 from inpars_plus.lms import ReplyStore
+
+OWN = "http://localhost:1/v1"
+
+
+@contextmanager
+def bench_of(small: Any, tmp_path: Path, **values: Any) -> Iterator[Workbench]:
+    settings = small.compile_settings(tmp_path / "corpus.jsonl", tmp_path / "run", **values)
+    bench = Workbench(settings, directory=None)
+    yield bench
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [("openai/writer", OWN), ("anthropic/claude", "the provider 'anthropic'"), ("mistral/x", "the provider 'mistral'")],
+)
+def test_a_second_model_is_asked_at_the_address_of_the_first_only_where_the_provider_is_the_same(
+    tmp_path: Path, small: Any, name: str, address: str
+) -> None:
+    with bench_of(small, tmp_path, lm="openai/mine", api_base=OWN, prompt_lm=name) as bench:
+        lm: Any = bench.prompt_lm(bench.settings)  # type: ignore[arg-type]
+        assert lm.engine.host == address
+    with bench_of(small, tmp_path, lm="openai/mine", prompt_lm=name, prompt_api_base=OWN) as bench:
+        lm = bench.prompt_lm(bench.settings)  # type: ignore[arg-type]
+        assert lm.engine.host == OWN
+
+
+def test_a_local_second_model_stands_beside_a_server(tmp_path: Path, small: Any) -> None:
+    (tmp_path / "small.gguf").write_bytes(b"abc")
+    local = f"gguf:{tmp_path / 'small.gguf'}"
+    with bench_of(small, tmp_path, lm="openai/mine", api_base=OWN) as bench:
+        assert bench.second_model(local).kwargs["max_tokens"] == 1024
+
+
+def test_the_most_tokens_of_a_reply_hold_for_every_model_and_are_part_of_what_steps_depend_on(
+    tmp_path: Path, small: Any
+) -> None:
+    (tmp_path / "small.gguf").write_bytes(b"abc")
+    for name in ("openai/mine", f"gguf:{tmp_path / 'small.gguf'}"):
+        with bench_of(small, tmp_path, lm=name, max_reply_tokens=3000) as bench:
+            assert bench.lm.kwargs["max_tokens"] == 3000
+            assert bench.second_model("openai/writer").kwargs["max_tokens"] == 3000
+            assert bench.asked_with == {"max_reply_tokens": 3000}
+    with bench_of(small, tmp_path, lm="openai/mine", max_reply_tokens=300) as bench:
+        assert bench.second_model("openai/writer").kwargs["max_tokens"] == 1024
+        assert bench.second_model("openai/gpt-5-mini").kwargs["max_tokens"] == 16_000
+    with bench_of(small, tmp_path, lm="openai/mine") as bench:
+        assert bench.asked_with == {}
+
+
+def test_what_is_wrong_with_a_proposer_is_told_before_any_model_is_asked(
+    corpus: Path, loopback: ModuleType, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback-0123456789")
+    with loopback.LoopbackServer() as server:
+        settings = make_settings(
+            MeasureAdaptationSettings,
+            "measure-adaptation",
+            corpus=str(corpus),
+            out=tmp_path / "run",
+            lm="openai/mine",
+            api_base=server.address,
+            retriever="bm25",
+            proposer=["scripted", "no-such-provider/writer"],
+        )
+        with pytest.raises(ConfigurationError, match="no provider 'no-such-provider'"):
+            measure_adaptation(settings, scorer=small.FlatScorer())
+        assert server.requests == 0
+
+
+def test_a_compile_with_a_model_that_only_thinks_ends_in_the_preflight(
+    corpus: Path, loopback: ModuleType, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback-0123456789")
+    with loopback.LoopbackServer() as server:
+        server.thinking = True
+        settings = small.compile_settings(corpus, tmp_path / "run", lm="openai/mine", api_base=server.address)
+        with pytest.raises(DeadModelError, match=r"every reply was empty and cut at 1,024 tokens.*--max-reply-tokens"):
+            compile_programs(settings, scorer=small.FlatScorer())
+        assert server.requests == 2
 
 
 def test_a_closed_workbench_keeps_the_reply_under_way_and_lets_no_thread_send_another(

@@ -27,6 +27,9 @@ class LoopbackServer:
         misbehave: called with the number of the request (from 0); gives ``None`` for a good reply, or one of
             a status such as ``500``, ``429`` or ``401``, ``"busy"`` (429 without a time to come back),
             ``"garbage"``, ``"null"``, ``"half"``, ``"empty"``, ``"hang"``, ``"close"``.
+
+    Attributes:
+        thinking: answer as a model does whose tokens were used up before it wrote a word.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class LoopbackServer:
     ) -> None:
         self.reply = reply
         self.misbehave = misbehave
+        self.thinking = False
         self.bodies: list[dict[str, Any]] = []
         self.authorizations: list[str | None] = []
         self.times: list[float] = []
@@ -141,13 +145,14 @@ class LoopbackServer:
         prompt = "\n".join(str(message["content"]) for message in body["messages"])
         text = self.reply(prompt)
         sent, received = len(prompt.split()), len(text.split())
+        message = {"role": "assistant", "content": None if self.thinking else text}
         return {
             "id": "chatcmpl-loopback",
             "object": "chat.completion",
             "created": 0,
             "model": body["model"],
             "choices": [
-                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"},
+                {"index": 0, "message": message, "finish_reason": "length" if self.thinking else "stop"},
             ],
             "usage": {"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received},
         }

@@ -443,3 +443,33 @@ def test_a_process_killed_and_started_again_pays_for_nothing_twice(loopback: Mod
     # The one request that was under way when the process was killed may be asked again; no finished one is.
     assert len(asked) - len(set(asked)) <= 1
     assert set(asked) == {f"document {number}" for number in range(20)}
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-5-mini", "openai/gpt-5.1", "openai/o1", "openai/o3-mini"])
+def test_a_reasoning_model_gets_room_to_think_and_no_temperature(
+    loopback: ModuleType, tmp_path: Path, name: str
+) -> None:
+    with loopback.LoopbackServer() as server:
+        for _ in range(2):  # the second time everything is replayed: what is kept goes by what was sent
+            lm = load_lm(name, api_base=server.address, api_key=SECRET, store=ReplyStore(tmp_path / "r.sqlite"))
+            lm("x")
+            lm("x", temperature=0.7, rollout_id=1)
+            lm("x", temperature=0.7, rollout_id=2)
+            lm("x", temperature=0.0, max_tokens=20_000)
+        assert not any("temperature" in body for body in server.bodies)
+        assert [body["max_completion_tokens"] for body in server.bodies] == [16_000, 16_000, 16_000, 20_000]
+    with pytest.raises(ConfigurationError, match=r"500 tokens are too few .* Allow 16,000 or more"):
+        load_lm(name, max_tokens=500, api_key=SECRET)
+
+
+def test_an_empty_reply_that_was_cut_is_a_missing_one_that_says_why(
+    loopback: ModuleType, tmp_path: Path, quick: list[float]
+) -> None:
+    with loopback.LoopbackServer() as server:
+        server.thinking = True
+        for _ in range(2):
+            lm = lm_of(server, store=ReplyStore(tmp_path / "r.sqlite"))
+            with pytest.raises(ReplyError, match=r"the reply is empty and was cut at 1,024 tokens"):
+                lm("x")
+        assert server.requests == 1
+        assert not quick

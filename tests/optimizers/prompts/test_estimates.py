@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inpars_plus.optimizers.prompts import estimate, plan_for
-from inpars_plus.optimizers.prompts.estimates import price_per_token
+from inpars_plus.optimizers.prompts.estimates import estimate_instructions, price_per_token
 
 
 @pytest.fixture
@@ -53,3 +53,18 @@ def test_the_tokens_are_an_upper_bound_close_to_what_a_compile_sends(toy: Any) -
     compile_program(**toy.arguments, budget=400)
     sent = sum(len(prompt) for prompt in toy.engine.prompts) / 4
     assert sent <= found.prompt_tokens <= 2 * sent
+
+
+@pytest.mark.usefixtures("no_network")
+def test_instructions_are_priced_by_the_model_that_writes_them(toy: Any) -> None:
+    def told(optimizer: str, model: str) -> Any:
+        return estimate_instructions(plan_of(toy), toy.train, optimizer=optimizer, model=model)
+
+    prompt, completion = price_per_token("openai/gpt-4o") or (0.0, 0.0)
+    for optimizer in ("miprov2", "gepa", "adapt"):
+        found = told(optimizer, "openai/gpt-4o")
+        assert 0 < found.calls < 30
+        cost = found.prompt_tokens * prompt + found.completion_tokens * completion
+        assert found.cost_usd == pytest.approx(cost, abs=1e-3)
+        assert told(optimizer, "embedded@00000000").cost_usd == 0.0
+    assert told("bootstrap", "openai/gpt-4o").calls == 0

@@ -11,6 +11,7 @@ import pytest
 from dspy.lm15 import TransportError
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, SpendingCapError
+from inpars_plus.lms import scripted_lm
 from inpars_plus.optimizers.prompts import OPTIMIZERS, compile_program, evaluate_program, plan_for
 
 BUDGET = 280
@@ -309,3 +310,28 @@ def test_a_dead_prompt_model_is_named(toy: Any, toy_with: Callable[..., Any], op
     prompt_lm = dspy.LM("openai/prompter", engine=engine, cache=False, num_retries=0)
     with pytest.raises(DeadModelError, match="openai/prompter"):
         compile_program(**toy.arguments, optimizer=optimizer, prompt_lm=prompt_lm, budget=BUDGET)
+
+
+def chat_of(reply: Callable[[str], str]) -> dspy.LM:
+    return scripted_lm(reply, name="chat", chat=True, num_retries=0)
+
+
+def test_a_model_of_which_nothing_can_be_read_ends_the_compile_after_the_first_stage(toy: Any) -> None:
+    lm: Any = chat_of(lambda prompt: "Let me think about that.")
+    with pytest.raises(DeadModelError, match=r"none of its \d+ replies .* 'Let me think about .*--max-reply-tokens"):
+        compile_program(**{**toy.arguments, "lm": lm}, budget=BUDGET)
+    plan = plan_for(toy.student, trainset=toy.train, valset=toy.validation, lm=lm, budget=BUDGET)
+    assert len(lm.engine.prompts) == plan.preflight + sum(rung.asks for rung in plan.pool)
+
+
+@pytest.mark.slow
+def test_a_small_model_that_mostly_writes_what_cannot_be_read_is_compiled(toy: Any) -> None:
+    good = '[[ ## queries ## ]]\n[{"text": "why does it lose its seal"}]\n\n[[ ## completed ## ]]'
+    lm = chat_of(lambda prompt: good if len(prompt) % 10 == 0 else "Sorry?")
+    assert compile_program(**{**toy.arguments, "lm": lm}, optimizer="bootstrap", budget=BUDGET).calls > 100
+
+
+@pytest.mark.slow
+def test_a_completion_model_is_never_refused_for_what_it_writes(toy_with: Callable[..., Any]) -> None:
+    compiled = compile_program(**toy_with(fault=lambda number, prompt: "").arguments, optimizer="bootstrap", budget=120)
+    assert compiled.validation["after"] == 0.0
