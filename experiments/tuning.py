@@ -361,15 +361,8 @@ class Tuning:
 
     def _scored(self, openings: tuple[str, ...]) -> dict[str, Any]:
         settings = self.settings
-        scores = TuningScores(
-            self.program,
-            self.documents.test,
-            settings,
-            self.bench,
-            self.steps,
-            make_lm=self._lm,
-            digest=self._any_digest,
-        )
+        parts = (self.program, self.documents.test, settings, self.bench, self.steps)
+        scores = TuningScores(*parts, make_lm=self._lm, digest=self._any_digest)
         return scores.all(before=settings.lm, tuned=str(self.generator), openings=openings)
 
     def _lm(self, name: str, *, temperature: float = 0.0, openings: tuple[str, ...] | None = None) -> dspy.LM:

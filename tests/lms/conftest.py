@@ -26,3 +26,11 @@ def write_query() -> type[dspy.Signature]:
 def embedded() -> EngineLM:
     """The embedded model with an engine of its own; the weights are loaded once a process."""
     return load_lm("embedded")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits between attempts are noted instead of slept."""
+    waits: list[float] = []
+    monkeypatch.setattr("dspy.clients.execution.time.sleep", waits.append)
+    return waits

@@ -14,9 +14,21 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["LoopbackServer"]
+if TYPE_CHECKING:
+    from inpars_plus.lms import EngineLM
+
+__all__ = ["SECRET", "LoopbackServer", "lm_of"]
+
+SECRET = "sk-loopback-0123456789"
+
+
+def lm_of(server: LoopbackServer, **settings: Any) -> EngineLM:
+    """A model of this server, with a key that no file may hold."""
+    from inpars_plus.lms import load_lm  # not above: the script has no use for it, and starts at once without
+
+    return load_lm("openai/test-model", api_base=server.address, api_key=SECRET, **settings)
 
 
 class LoopbackServer:
