@@ -32,14 +32,21 @@ def judged_names(collection: Collection, corpus: Corpus) -> dict[str, str]:
     corpus itself, such as that of a chunk, counts where it is judged.
 
     Raises:
-        ConfigurationError: no relevant document is in the corpus.
+        ConfigurationError: no relevant document is in the corpus, or a judged id stands for documents of several
+            corpora.
     """
     judged = {one.document_id for one in collection.judgments}
-    names = {}
+    names, places = {}, dict[str, str]()
     for document in corpus.documents():
         parent = parent_id_of(document)
         known = (document.id, parent, corpus.original_id(parent))
-        names[document.id] = next((one for one in known if one in judged), known[-1])
+        name = names[document.id] = next((one for one in known if one in judged), known[-1])
+        if name in judged and places.setdefault(name, parent) != parent:
+            raise ConfigurationError(
+                f"the judged document '{name}' may be '{places[name]}' or '{parent}'",
+                place=f"--judged {collection.name}",
+                remedy="Give the corpus that the judgments are of alone, or judgments with ids of the form name/id",
+            )
     relevant = {one.document_id for one in collection.judgments if one.grade > 0}
     if relevant and relevant.isdisjoint(names.values()):
         raise ConfigurationError(

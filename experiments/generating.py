@@ -144,7 +144,8 @@ def generate(
         InParsError: the model is dead, the cap is reached, the disk is full; the ledger holds what was finished.
     """
     failed = 0
-    watch = Watch(model=str(bench.lm.model))
+    # Where others were answered for, a few that are left may be ones that the server has no answer for.
+    watch = Watch(model=str(bench.lm.model), answered_before=any(True for _ in ledger.entries()))
     with bar("Generating", len(documents)) as progress:
         for chunk in batched(documents, CHUNK):
             writers = _stated(chunk, programs) if adaptive is None else _told(chunk, adaptive)
@@ -247,8 +248,13 @@ def write_outcome(directory: Path, corpus: Corpus, ledger: Ledger, contents: Map
 
 
 def _about(ledger: Ledger, contents: Mapping[str, str]) -> Iterator[LedgerEntry]:
-    """The entries about the documents of a corpus as they are now."""
-    return (one for one in ledger.entries() if one.content and one.content == contents.get(one.document_id))
+    """The entries about the documents of a corpus as they are now.
+
+    Those of an older ledger, which do not say of what text they are, count until their document was asked about again.
+    """
+    for one in ledger.entries():
+        if one.document_id in contents and one.content in (None, contents[one.document_id]):
+            yield one
 
 
 @dataclass(frozen=True)

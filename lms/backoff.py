@@ -17,6 +17,8 @@ PATIENCE_SECONDS = 150.0
 """A server that counts by the minute answers again long before."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_FORGOTTEN_SECONDS = 25.0
+"""After the last pause; less than a model is held to be dead, so that it comes back with all of its patience."""
 
 
 class Backoff:
@@ -74,6 +76,8 @@ class Backoff:
     def _worth_waiting(self, asked_for: float | None) -> bool:
         with self._state:
             now = time.monotonic()
+            if self._pauses and now - self._until > _FORGOTTEN_SECONDS:
+                self._pauses = 0
             if self._pauses == 0:
                 self._since = now
             own = min(_FIRST_PAUSE * 2.0**self._pauses, _LONGEST_PAUSE)

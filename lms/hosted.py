@@ -386,4 +386,7 @@ def server_address(name: str, api_base: str | None) -> str | None:
 
 def _address(name: str, api_base: str | None) -> str | None:
     prefix = name.partition("/")[0].upper()
-    return api_base or os.environ.get(f"{prefix}_API_BASE") or os.environ.get(f"{prefix}_BASE_URL")
+    variables = [f"{prefix}_API_BASE", f"{prefix}_BASE_URL"]
+    if prefix == "OPENAI":  # where both are set, LiteLLM takes the newer one
+        variables.reverse()
+    return api_base or next(filter(None, map(os.environ.get, variables)), None)

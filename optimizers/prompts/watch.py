@@ -62,6 +62,8 @@ class Watch(BaseCallback):
         window: how many of the last LM calls the error budget looks at.
         failure_limit: share of them that may fail.
         on_call: called with 1 at each call, to move a progress bar.
+        answered_before: the model has answered in an earlier run; then fewer failures than the window do not tell that
+            it is gone.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Watch(BaseCallback):
         window: int = 20,
         failure_limit: float = 0.5,
         on_call: Callable[[int], object] | None = None,
+        answered_before: bool = False,
     ) -> None:
         self.calls = 0
         self.prompt_calls = 0
@@ -80,6 +83,7 @@ class Watch(BaseCallback):
         self._window = window
         self._failure_limit = failure_limit
         self._on_call = on_call
+        self._answered_before = answered_before
         self._outcomes: deque[bool] = deque(maxlen=window)
         self._evaluating = 0
         self._allowance: int | None = None
@@ -132,7 +136,8 @@ class Watch(BaseCallback):
         """Raise if something ended the run already, or if calls were made and not one of the last succeeded."""
         if self._error is not None:
             raise Halt(self._error)
-        if self._last_failure is not None and not any(self._outcomes):
+        told = len(self._outcomes) >= self._window or not self._answered_before
+        if self._last_failure is not None and told and not any(self._outcomes):
             what = f"answered none of {self.calls} calls"
             raise self.halt(to_raise(self._last_failure, model=self.model, what=what))
 

@@ -12,7 +12,7 @@ import pytest
 from inpars_plus.corpora import Document, Ledger, open_corpus, read_judgments, read_queries, write_documents
 from inpars_plus.experiments.generate_queries import RECORD, generate_queries
 from inpars_plus.experiments.generating import contents_of
-from inpars_plus.foundation import ConfigurationError, SpendingCapError, Summary
+from inpars_plus.foundation import ConfigurationError, DeadModelError, SpendingCapError, Summary
 from inpars_plus.lms import SpendingLimits
 from inpars_plus.lms.limits import Budget
 from inpars_plus.programs import QueryGenerator, load_program, save_program
@@ -188,3 +188,27 @@ def test_a_few_documents_that_a_server_never_serves_do_not_end_the_run(served: A
     results = generation.run().results
     assert (results["documents"], results["documents_failed"], results["accepted"]) == (35, 5, 35)
     assert len(generation.asked) == 35 + 5 * 4
+    again = generation.run().results
+    assert (again["documents"], again["documents_failed"], again["accepted"]) == (35, 5, 35)
+    assert len(generation.asked) == 5 * 4
+
+
+def test_queries_of_a_ledger_that_does_not_say_of_what_text_it_is_stay_where_the_model_is_gone(
+    compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    out = tmp_path / "queries"
+    settings = small.generate_settings(write(tmp_path / "corpus.jsonl", small, *range(4)), compiled, out)
+    generate_queries(settings, **small.World(replies=good).parts)
+    queries = (out / "queries.jsonl").read_bytes()
+    lines = [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()]
+    (out / "ledger.jsonl").write_text(
+        "".join(json.dumps({key: one for key, one in line.items() if key != "content"}) + "\n" for line in lines)
+    )
+    (out / "replies.sqlite").unlink()
+
+    def gone(prompt: str) -> str:
+        raise DeadModelError("the model is gone")
+
+    with pytest.raises(DeadModelError, match="gone"):
+        generate_queries(settings, **small.World(replies=gone).parts)
+    assert (out / "queries.jsonl").read_bytes() == queries

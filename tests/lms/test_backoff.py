@@ -57,6 +57,16 @@ def test_no_longer_than_makes_sense(run: object, named: tuple[float], waited: in
     assert len(server.waits) == waited
 
 
+def test_a_refusal_long_after_the_last_one_finds_all_the_patience_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(100.0, 100.0, 1.0)
+    monkeypatch.setattr(backoff.time, "monotonic", lambda: server.now)
+    waiting = Backoff(wait=server.wait, patience=150.0)
+    with pytest.raises(LMRateLimitError):
+        waiting.run(server.answer, lambda: None)
+    server.now += 30.0
+    assert waiting.run(server.answer, lambda: None) == "answer"
+
+
 def test_without_patience_nobody_waits(run: object) -> None:
     server = Server(0.1)
     with pytest.raises(LMRateLimitError):
