@@ -11,12 +11,14 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 # A few processes, each of which holds models; one that is done takes over tests of another.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help install quickstart test test-fast test-trl check benchmark clean
+.PHONY: help install quickstart test test-fast test-figures test-trl check benchmark clean
 
 help:
 	@echo "make quickstart   from the documents on this machine to compiled programs, queries and a report"
 	@echo "make test         all tests"
 	@echo "make test-fast    the tests that need no model, in a few minutes"
+	@echo "make test-figures"
+	@echo "                  reference figures of the two largest collections, which 'make test' measures in part"
 	@echo "make test-trl     our losses beside those of TRL, which it installs"
 	@echo "make check        ruff, mypy and the order of the layers"
 	@echo "make benchmark    speed beside the alternatives"
@@ -38,6 +40,9 @@ test: $(INSTALLED)
 
 test-fast: $(INSTALLED)
 	$(PYTEST) -m "not model and not slow and not collections"
+
+test-figures: $(INSTALLED)
+	INPARS_PLUS_ALL_FIGURES=1 $(BIN)/pytest tests/retrieval/test_reference_figures.py
 
 test-trl: $(INSTALLED)
 	$(PIP) install --quiet --editable '.[trl]'

@@ -150,11 +150,14 @@ def asking_threads(lm: dspy.BaseLM | None, threads: int) -> Iterator[ThreadPoolE
             except Exception:
                 raise
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                if isinstance(life, Life):
+                if isinstance(life, Life):  # before all else: each moment lets threads through
                     stopped = True
                     life.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
     finally:
         if stopped and isinstance(life, Life):
-            life.go_on()
+            try:
+                life.settle()  # the pool does not know a thread that was being started when the interrupt came
+            finally:
+                life.go_on()

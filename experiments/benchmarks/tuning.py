@@ -18,6 +18,7 @@ __all__ = ["measure"]
 _DOCUMENTS = 4
 _SHARED = 300
 """Tokens of the instruction and the demonstrations that all prompts of a compiled program begin with."""
+_QUICK = ("--single", "--prompt", "60")
 _QUICK_SHARED = 30
 
 
@@ -34,7 +35,7 @@ def measure(quick: bool = False) -> Benchmark:
             figures[_name(completions, shared)] = _in_turn(forms, completions, steps, rounds, shared, quick=quick)
     measured = figures[_name(2, start)]
     losses = {
-        form: measured[form]["loss"] if quick else _run(form, 2, 0, single=True)["loss"]
+        form: measured[form]["loss"] if quick else _run(form, 2, 0, more=("--single",))["loss"]
         for form in ["packed", "plain", *(["trl"] if with_trl else [])]
     }
     figures["losses_in_single_precision"] = losses
@@ -79,7 +80,7 @@ def _in_turn(
     for _ in range(rounds):
         for form in forms:
             documents = 1 if quick else _DOCUMENTS
-            result = _run(form, completions, steps, shared=shared, single=quick, documents=documents)
+            result = _run(form, completions, steps, shared=shared, documents=documents, more=_QUICK if quick else ())
             found[form]["loss"] = result["loss"]
             found[form]["seconds_per_pair"] += result["seconds_per_pair"]
             found[form]["peak_memory_mb"] = max(found[form]["peak_memory_mb"], *result["peak_memory_mb"])
@@ -100,11 +101,11 @@ def _run(
     steps: int,
     *,
     shared: int = _SHARED,
-    single: bool = False,
     documents: int = _DOCUMENTS,
+    more: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     arguments = [form, "--completions", str(completions), "--steps", str(steps), "--documents", str(documents)]
-    arguments += ["--shared", str(shared), *(["--single"] if single else [])]
+    arguments += ["--shared", str(shared), *more]
     return json_of_child("inpars_plus.experiments.benchmarks.tuning_form", arguments)
 
 

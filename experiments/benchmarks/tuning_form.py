@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("form", choices=FORMS)
     parser.add_argument("--completions", type=int, default=2, help="of each document, an even number")
     parser.add_argument("--documents", type=int, default=4, help="of each step")
+    parser.add_argument("--prompt", type=int, default=_PROMPT_TOKENS, help="tokens of each document")
     parser.add_argument("--shared", type=int, default=0, help="tokens that all prompts begin with, as demonstrations")
     parser.add_argument("--steps", type=int, default=3, help="that are timed, after one that is not")
     parser.add_argument("--single", action="store_true", help="single precision instead of the machine's best")
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     base = load_base("embedded", dtype=torch.float32 if given.single else pick_precision(device), device=device)
     model = add_lora(base, LoraSettings(), seed=0)
     loss_of = trl_loss(base, model) if given.form == "trl" else own_loss(model, packed=given.form == "packed")
-    batches = _batches(base, given.documents, given.completions, given.steps + 1, given.shared)
+    batches = _batches(base, given.documents, given.completions, given.steps + 1, given.prompt, given.shared)
     weights = list(trainable(model).values())
     optimizer = torch.optim.AdamW(weights, lr=_RATE, fused=True)
     model.train()
@@ -99,12 +100,14 @@ def _parts(batch: list[DocumentPairs], form: str) -> list[list[DocumentPairs]]:
     return [batch[start : start + together] for start in range(0, len(batch), together)]
 
 
-def _batches(base: BaseModel, documents: int, completions: int, count: int, shared: int) -> list[list[DocumentPairs]]:
+def _batches(
+    base: BaseModel, documents: int, completions: int, count: int, prompt: int, shared: int
+) -> list[list[DocumentPairs]]:
     """Passages of the same length, each with completions cut from the passage after it; no passage comes twice.
 
     All prompts begin with the same ``shared`` tokens, of the last passages.
     """
-    texts = passages(base.encode, _PROMPT_TOKENS)
+    texts = passages(base.encode, prompt)
     trunk = [token for text in reversed(texts) for token in text][:shared]
     found = []
     for number in range(documents * count):

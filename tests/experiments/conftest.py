@@ -153,11 +153,11 @@ def gemma(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_directory(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model in Hugging Face's form."""
+def tiny_directory(kinds: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model in Hugging Face's form. Its tokens are parts of words: with a byte a token, attention takes long."""
     folder = tmp_path_factory.mktemp("tiny")
-    tiny.model().save_pretrained(folder)
-    tiny.tokenizer().save_pretrained(folder)
+    kinds.model("llama", tied=True).save_pretrained(folder)
+    kinds.tokenizer(kinds.qwen).save_pretrained(folder)
     return folder
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import _thread
 import threading
 import time
 from collections.abc import Callable
@@ -91,14 +90,36 @@ def test_an_interrupt_stops_threads_that_wait_for_their_turn() -> None:
         with asking_threads(lm, 8) as pool:
             waiting = [pool.submit(lm, f"{number}") for number in range(8)]
             waiting[0].result()
-            _thread.interrupt_main()
-            waiting[-1].result()
+            raise KeyboardInterrupt
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         work()
     assert time.monotonic() - started < 0.9
     assert len(lm.engine.prompts) == 1
+
+
+def test_an_interrupt_waits_for_a_call_of_a_thread_that_the_pool_does_not_know(tmp_path: Path) -> None:
+    """As the one that was just being started."""
+    sent = threading.Event()
+
+    def answer(prompt: str) -> str:
+        sent.set()
+        time.sleep(0.3)
+        return "x"
+
+    store = ReplyStore(tmp_path / "r.sqlite")
+    lm = scripted_lm(answer, store=store)
+
+    def work() -> None:
+        with asking_threads(lm, 2):
+            begun(lambda: lm("a"))
+            sent.wait(5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert len(store) == 1
 
 
 def test_an_error_in_the_block_is_no_interrupt() -> None:
