@@ -28,7 +28,7 @@ from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
 from inpars_plus.experiments.workbench import MakeLm, corpus_of
-from inpars_plus.foundation import LmUsage, Run, Summary, digest, read_json, say, write_summary
+from inpars_plus.foundation import ConfigurationError, LmUsage, Run, Summary, digest, read_json, say, write_summary
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import load_lm
 from inpars_plus.lms.embedded import release_pipelines
@@ -102,9 +102,17 @@ class _Stages:
 
     def do(self) -> Summary:
         settings = self.settings
+        corpus = corpus_of(settings)
+        if len(types := corpus.types()) > 1:
+            raise ConfigurationError(
+                f"the corpus has {len(types)} document types, {', '.join(types)}, and this job compiles one program",
+                place="--corpus",
+                remedy="Give all one type, as in --corpus a=PATH:notes --corpus b=PATH:notes, or begin with "
+                "compile-programs --by-type and run the jobs one by one",
+            )
         if settings.judged is not None:
             # What cannot be read, or is of other documents, is told now, not after an hour.
-            judged_names(read_collection(settings.judged), corpus_of(settings))
+            judged_names(read_collection(settings.judged), corpus)
         out, shared = settings.out, _shared(settings)
         self._stage(
             "compile",

@@ -33,7 +33,8 @@ TEXT = JobText(
         "Compile a program that writes search queries, for each type of your documents. No labels, no key and no GPU\n"
         "are needed. Prompts are searched on train and validation documents; the program found is then scored on test\n"
         "documents that it never saw, beside the uncompiled one, the best single prompt and cheats without a model.\n"
-        "A directory holds the programs of one command: those of another corpus go to its folder 'earlier'."
+        "A directory holds the programs of one command: those of other types go to its folder 'earlier', one of the\n"
+        "same type is replaced."
     ),
     examples=(
         ("The documents that every machine has", "inpars-plus compile-programs --corpus python-docs --out runs/docs"),

@@ -9,7 +9,7 @@ In the run's directory::
     trials/<type>.jsonl                                 every trial
     scores/<type>/<row>.jsonl                           each query for each test document, judged
     compiled/<type>.json                                the program with its whole description
-    earlier/<type>-<digest>.json                        programs of another corpus, by a run before in the directory
+    earlier/<type>-<digest>.json                        programs of other types, by a run before in the directory
 """
 
 from __future__ import annotations

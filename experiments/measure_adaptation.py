@@ -103,7 +103,7 @@ def measure_adaptation(
         contextlib.closing(Workbench(settings, directory=run.directory, make_lm=make_lm, scorer=scorer)) as bench,
     ):
         steps = Steps(run)
-        types = choose_types(bench.corpus, settings.doc_type, by_type=False)
+        types = choose_types(bench.corpus, settings.doc_type, by_type=None)
         key_terms = KeyTerms.fit(bench.corpus.documents())
         results: dict[str, Any] = {name: {one: {"runs": []} for one in settings.proposer} for name in types}
         # All of them now: what is wrong with a name or an address is told before anything is paid for.

@@ -35,9 +35,9 @@ MEASURES = ("nDCG@10", "RR@10")
 TEXT = JobText(
     name="measure-reranking",
     about=(
-        "Re-rank the first documents of a search with a language model, in three forms, uncompiled and compiled, and\n"
-        "compare each with the search itself on people's judgments: nDCG@10 with a paired test, calls, time, tokens.\n"
-        "Programs are compiled on train judgments or generated queries, never on the queries that are reported."
+        "Re-rank the first documents of a search with a language model, in several forms, uncompiled and compiled,\n"
+        "and compare each with the search itself on people's judgments: nDCG@10 with a paired test, calls, time,\n"
+        "tokens. Programs are compiled on train judgments or generated queries, never on the queries that are reported."
     ),
     examples=(
         (

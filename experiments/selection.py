@@ -31,13 +31,13 @@ class TypeDocuments:
     test: list[Document]
 
 
-def choose_types(corpus: Corpus, wanted: Sequence[str], *, by_type: bool) -> list[str]:
+def choose_types(corpus: Corpus, wanted: Sequence[str], *, by_type: bool | None) -> list[str]:
     """The types to compile for.
 
     Args:
         corpus: what there is.
         wanted: types that a person named.
-        by_type: every type of the corpus.
+        by_type: every type of the corpus; ``None`` for a job that has no such flag.
 
     Raises:
         ConfigurationError: a named type is not there, or there are several and no choice was made.
@@ -55,7 +55,7 @@ def choose_types(corpus: Corpus, wanted: Sequence[str], *, by_type: bool) -> lis
         return list(there)
     raise ConfigurationError(
         f"the corpus has {len(there)} document types: {listed}",
-        remedy="Compile a program for each with --by-type, or for some with --doc-type TYPE",
+        remedy="Name some with --doc-type TYPE" + ("" if by_type is None else ", or take all with --by-type"),
     )
 
 

@@ -82,7 +82,8 @@ class CorpusSettings(_Settings):
     """Which documents, and how they are read."""
 
     corpus: tuple[str, ...] = option(
-        "documents: a folder, table, BEIR directory, python-docs; repeatable", metavar="[NAME=]PATH[:TYPE]"
+        "documents: a folder, table, BEIR directory, python-docs, ir_datasets:ID; repeatable",
+        metavar="[NAME=]PATH[:TYPE]",
     )
     language: str = option("language of documents that do not state theirs (ISO 639-1)", metavar="CODE")
     encoding: str = option("of text files and tables", metavar="NAME")
@@ -107,7 +108,9 @@ class CorpusSettings(_Settings):
 class RetrieverSettings(CorpusSettings):
     """Which documents, and how they are searched."""
 
-    retriever: str = option("hybrid, bm25, dense, rrf, or your own as package.module:factory", metavar="NAME")
+    retriever: str = option(
+        "hybrid, hybrid:0.7 (dense weight), bm25, dense, rrf, or your own as package.module:factory", metavar="NAME"
+    )
 
 
 class ModelSettings(_Settings):
@@ -236,8 +239,10 @@ def _validated(settings: type[Settings], name: str, layers: Sequence[tuple[str, 
             raise ConfigurationError(
                 f"{flag} is missing", remedy=f"See inpars-plus {name} --help for examples"
             ) from error
-        source = origin.get(key, "")
         message = str(first["msg"]).removeprefix("Value error, ")
+        if not key:  # several settings that do not go together; the message names them
+            raise ConfigurationError(message) from error
+        source = origin.get(key, "")
         raise ConfigurationError(
             f"{merged.get(key)!r} will not do: {message[:1].lower()}{message[1:]}",
             place=f"{source}, key '{key}'" if source else flag,

@@ -90,7 +90,7 @@ class TuneSettings(BenchSettings):
     def _rounds_for_both(self) -> TuneSettings:
         if self.loss == "sft-cpo" and self.rounds < 2:
             raise ValueError(
-                "sft-cpo begins with a round of SFT, so it needs 2 rounds at least; one round is --loss cpo or sft"
+                "--loss sft-cpo begins with a round of SFT, so it needs 2 rounds at least; one is --loss cpo or sft"
             )
         return self
 

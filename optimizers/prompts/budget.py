@@ -196,7 +196,7 @@ def _check_size(budget: int, train: int, validation: int, calls_per_document: in
         raise ConfigurationError(
             f"A budget of {budget} LM calls is too small, the least is {MINIMUM_BUDGET * calls_per_document}",
             place="budget",
-            remedy=f"Raise it; the default is {DEFAULT_BUDGET}",
+            remedy="Raise it, or leave it out",
         )
     if train < 4 or validation < 4:
         raise ConfigurationError(

@@ -157,7 +157,7 @@ def compile_program(
         valset: examples of validation documents.
         metric: what to improve.
         lm: the model that the program is compiled for.
-        prompt_lm: writes instructions for MIPROv2 and GEPA; without it they choose from the pool.
+        prompt_lm: writes instructions for MIPROv2, GEPA and adaptation; without it they choose from the pool.
         optimizer: one of :data:`inpars_plus.optimizers.prompts.policy.OPTIMIZERS`.
         budget: LM calls at most, replayed ones included.
         seed: of everything random; 0 is a seed like any other.
@@ -165,8 +165,9 @@ def compile_program(
         document_type: chooses the pool; by default that of the first validation document.
         demonstrations: how many a prompt shows at most.
         threads: calls at once.
-        start: compiled programs of the student's class for a warm start, from the nearest of them; ``optimizer`` and
-            ``prompt_lm`` then have nothing to do, and a third of the budget is enough.
+        start: compiled query generators for a warm start, from the nearest of them: of every kind for a student that
+            asks about parts or constraints, else of its own class; ``optimizer`` and ``prompt_lm`` then have nothing to
+            do, and a third of the budget is enough.
         human: examples of train documents, each with a query that a person wrote for it; they are tried as
             demonstrations before those that the program writes.
 

@@ -23,6 +23,13 @@ def settings(corpus: Path, /, **changes: Any) -> AdaptSettings:
     return make_settings(AdaptSettings, "adapt", corpus=str(corpus), out=corpus.parent / "out", **{**given, **changes})
 
 
+def test_several_types_are_refused_with_what_to_do_instead(tmp_path: Path, small: Any) -> None:
+    world = small.World()
+    with pytest.raises(InParsError, match=r"--corpus: the corpus has 2 document types, faq, news,.* a=PATH:notes"):
+        adapt(settings(small.write_corpus(tmp_path / "two.jsonl", 20, "faq", "news")), **world.parts)
+    assert not world.models
+
+
 @pytest.mark.parametrize(("judged", "said"), [("nowhere", "no queries.jsonl here"), ("corpus:dev", "qrels/dev.tsv")])
 def test_judgments_that_cannot_be_read_are_told_before_anything_is_done(
     judged_corpus: Path, small: Any, judged: str, said: str

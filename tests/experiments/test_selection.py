@@ -21,6 +21,8 @@ def test_the_only_type_is_chosen_and_several_need_a_choice(tmp_path: Path, small
     assert choose_types(two, ["news"], by_type=False) == ["news"]
     with pytest.raises(ConfigurationError, match=r"2 document types.*--by-type"):
         choose_types(two, [], by_type=False)
+    with pytest.raises(ConfigurationError, match=r"--doc-type TYPE$"):  # a job without the flag --by-type
+        choose_types(two, [], by_type=None)
     with pytest.raises(ConfigurationError, match="no documents of type 'poem'"):
         choose_types(two, ["poem"], by_type=False)
 
