@@ -14,7 +14,7 @@ final           .22     the few best candidates, the best pool prompt and the un
 All documents are asked for once in each trial, so a plan is an upper bound and not a guess.
 
 A warm start takes a third of the budget: two documents for the preflight, .25 of the rest to find the nearest program
-and write labels with it, .40 for sets of demonstrations, .35 for the final comparison.
+and write labels with the best prompt, .40 for sets of demonstrations, .35 for the final comparison.
 """
 
 from __future__ import annotations
@@ -42,9 +42,11 @@ _DEMONSTRATION_SETS = 24
 _FINAL_CANDIDATES = 5
 _WARM_PART = 3
 _WARM_SHARES = {"nearest": 0.25, "demonstrations": 0.40, "final": 0.35}
-_WARM_SETS = 6
+_WARM_SETS = 8
+_WARM_RUNGS = 2
 _WARM_FINAL_CANDIDATES = 4
 _NEAREST_DOCUMENTS = (4, 16)
+_NEAREST_PART = 0.75
 
 
 class Rung(BaseModel):
@@ -74,7 +76,8 @@ class BudgetPlan(BaseModel):
         calls_per_document: LM calls of one program call.
         preflight: documents.
         pool: the rungs of successive halving; each sees new documents. None in a warm start.
-        harvest: the two rounds, on train documents; in a warm start the first one finds the nearest program.
+        harvest: the two rounds, on train documents; in a warm start the first one finds the nearest program, and has
+            one prompt more than programs where there is room for the pool's own.
         demonstrations: the rungs of successive halving over prompts with demonstrations.
         optimizer: program calls for the optimizer proper.
         final: candidates and documents of the last comparison.
@@ -169,21 +172,25 @@ def plan_warm_start(
     asks = budget // _WARM_PART // calls_per_document - _PREFLIGHT
     shares = {stage: int(asks * share) for stage, share in _WARM_SHARES.items()}
     least, most = _NEAREST_DOCUMENTS
-    each = min(most, max(2, train // 2), shares["nearest"] // programs)
-    if each < least and each < train // 2:
+    few = max(2, train // 2)
+    if shares["nearest"] // programs < min(least, few):
         raise ConfigurationError(
             f"With a budget of {budget} LM calls {programs} programs are too many to find the nearest of them",
             place="warm start",
             remedy=f"Name at most {shares['nearest'] // least}, or raise the budget",
         )
-    others = min(shares["nearest"] - each * programs, train - each)
+    starts = programs + (shares["nearest"] // (programs + 1) >= least)
+    # Most of it tells prompts apart; with the rest the best of them writes more labels.
+    each = int(shares["nearest"] * _NEAREST_PART) // starts
+    each = min(most, few, max(min(least, shares["nearest"] // starts), each))
+    others = min(shares["nearest"] - each * starts, train - each)
     return BudgetPlan(
         budget=budget // _WARM_PART,
         calls_per_document=calls_per_document,
         preflight=_PREFLIGHT,
         pool=(),
-        harvest=(Rung(prompts=programs, documents=each), Rung(prompts=1, documents=others)),
-        demonstrations=_halving(shares["demonstrations"], prompts=_WARM_SETS, validation=validation),
+        harvest=(Rung(prompts=starts, documents=each), Rung(prompts=1, documents=others)),
+        demonstrations=_halving(shares["demonstrations"], prompts=_WARM_SETS, validation=validation, rungs=_WARM_RUNGS),
         optimizer=0,
         final=Rung(
             prompts=_WARM_FINAL_CANDIDATES, documents=min(shares["final"] // _WARM_FINAL_CANDIDATES, validation)
@@ -206,9 +213,9 @@ def _check_size(budget: int, train: int, validation: int, calls_per_document: in
         )
 
 
-def _halving(calls: int, *, prompts: int, validation: int) -> tuple[Rung, ...]:
+def _halving(calls: int, *, prompts: int, validation: int, rungs: int | None = None) -> tuple[Rung, ...]:
     """Rungs of equal cost; each keeps a third of the prompts, and two at the end."""
-    rungs = 3 if prompts > 2 * _HALVING else 2
+    rungs = rungs or (3 if prompts > 2 * _HALVING else 2)
     share = calls // rungs
     count = min(prompts, max(2, share // _FIRST_RUNG_DOCUMENTS))
     left, found = validation, []

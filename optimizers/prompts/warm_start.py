@@ -7,15 +7,18 @@ to be stored beside programs, and the calls are not lost: what they write, and t
 documents, becomes the self-written labels of the new type.
 
 1. **preflight**, as in a cold start;
-2. **nearest**: each given program on the same train documents;
-3. **harvest**: the nearest one on other train documents;
-4. **demonstrations**: those of the nearest program, labels of the new type, and some of both, by successive halving;
-   instruction and prompt form stay;
+2. **nearest**: each given program on the same train documents, and beside them what the pool has for the new type: its
+   first instruction with its invented examples. Programs of other types may all be poor, and what they wrote would be
+   poor labels;
+3. **harvest**: the best of these prompts on other train documents;
+4. **demonstrations**, by successive halving: the nearest program as it is; the pool's prompt; the nearest program with
+   the pool's examples; and the best prompt with labels of the new type, and with some of its own and some labels;
 5. **final**: the best few and the nearest program as it is. With so few calls every comparable score counts: the choice
    is by the mean over the validation documents that all of these were scored on, here or in step 4. Train documents do
-   not count, because only the given programs wrote for them.
+   not count, because only the starting prompts wrote for them.
 
-Pool, other prompt forms and the optimizer proper are left out, so the whole takes a third of the budget.
+The search of the pool, other prompt forms and the optimizer proper are left out, so the whole takes a third of the
+budget.
 """
 
 from __future__ import annotations
@@ -99,14 +102,16 @@ class WarmStages(Stages):
     def run(self, train: Sequence[dspy.Example], validation: Sequence[dspy.Example]) -> Result:
         """All steps."""
         bench, log = self._bench, self._bench.log
-        starts = list(self._starts.values())
+        first, second = self._plan.harvest
+        invented = self._seeds()
+        pool = Candidate(self._pool.texts[0], self._forms[0], origin="pool").with_demonstrations(invented, self._fields)
+        starts = list({one.key: one for one in [*self._starts.values(), pool]}.values())[: first.prompts]
         self._preflight(train[: self._plan.preflight])
         for name, start in self._starts.items():
             log.names.update(
                 {demo.get("document", ""): f"{name}:{at}" for at, demo in enumerate(start.demonstrations, 1)}
             )
         log.stage = "nearest"
-        first, second = self._plan.harvest
         labels = harvest(bench, starts, train[: first.documents])
         bench.raise_if_nothing_was_read()
         ids = [str(example.source.id) for example in train[: first.documents]]
@@ -114,13 +119,19 @@ class WarmStages(Stages):
         name = max(scores, key=scores.__getitem__)
         nearest = self._starts[name]
         say(f"The nearest program is that for {name}: score {scores[name]:.3f} on {len(ids)} train documents")
+        best = max(starts, key=lambda one: (log.mean(one, ids) or 0.0, one.key == nearest.key))
+        if best.key != nearest.key:
+            say(f"The pool's examples for '{self._pool.name}' are better there: {log.mean(best, ids):.3f}")
         log.stage = "harvest"
         others = train[first.documents : first.documents + second.documents]
         human = human_labels(bench, self._human)
-        labels = best_labels([*human, *labels, *harvest(bench, [nearest], others)])
+        labels = best_labels([*human, *labels, *harvest(bench, [best], others)])
         usable = [label for label in labels if label.usable]
         log.stage = "demonstrations"
-        settings = self._settings_with_demonstrations(nearest, usable)
+        as_they_are = [nearest, *(one for one in starts if one.key == pool.key)]
+        if invented and len(as_they_are) > 1:
+            as_they_are.append(nearest.with_demonstrations(invented, self._fields))
+        settings = self._settings_with_demonstrations(as_they_are, best, usable)
         ranked = rank_prompts(bench, settings, validation, self._plan.demonstrations)
         log.stage = "final"
         finalists = list({one.key: one for one in (nearest, *ranked)}.values())[: self._plan.final.prompts]
@@ -131,6 +142,8 @@ class WarmStages(Stages):
         chosen = max(finalists, key=lambda one: log.mean(one, shared) or 0.0)
         if chosen.key == nearest.key:
             self._note("No other demonstrations were better than those of the nearest program")
+        elif chosen.key == pool.key:
+            self._note("Nothing was better than the pool's examples for this type; the other programs gave nothing")
         return Result(
             chosen=chosen,
             nearest=nearest,
@@ -138,17 +151,19 @@ class WarmStages(Stages):
             documents=len(documents),
             labels=sum(label.accepted and not label.human for label in labels),
             settings={
-                "programs": len(starts),
+                "programs": len(self._starts),
                 "nearest": name,
                 "nearest_documents": first.documents,
                 "demonstration_sets": len(settings),
             },
         )
 
-    def _settings_with_demonstrations(self, nearest: Candidate, labels: Sequence[Label]) -> list[Candidate]:
-        """The nearest program as it is, then with labels of the new type alone, and with some of both."""
-        count = self._plan.demonstrations[0].prompts - 1
-        own = list(nearest.demonstrations)
+    def _settings_with_demonstrations(
+        self, as_they_are: Sequence[Candidate], best: Candidate, labels: Sequence[Label]
+    ) -> list[Candidate]:
+        """Prompts as they are, then the best one with labels of the new type alone, and with some of both."""
+        count = max(2, self._plan.demonstrations[0].prompts - len(as_they_are))
+        own = list(best.demonstrations)
         half = max(1, self._demonstrations // 2)
         generator = random.Random(self._seed)
         mixed = [
@@ -158,4 +173,6 @@ class WarmStages(Stages):
             if own and len(best) >= half
         ]
         sets = demonstration_sets(labels, size=self._demonstrations, sets=max(1, count - len(mixed)), seed=self._seed)
-        return [nearest, *(nearest.with_demonstrations(one, self._fields) for one in [*sets, *mixed])]
+        shown = [best.with_demonstrations(one, self._fields) for one in [*sets, *mixed]]
+        # Where few can be tried, labels come before the pool's examples.
+        return [as_they_are[0], *shown[:2], *as_they_are[1:], *shown[2:]]

@@ -10,6 +10,7 @@ import pytest
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.optimizers.prompts import compile_program, evaluate_program, plan_for
 from inpars_plus.optimizers.prompts.budget import plan_warm_start
+from inpars_plus.optimizers.prompts.pool import pool_for
 from inpars_plus.optimizers.prompts.warm_start import starting_points
 from inpars_plus.programs import (
     ConstrainedQueryGenerator,
@@ -85,9 +86,26 @@ def test_demonstrations_of_the_nearest_program_labels_of_the_new_type_and_both_a
     sets = [trial.demonstrations for trial in compiled.trials if trial.stage == "demonstrations"]
     own = [{name.partition(":")[0] for name in names} - {""} for names in sets]
     kinds = {(("program 1" in names), any(re.fullmatch(r"a\d+", name) for name in names)) for names in own}
-    assert kinds == {(True, False), (False, True), (True, True)}
+    assert kinds == {(True, False), (False, True), (True, True), (False, False)}
+    assert own.count({"pool"}) == 2  # under the pool's instruction, and under the nearest program's
     stages = list(dict.fromkeys(trial.stage for trial in compiled.trials))
     assert stages == ["nearest", "harvest", "demonstrations", "final"]
+
+
+def test_where_all_programs_are_poor_it_goes_on_from_the_examples_of_the_pool(
+    toy_with: Any, far: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reply(number: int, prompt: str) -> str | None:
+        return " why do machines break" if "Sonnets." in prompt else None
+
+    toy = toy_with(fault=reply)
+    with caplog.at_level("INFO", "inpars_plus"):
+        compiled = compile_program(**toy.arguments, budget=BUDGET, start=[far])
+    assert "The pool's examples for 'faq-answer' are better there" in caplog.text
+    assert compiled.nearest.instruction == "Sonnets."
+    assert compiled.chosen.instruction == pool_for("faq-answer").texts[0]
+    assert compiled.labels > 0
+    assert score(toy, compiled.program) > score(toy, compiled.nearest_program) + 0.1
 
 
 def test_where_nothing_better_is_written_the_nearest_program_stays_and_a_note_says_so(toy_with: Any, near: Any) -> None:
