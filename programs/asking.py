@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError, LMError, LMUnexpectedError
+from dspy.utils.exceptions import AdapterParseError, LMError, LMUnexpectedError
 
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.lms.failures import dead_model, lasting_failure, own_cause
+from inpars_plus.programs.foreign_models import failed_call, is_foreign, note_answer
 
 __all__ = ["ask_for_json", "current_lm", "own_errors"]
 
@@ -35,8 +36,8 @@ def ask_for_json(
 ) -> dspy.Prediction | None:
     """Ask for a reply in JSON, whatever the model.
 
-    A model of this package counts its failed calls itself: one that may pass is a missing reply, and a model that goes
-    on failing is given up. For other models nobody counts, so their failed calls are raised.
+    A failed call that may pass is a missing reply, and a model that goes on failing is given up: one of this package
+    says so itself, and of others the failed calls are counted (:mod:`inpars_plus.programs.foreign_models`).
 
     Args:
         step: what asks.
@@ -53,12 +54,11 @@ def ask_for_json(
         ConfigurationError: there is no language model.
         ModelError: the model is dead, refuses every call, or its spending cap is reached; or its engine broke off, with
             no connection for one.
-        LMError: of DSPy, for a call that failed in a way that may pass, of a model that is not one of this package.
     """
     lm = current_lm(step.predict if isinstance(step, dspy.ChainOfThought) else step)
     config = {"max_tokens": max(reply_tokens, lm.kwargs.get("max_tokens") or 0)}
     try:
-        with own_errors(), dspy.context(adapter=adapter or dspy.JSONAdapter()):
+        with own_errors(lm), dspy.context(adapter=adapter or dspy.JSONAdapter()):
             return step(**inputs, config=config)
     except (AdapterParseError, ReplyError, RecursionError, LMError) as error:
         lasting = lasting_failure(error)
@@ -67,21 +67,32 @@ def ask_for_json(
         if isinstance(error, LMUnexpectedError):
             # What an engine lets through uncounted; a traceback would tell a person less.
             raise dead_model(error, model=str(lm.model)) from error
-        if isinstance(error, LMError) and not isinstance(error, ContextWindowExceededError):
-            raise
         return None
 
 
 @contextmanager
-def own_errors() -> Iterator[None]:
-    """Unwrap an error of ours that an engine raised and DSPy wrapped; let every other error through as it is.
+def own_errors(lm: dspy.BaseLM) -> Iterator[None]:
+    """Around a call: unwrap an error of ours that DSPy wrapped, and turn the failures of a foreign model into ours.
 
     A dead model and a reached spending cap must keep their names, or whoever is to stop for them would not know them.
+    Every other error goes through as it is.
+
+    Args:
+        lm: the model that is asked.
     """
+    foreign = is_foreign(lm)
     try:
         yield
     except LMError as error:
         own = own_cause(error)
-        if own is None:
+        if own is not None:
+            raise own from own.__cause__
+        if not foreign:
             raise
-        raise own from own.__cause__
+        raise failed_call(error, lm) from error
+    except AdapterParseError:
+        if foreign:
+            note_answer(lm)  # it said something, if nothing that can be read
+        raise
+    if foreign:
+        note_answer(lm)

@@ -1,16 +1,17 @@
 """The program that writes queries for a document: asks a language model, checks what comes back, and asks again.
 
 How it asks. A model with a completion prompt writes one query a reply, so it is asked once for each query that is
-missing; a chat model is asked for all missing ones at once. Up to ``attempts`` times, so there are at most
-``attempts`` × N calls. Every ask for one document differs from the one before, or a model at temperature 0 would give
-the same rejected reply again: it gets the next window of the document's key terms, and from the third attempt on, or
-once the windows begin anew, it is sampled at temperature 0.7 or the model's own, whichever is higher, under a
-``rollout_id`` of its own. A completion model that has written nothing usable by its last attempt, mostly because it
-copies the document, is given the program's ``last_opening``, if any (``Query: How``); a tuned generator is given one
-of the openings that it was tuned on at every ask, beginning at a place that follows from the document, so that its
-queries do not all begin alike. A small model also drifts to other subjects: where a completion model's query names
-none of the document's foremost key terms, it is kept in reserve, and another is asked for while attempts are left.
-All of this follows from the document and the model's settings alone, so it repeats exactly.
+missing; a chat model is asked for all missing ones at once. Up to ``attempts`` times, so there are at most ``attempts``
+× N calls. Every ask for one document differs from the one before, or a model at temperature 0 would give the same
+rejected reply again: it gets the next window of the document's key terms, and from the third attempt on, or once the
+windows begin anew, it is sampled at temperature 0.7 or the model's own, whichever is higher, under a ``rollout_id`` of
+its own; a model that refuses the temperature is asked once more at its own. A completion model that has written nothing
+usable by its last attempt, mostly because it copies the document, is given the program's ``last_opening``, if any
+(``Query: How``); a tuned generator is given one of the openings that it was tuned on at every ask, beginning at a place
+that follows from the document, so that its queries do not all begin alike. A small model also drifts to other subjects:
+where a completion model's query names none of the document's foremost key terms, it is kept in reserve, and another is
+asked for while attempts are left. All of this follows from the document and the model's settings alone, so it repeats
+exactly.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from inpars_plus.lms.traits import trait_of
 from inpars_plus.metrics.checks import check_query
 from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.examples import prompt_inputs, terms_per_ask
+from inpars_plus.programs.foreign_models import refuses_temperature
 from inpars_plus.programs.key_terms import KeyTerms
 from inpars_plus.programs.outcomes import Outcome, Turn, stems_of
 from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery
@@ -141,9 +143,8 @@ class QueryGenerator(dspy.Module):
                     opening = self.last_opening
                 sampled = attempt >= _SAMPLE_FROM_ATTEMPT or asks >= len(turns)
                 inputs = {**prompt_inputs(turn.shown, min(per_ask, outcome.missing), turn.key_terms), **turn.extra}
-                texts, none = self._ask(
-                    self._adapter(lm, opening=opening), inputs, _sampling(lm, asks) if sampled else {}
-                )
+                adapter, config = self._adapter(lm, opening=opening), _sampling(lm, asks) if sampled else {}
+                texts, none = self._ask(lm, adapter, inputs, config)
                 if none is not None:
                     outcome.reject(*none, attempt)
                 naming = turn.foremost if attempt < self.attempts else frozenset()
@@ -172,18 +173,21 @@ class QueryGenerator(dspy.Module):
         return windows or [[]]
 
     def _ask(
-        self, adapter: dspy.Adapter, inputs: dict[str, Any], config: dict[str, Any]
+        self, lm: dspy.BaseLM, adapter: dspy.Adapter, inputs: dict[str, Any], config: dict[str, Any]
     ) -> tuple[list[str], tuple[str, str] | None]:
-        """One call: the candidates; or the reply as it came, or why none came, and the reason for having none."""
+        """One ask: the candidates; or the reply as it came, or why none came, and the reason for having none."""
         try:
             # DSPy would trace every ask; _record writes the ones to learn from.
-            with own_errors(), dspy.context(adapter=adapter, trace=None):
+            with own_errors(lm), dspy.context(adapter=adapter, trace=None):
                 reply = self.generate(**inputs, config=config)
         except AdapterParseError as error:
             return [], (str(error.lm_response), "unreadable_reply")
         except NoReplyError as error:
             return [], (str(error), "no_reply")
         except (ReplyError, RecursionError) as error:  # a reply nested beyond reading is just as unreadable
+            if "temperature" in config and refuses_temperature(error):
+                config = {name: value for name, value in config.items() if name != "temperature"}
+                return self._ask(lm, adapter, inputs, config)
             return [], (str(error), "unreadable_reply")
         if not isinstance(reply.queries, list) or not reply.queries:
             return [], (str(reply.queries), "unreadable_reply")

@@ -11,7 +11,6 @@ from typing import Any
 import dspy
 import pytest
 from dspy import lm15
-from dspy.utils.exceptions import LMError
 
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import DeadModelError
@@ -87,11 +86,13 @@ def test_a_request_longer_than_the_context_is_a_reply_that_cannot_be_read(model:
     assert reasons.count(None) == len(engine.prompts) - 1 == len(DOCUMENTS) - 1
 
 
-def test_a_failed_call_is_a_missing_reply_of_a_model_that_counts_and_an_error_of_another(chat_lm: Make) -> None:
+def test_a_failed_call_is_a_missing_reply_of_our_models_and_the_end_of_another_that_never_answered(
+    chat_lm: Make,
+) -> None:
     busy = [lm15.ServerError("busy")] * len(DOCUMENTS)
     assert set(_routes(chat_lm(busy)[0])) == {"unreadable_analysis"}
     foreign = dspy.LM("chat/foreign", engine=chat_lm(busy)[1], cache=False, num_retries=0)
-    with pytest.raises(LMError, match=r"busy"):
+    with pytest.raises(DeadModelError, match=r"busy"):
         _routes(foreign)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import dspy
 import pytest
 from dspy.lm15 import TransportError
-from dspy.utils.exceptions import LMError
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.programs import (
@@ -105,10 +104,12 @@ def test_one_failed_call_is_no_revision_and_no_crash(chat_lm: Make) -> None:
     assert _propose(lm).reason == "unreadable_diagnosis"
 
 
-def test_a_server_that_refuses_is_no_unreadable_reply_where_nobody_counts_its_failures(chat_lm: Make) -> None:
+def test_a_foreign_model_that_never_answered_is_told_as_dead_and_not_as_unreadable(
+    chat_lm: Make,
+) -> None:
     _, engine = chat_lm([TransportError("connection refused")])
     lm = dspy.LM("chat/foreign", engine=engine, cache=False, num_retries=0)
-    with pytest.raises(LMError, match=r"connection refused"):
+    with pytest.raises(DeadModelError, match=r"connection refused"):
         _propose(lm)
 
 

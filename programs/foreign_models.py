@@ -1,0 +1,92 @@
+"""Failed calls of models that count nothing themselves: a ``dspy.LM`` of one's own, or any other ``dspy.BaseLM``.
+
+A model of this package (``load_lm``) says itself whether a failed call is a missing reply or its end. For other models
+programs judge by the same rule:
+
+- What no further call would mend (key, bill, unknown model) is the end of the model, at once.
+- A refused request is a reply that cannot be read.
+- What may pass (server error, time-out, no connection, rate limit) is a missing reply; but a model that has never
+  answered, or has failed twelve calls in a row, is given up. It is asked again whenever a program is called again.
+"""
+
+from __future__ import annotations
+
+import threading
+from weakref import WeakKeyDictionary
+
+import dspy
+from dspy.utils.exceptions import LMError, LMInvalidRequestError, LMUnsupportedFeatureError
+
+from inpars_plus.foundation.errors import ConfigurationError, InParsError, NoReplyError, ReplyError
+from inpars_plus.lms.engine import EngineLM, sentence
+from inpars_plus.lms.failures import dead_model, lasting_failure
+
+__all__ = ["failed_call", "is_foreign", "note_answer", "refuses_temperature"]
+
+_FAILURES_IN_A_ROW = 12
+
+
+class _Health:
+    """How a model does; many threads ask it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answered = False
+        self._failures = 0
+
+    def answer(self) -> None:
+        with self._lock:
+            self._answered, self._failures = True, 0
+
+    def is_lost_after_failure(self) -> bool:
+        with self._lock:
+            self._failures += 1
+            return not self._answered or self._failures >= _FAILURES_IN_A_ROW
+
+
+_healths: WeakKeyDictionary[dspy.BaseLM, _Health] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def is_foreign(lm: dspy.BaseLM) -> bool:
+    """Whether a model is none of this package, so that nobody counts its failures."""
+    return not isinstance(lm, EngineLM)
+
+
+def note_answer(lm: dspy.BaseLM) -> None:
+    """A foreign model has answered, whatever it said."""
+    _health_of(lm).answer()
+
+
+def failed_call(error: LMError, lm: dspy.BaseLM) -> InParsError:
+    """The error of this project that stands for a failed call of a foreign model; it is counted.
+
+    Args:
+        error: what DSPy raised after its attempts, with none of our own errors behind it.
+        lm: the model.
+    """
+    name = str(lm.model)
+    lasting = lasting_failure(error)
+    if lasting is not None:
+        return dead_model(lasting, model=name, what="cannot be asked")
+    if isinstance(error, LMInvalidRequestError):
+        return ReplyError(f"the model refused the request ({sentence(error)})", place=name)
+    if isinstance(error, LMUnsupportedFeatureError):
+        return ConfigurationError(sentence(error), place=name)
+    if _health_of(lm).is_lost_after_failure():
+        return dead_model(error, model=name)
+    return NoReplyError(f"no usable reply came back ({sentence(error)})", place=name)
+
+
+def refuses_temperature(error: BaseException) -> bool:
+    """Whether a model refused a request for its temperature, as reasoning models do that take none but 1."""
+    refusal = error if isinstance(error, LMInvalidRequestError) else error.__cause__
+    return isinstance(refusal, LMInvalidRequestError) and "temperature" in str(refusal).lower()
+
+
+def _health_of(lm: dspy.BaseLM) -> _Health:
+    try:
+        with _lock:
+            return _healths.setdefault(lm, _Health())
+    except TypeError:  # a class of one's own that cannot be a key: each failure counts as if it was the first
+        return _Health()
