@@ -8,6 +8,7 @@ from typing import Any, Self
 import dspy
 
 from inpars_plus.programs.asking import ask_for_json
+from inpars_plus.programs.program import Program
 from inpars_plus.signatures.adapt_instruction import AdaptInstruction
 from inpars_plus.signatures.diagnose_failures import DiagnoseFailures, MeasuredPerformance, Reasoning
 
@@ -16,7 +17,7 @@ __all__ = ["InstructionAdapter"]
 _REPLY_TOKENS = 512
 
 
-class InstructionAdapter(dspy.Module):
+class InstructionAdapter(Program):
     """Diagnoses what failed under an instruction and proposes a revision, each after thinking: two calls.
 
     A proposal is only that: whether it is better is for whoever asked to measure

@@ -8,6 +8,7 @@ from typing import Any, Self
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.programs.program import Program
 from inpars_plus.programs.reranking import Asker
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.signatures.expand_query import ExpandQuery, WriteHypotheticalPassage
@@ -19,7 +20,7 @@ _MAX_PASSAGE_CHARACTERS = 2_000
 _REPLY_TOKENS = 512
 
 
-class QueryExpander(dspy.Module):
+class QueryExpander(Program):
     """Further terms and rephrasings of a query.
 
     Args:
@@ -73,7 +74,7 @@ def _added(query: str, texts: Sequence[str]) -> list[str]:
     return list(different.values())
 
 
-class HypotheticalPassageWriter(dspy.Module):
+class HypotheticalPassageWriter(Program):
     """A passage that could answer a query (HyDE; Gao et al. 2022, "Precise Zero-Shot Dense Retrieval").
 
     It may be false in what it says: what counts is that it reads like a document with the answer.
