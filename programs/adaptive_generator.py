@@ -17,7 +17,9 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
 from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
 from inpars_plus.programs.fingerprints import predictors_of
+from inpars_plus.programs.inputs import check_document
 from inpars_plus.programs.key_terms import KeyTerms
+from inpars_plus.programs.program import Program
 from inpars_plus.programs.query_generator import QueryGenerator
 from inpars_plus.programs.registry import REGISTRY, is_query_generator, name_of, program_class
 from inpars_plus.programs.routes import Analyst, Route
@@ -52,7 +54,7 @@ class Assignment:
     route: Route
 
 
-class AdaptiveQueryGenerator(dspy.Module):
+class AdaptiveQueryGenerator(Program):
     """Writes queries for a document with the program that was compiled for documents of its type.
 
     Args:
@@ -116,9 +118,11 @@ class AdaptiveQueryGenerator(dspy.Module):
             why it was not the program of the type that wrote).
 
         Raises:
-            ConfigurationError: if N is below 1, there is no language model, or the analyst lacks what it needs.
+            ConfigurationError: if N is below 1, there is no language model, the source is no document, or the analyst
+                lacks what it needs.
             ModelError: if a model is dead or its spending cap is reached.
         """
+        check_document(source)
         (chosen,) = self.assign([source])
         made = chosen.program(source=chosen.source, number_of_queries=number_of_queries)
         return dspy.Prediction(

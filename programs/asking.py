@@ -13,7 +13,10 @@ from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.lms.failures import dead_model, lasting_failure, own_cause
 from inpars_plus.programs.foreign_models import failed_call, is_foreign, note_answer
 
-__all__ = ["ask_for_json", "current_lm", "own_errors"]
+__all__ = ["ask_for_json", "current_lm", "model_of", "own_errors"]
+
+_LIMITS = ("max_tokens", "max_completion_tokens")
+"""What DSPy calls a model's limit on the tokens of a reply; the second for OpenAI's reasoning models."""
 
 
 def current_lm(predictor: dspy.Predict) -> dspy.BaseLM:
@@ -31,6 +34,19 @@ def current_lm(predictor: dspy.Predict) -> dspy.BaseLM:
     return lm
 
 
+def model_of(program: Any) -> dspy.BaseLM | None:
+    """The model that a program asks, for whoever calls it from several threads: its own, or that of ``dspy.context``.
+
+    Args:
+        program: a DSPy program, or what is called like one and asks nothing through DSPy.
+
+    Returns:
+        The model of its first predictor that has one; ``None`` where there is none.
+    """
+    predictors = program.predictors() if isinstance(program, dspy.Module) else []
+    return next((one.lm for one in predictors if one.lm is not None), dspy.settings.lm)
+
+
 def ask_for_json(
     step: dspy.Predict | dspy.ChainOfThought, *, reply_tokens: int, adapter: dspy.Adapter | None = None, **inputs: Any
 ) -> dspy.Prediction | None:
@@ -41,8 +57,9 @@ def ask_for_json(
 
     Args:
         step: what asks.
-        reply_tokens: what a reply may need; the model's own limit counts where it is higher, because one that was set
-            up for one-line queries would break off in the middle of the JSON.
+        reply_tokens: what a reply may need. A model's own limit is raised to it, because one that was set up for
+            one-line queries would break off in the middle of the JSON; a model without a limit gets none, because it
+            may think before it writes.
         adapter: that reads JSON, instead of DSPy's.
         inputs: of the step, ``signature`` among them where another than its own is to be used.
 
@@ -56,7 +73,7 @@ def ask_for_json(
             no connection for one.
     """
     lm = current_lm(step.predict if isinstance(step, dspy.ChainOfThought) else step)
-    config = {"max_tokens": max(reply_tokens, lm.kwargs.get("max_tokens") or 0)}
+    config = {name: reply_tokens for name in _LIMITS if 0 < (lm.kwargs.get(name) or 0) < reply_tokens}
     try:
         with own_errors(lm), dspy.context(adapter=adapter or dspy.JSONAdapter()):
             return step(**inputs, config=config)

@@ -9,7 +9,9 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.programs.asking import ask_for_json
+from inpars_plus.programs.asking import ask_for_json, model_of
+from inpars_plus.programs.inputs import check_document
+from inpars_plus.programs.program import Program
 from inpars_plus.programs.routes import Route
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.programs.together import together
@@ -21,7 +23,7 @@ _REPLY_TOKENS = 512
 _THREADS = 8
 
 
-class DocumentAnalyst(dspy.Module):
+class DocumentAnalyst(Program):
     """Labels documents in closed lists, so that the labels can be counted and routed by.
 
     The reply is JSON for every model. An engine that decodes along a JSON schema, as the embedded one does, can write
@@ -38,6 +40,10 @@ class DocumentAnalyst(dspy.Module):
 
     def __init__(self, document_types: Sequence[str], *, max_characters: int = 2_000, threads: int = _THREADS) -> None:
         super().__init__()
+        if isinstance(document_types, str):
+            raise ConfigurationError(
+                "an analyst takes a list of document types, not one string", remedy=f"Pass ['{document_types}']"
+            )
         types = tuple(dict.fromkeys(document_type.strip() for document_type in document_types))
         if not types or not all(types):
             raise ConfigurationError("there are no document types to choose from", remedy="Name at least one.")
@@ -58,9 +64,10 @@ class DocumentAnalyst(dspy.Module):
             ``reason`` (``None``, or why there is no analysis: ``empty_document`` or ``unreadable_reply``).
 
         Raises:
-            ConfigurationError: if there is no language model.
+            ConfigurationError: if there is no language model, or the source is no document.
             ModelError: if the model is dead or its spending cap is reached.
         """
+        check_document(source)
         if source.is_empty:
             return dspy.Prediction(analysis=None, reason="empty_document")
         # A type outside the list is refused in parsing; the predictor's own signature stays the one that is compiled.
@@ -89,7 +96,8 @@ class DocumentAnalyst(dspy.Module):
             ModelError: if the model is dead or its spending cap is reached.
         """
         routes = []
-        for found in together(lambda document: self(source=document), documents, threads=self.threads):
+        analyses = together(lambda document: self(source=document), documents, threads=self.threads, lm=model_of(self))
+        for found in analyses:
             if found.analysis is None:
                 reason = "unreadable_analysis" if found.reason == "unreadable_reply" else found.reason
                 routes.append(Route(document_type=None, reason=reason))

@@ -10,8 +10,11 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.programs.asking import model_of
+from inpars_plus.programs.inputs import check_queries
 from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
 from inpars_plus.programs.together import together
+from inpars_plus.programs.unread import UnreadReplies
 from inpars_plus.retrieval.fusion import DEPTH
 from inpars_plus.retrieval.hybrid import RRF_K
 from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
@@ -48,7 +51,8 @@ class ExpandingRetriever:
     summed (Cormack et al. 2009, "Reciprocal Rank Fusion"); documents with the same sum stand in the order in which they
     were found. The query has as much weight as all that was added to it together, so that a bad expansion cannot
     outvote it. A query to which nothing was added is searched as it is. Where a single text is searched for, its
-    ranking has the retriever's own scores.
+    ranking has the retriever's own scores. The first search none of whose replies can be read is told as a warning of
+    the library's logger.
 
     Args:
         program: gives the further texts; asks its own model, or that of ``dspy.context`` around the search.
@@ -79,6 +83,7 @@ class ExpandingRetriever:
         self.keep_query = keep_query
         self.threads = threads
         self.report = ExpansionReport()
+        self._unread = UnreadReplies("the queries are searched as they are")
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -92,12 +97,15 @@ class ExpandingRetriever:
             k: how many documents to return at most, 1 or more.
 
         Raises:
-            ConfigurationError: there is no language model, or ``k`` is below 1.
+            ConfigurationError: there is no language model, ``k`` is below 1, or the queries are one string.
             ModelError: the model is dead or its spending cap is reached.
         """
+        check_queries(queries)
         check_k(k)
         asked = [at for at, query in enumerate(queries) if query.strip()]
-        found = together(lambda at: self.program(query=queries[at]), asked, threads=self.threads)
+        found = together(
+            lambda at: self.program(query=queries[at]), asked, threads=self.threads, lm=model_of(self.program)
+        )
         added: dict[int, list[str]] = {at: one.texts for at, one in zip(asked, found, strict=True)}
         unreadable = sum(one.reason is not None for one in found)
         with self._lock:
@@ -107,6 +115,7 @@ class ExpandingRetriever:
                 unchanged=sum(not texts for texts in added.values()) - unreadable,
                 texts=sum(map(len, added.values())),
             )
+        self._unread.look(len(asked), unreadable)
         searched = [self._searched(query, added.get(at, [])) for at, query in enumerate(queries)]
         rankings = iter(self.retriever.search([text for texts in searched for text in texts], max(k, DEPTH)))
         return [self._fused([next(rankings) for _ in texts], k) for texts in searched]

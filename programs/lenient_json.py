@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from inpars_plus.signatures.leniency import without_thoughts
 
-__all__ = ["LenientJsonAdapter"]
+__all__ = ["LenientJsonAdapter", "first_object"]
 
 _MARKER = re.compile(r"\[\[ ## \w+ ## \]\]")
 
@@ -39,7 +39,7 @@ class LenientJsonAdapter(dspy.JSONAdapter):
         """
         ((name, field),) = signature.output_fields.items()
         said = without_thoughts(completion)
-        found = _first_object(said)
+        found = first_object(said)
         value: Any = _MARKER.sub("", said).strip() if found is None else found.get(name, found)
         try:
             return {name: TypeAdapter(field.annotation).validate_python(value)}
@@ -49,7 +49,8 @@ class LenientJsonAdapter(dspy.JSONAdapter):
             ) from problem
 
 
-def _first_object(text: str) -> dict[str, Any] | None:
+def first_object(text: str) -> dict[str, Any] | None:
+    """The first JSON object in a text, whole; ``None`` where there is none."""
     decoder, start = json.JSONDecoder(), text.find("{")
     while start >= 0:
         try:

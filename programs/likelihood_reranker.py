@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError
+from inpars_plus.programs.inputs import check_passages
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within, pointwise_calls
 from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS, order_by
 from inpars_plus.programs.texts import fit_text
@@ -54,12 +55,13 @@ class LikelihoodReranker:
             unreadable. A blank query is not asked about: the order stays, and there are no scores.
 
         Raises:
-            ConfigurationError: a negative number of calls.
+            ConfigurationError: a negative number of calls, or no list of texts.
             DeadModelError: the model failed.
         """
         del threads  # the scorer batches by itself
         if calls is not None and calls < 0:
             raise ConfigurationError(f"{calls} calls a query are allowed, but 0 is the least")
+        check_passages(passages)
         texts = [fit_text(passage, self.max_characters) for passage in passages]
         asked = " ".join(fit_text(query, self.max_characters).split())
         if not asked:

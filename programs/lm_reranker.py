@@ -8,10 +8,13 @@ from typing import Any, ClassVar, Self
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.programs.asking import model_of
+from inpars_plus.programs.inputs import check_queries
 from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
 from inpars_plus.programs.rerank_reports import RerankReport
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.programs.together import together
+from inpars_plus.programs.unread import UnreadReplies
 from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
 
 __all__ = ["LmReranker"]
@@ -24,7 +27,8 @@ class LmReranker:
     highest down, so that they never increase along a ranking and keep their unit; the order is what is new.
 
     The program asks its own model (``set_lm``) or that of ``dspy.context`` around the search. Queries are asked about
-    at the same time. A copy is the same object: indexes are never copied.
+    at the same time. The first search none of whose replies can be read is told as a warning of the library's logger.
+    A copy is the same object: indexes are never copied.
 
     Args:
         program: a pointwise, pairwise or listwise re-ranker, compiled or not; or one by likelihood.
@@ -63,6 +67,7 @@ class LmReranker:
         self.calls = calls
         self.threads = threads
         self.report = RerankReport()
+        self._unread = UnreadReplies("the documents keep their order")
         self._documents = documents
         self._lock = threading.Lock()
 
@@ -77,10 +82,11 @@ class LmReranker:
             k: how many documents to return at most, 1 or more. The first ``depth`` are re-ranked, whatever k is.
 
         Raises:
-            ConfigurationError: there is no language model, or ``k`` is below 1.
+            ConfigurationError: there is no language model, ``k`` is below 1, or the queries are one string.
             CorpusError: a document that was found is not among the documents.
             ModelError: the model is dead or its spending cap is reached.
         """
+        check_queries(queries)
         check_k(k)
         found = self.rerank(queries, self.retriever.search(queries, max(k, self.depth)))
         return [Ranking(ranking.ids[:k], ranking.scores[:k]) for ranking in found]
@@ -98,21 +104,26 @@ class LmReranker:
         Raises:
             InParsError: as :meth:`search`.
         """
+        check_queries(queries)
         if len(queries) != len(rankings):
             raise ConfigurationError(f"{len(rankings)} rankings were given for {len(queries)} queries")
         work = [(query, ranking) for query, ranking in zip(queries, rankings, strict=True) if len(ranking)]
         at_once = max(1, min(self.threads, len(work)))
         # What a single query is left of the threads, it uses for its own asks.
-        done = iter(together(lambda one: self._one(*one, self.threads // at_once), work, threads=at_once))
-        return [next(done) if len(ranking) else ranking for ranking in rankings]
+        done = together(
+            lambda one: self._one(*one, self.threads // at_once), work, threads=at_once, lm=model_of(self.program)
+        )
+        self._unread.look(sum(report.calls for _, report in done), sum(report.unreadable for _, report in done))
+        ranked = iter([ranking for ranking, _ in done])
+        return [next(ranked) if len(ranking) else ranking for ranking in rankings]
 
-    def _one(self, query: str, ranking: Ranking, threads: int) -> Ranking:
+    def _one(self, query: str, ranking: Ranking, threads: int) -> tuple[Ranking, RerankReport]:
         head, tail = ranking.ids[: self.depth], ranking.ids[self.depth :]
         passages = [self._document(name).full_text for name in head]
         found = self.program(query=query, passages=passages, calls=self.calls, threads=threads)
         with self._lock:
             self.report += found.report
-        return Ranking((*(head[position] for position in found.order), *tail), ranking.scores)
+        return Ranking((*(head[position] for position in found.order), *tail), ranking.scores), found.report
 
     def _document(self, name: str) -> Document:
         if not isinstance(self._documents, Mapping):

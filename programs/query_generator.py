@@ -31,8 +31,11 @@ from inpars_plus.metrics.checks import check_query
 from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.examples import prompt_inputs, terms_per_ask
 from inpars_plus.programs.foreign_models import refuses_temperature
+from inpars_plus.programs.inputs import check_document
 from inpars_plus.programs.key_terms import KeyTerms
+from inpars_plus.programs.lenient_chat import LenientChatAdapter
 from inpars_plus.programs.outcomes import Outcome, Turn, stems_of
+from inpars_plus.programs.program import Program
 from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery
 
 __all__ = ["QueryGenerator"]
@@ -45,7 +48,7 @@ _FOREMOST_TERMS = 6
 _ROLLOUTS_APART = 1000
 
 
-class QueryGenerator(dspy.Module):
+class QueryGenerator(Program):
     """Writes distinct, checked queries for a document.
 
     Safe to call from many threads, to deep-copy and to optimize. The model is the predictor's own (``set_lm``) or that
@@ -102,12 +105,13 @@ class QueryGenerator(dspy.Module):
             ``rejected`` (list of :class:`RejectedCandidate`, in order) and ``shortfall`` (N less the queries).
 
         Raises:
-            ConfigurationError: if N is below 1 or there is no language model.
+            ConfigurationError: if N is below 1, there is no language model, or the source is no document.
             ModelError: if the model is dead or its spending cap is reached. A reply that is unreadable or does not
                 come is no error; after one that did not come (``no_reply``) the document is asked about no more.
         """
         if number_of_queries < 1:
             raise ConfigurationError(f"number_of_queries is {number_of_queries}, but must be at least 1")
+        check_document(source)
         outcome = Outcome(number_of_queries, lambda query, others: check_query(query, source, others=others))
         if source.is_empty:
             outcome.reject("", "empty_document", 0)
@@ -154,7 +158,8 @@ class QueryGenerator(dspy.Module):
                 asks += 1
 
     def _adapter(self, lm: dspy.BaseLM, *, opening: str = "") -> dspy.Adapter:
-        return adapter_for(lm, self.prompt_form, opening=opening)
+        adapter = adapter_for(lm, self.prompt_form, opening=opening)
+        return adapter if isinstance(adapter, CompletionAdapter) else LenientChatAdapter()
 
     def _turns(self, source: Document, per_ask: int) -> list[Turn]:
         """What to ask about a document, in order; kinds of generators differ in this."""
@@ -213,6 +218,7 @@ class QueryGenerator(dspy.Module):
         Raises:
             ConfigurationError: the model is asked in chat turns, the document is empty, or it gives nothing to ask.
         """
+        check_document(source)
         adapter = self._adapter(lm)
         if not isinstance(adapter, CompletionAdapter):
             raise ConfigurationError(

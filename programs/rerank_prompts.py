@@ -14,6 +14,7 @@ from typing import Any
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.programs.inputs import check_passages
 from inpars_plus.programs.lenient_json import LenientJsonAdapter
 from inpars_plus.programs.rerank_reports import depth_within
 from inpars_plus.programs.reranking import Asker, Reranker
@@ -64,8 +65,9 @@ def planned_asks(
         calls: as for the program.
 
     Raises:
-        ConfigurationError: there is not one worth a passage.
+        ConfigurationError: there is not one worth a passage, or no list of texts.
     """
+    check_passages(passages)
     if worths is None:
         worths = [0.0] * len(passages)
     if len(worths) != len(passages):

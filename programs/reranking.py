@@ -16,7 +16,9 @@ import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.programs.asking import ask_for_json, current_lm
+from inpars_plus.programs.inputs import check_passages
 from inpars_plus.programs.lenient_json import LenientJsonAdapter
+from inpars_plus.programs.program import Program
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.programs.together import together
@@ -48,7 +50,7 @@ class Asker:
 
     Args:
         predictor: of a signature with one output field.
-        reply_tokens: what a reply of the asked form may need; the model's own limit counts where it is higher.
+        reply_tokens: what a reply of the asked form may need, to which a model's own limit is raised.
         threads: calls at once.
 
     Attributes:
@@ -88,7 +90,7 @@ class Asker:
                 )
             return None if reply is None else reply[name]
 
-        replies = together(one, asks, threads=self._threads)
+        replies = together(one, asks, threads=self._threads, lm=current_lm(self._predictor))
         self.counts["calls"] += len(asks)
         self.counts["unreadable"] += sum(reply is None for reply in replies)
         self._record(name, asks, replies)
@@ -105,7 +107,7 @@ class Asker:
                 trace.append((self._predictor, dict(inputs), dspy.Prediction(**{name: reply})))
 
 
-class Reranker(dspy.Module):
+class Reranker(Program):
     """Base of the three forms: a query and its passages in, an order out.
 
     Safe to call from many threads, to deep-copy and to optimize. The model is the predictor's own (``set_lm``) or that
@@ -152,11 +154,12 @@ class Reranker(dspy.Module):
             :class:`~inpars_plus.programs.rerank_reports.RerankReport`).
 
         Raises:
-            ConfigurationError: there is no language model, or a negative number of calls.
+            ConfigurationError: there is no language model, a negative number of calls, or no list of texts.
             ModelError: the model is dead or its spending cap is reached.
         """
         if calls is not None and calls < 0:
             raise ConfigurationError(f"{calls} calls a query are allowed, but 0 is the least")
+        check_passages(passages)
         texts = [fit_text(passage, self.max_characters) for passage in passages]
         depth = depth_within(self.calls_for, len(texts), calls)
         counts: Counter[str] = Counter(queries=1, beyond_budget=len(texts) - depth)

@@ -16,7 +16,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def together(function: Callable[[Item], Result], items: Sequence[Item], *, threads: int) -> list[Result]:
+def together(
+    function: Callable[[Item], Result], items: Sequence[Item], *, threads: int, lm: dspy.BaseLM | None = None
+) -> list[Result]:
     """Call a function on items from several threads; engines gather what is asked at the same time.
 
     Each call runs in a copy of the caller's context, so that it sees the model and adapter of ``dspy.context``. What
@@ -26,6 +28,8 @@ def together(function: Callable[[Item], Result], items: Sequence[Item], *, threa
         function: called once an item.
         items: in any number.
         threads: at most so many calls at once.
+        lm: the model that the calls ask; ``None`` for that of ``dspy.context``. When the caller is interrupted, it is
+            sent nothing more.
 
     Returns:
         The results, in the order of the items.
@@ -42,7 +46,7 @@ def together(function: Callable[[Item], Result], items: Sequence[Item], *, threa
         with dspy.context(trace=None if trace is None else own):
             return function(item), own
 
-    with asking_threads(dspy.settings.lm, min(threads, len(items))) as pool:
+    with asking_threads(lm or dspy.settings.lm, min(threads, len(items))) as pool:
         futures = [pool.submit(contextvars.copy_context().run, traced, item) for item in items]
         try:
             done = [future.result() for future in futures]

@@ -30,6 +30,8 @@ import numpy.typing as npt
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
 from inpars_plus.programs.form import FORM_FEATURES, form_features
+from inpars_plus.programs.inputs import check_document
+from inpars_plus.programs.program import Program
 from inpars_plus.programs.routes import Route
 
 __all__ = ["PROBE", "DocumentEncoder", "RouterWeights", "TypeRouter", "features_of", "scaled"]
@@ -125,7 +127,7 @@ class _Encoding:
         return np.asarray(encoder.encode(list(texts)))
 
 
-class TypeRouter(dspy.Module):
+class TypeRouter(Program):
     """Tells the types of documents, in batches and without a language model.
 
     Safe to call from many threads and to deep-copy; copies share the encoder.
@@ -178,7 +180,11 @@ class TypeRouter(dspy.Module):
 
         Returns:
             A prediction with the fields of :class:`~inpars_plus.programs.routes.Route`.
+
+        Raises:
+            InParsError: as :meth:`route`; a ``ConfigurationError`` where the source is no document.
         """
+        check_document(source)
         (route,) = self.route([source])
         return dspy.Prediction(**route.model_dump())
 

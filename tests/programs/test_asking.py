@@ -103,3 +103,24 @@ def test_a_server_that_is_not_there_ends_the_run() -> None:
         lm = load_lm("openai/none", api_base=address, api_key="k", num_retries=0)
         with pytest.raises(DeadModelError, match=rf"{address} does not answer"):
             _routes(lm)
+
+
+@pytest.mark.parametrize(("own", "sent"), [(None, None), (16, 64), (500, 500)])
+def test_a_limit_is_raised_to_what_a_reply_needs_and_a_model_without_one_gets_none(
+    loopback: ModuleType, own: int | None, sent: int | None
+) -> None:
+    with loopback.LoopbackServer(lambda text: '{"judgment": {"grade": 2}}') as server:
+        lm = dspy.LM("openai/own", api_base=server.address, api_key="k", cache=False, max_tokens=own)
+        with dspy.context(lm=lm):
+            PointwiseReranker()(query="q", passages=["a", "b"])
+    # DSPy sends either name as the newer one.
+    assert [body.get("max_tokens", body.get("max_completion_tokens")) for body in server.bodies] == [sent, sent]
+
+
+def test_the_limit_of_a_reasoning_model_which_has_another_name_is_left_as_it_is(loopback: ModuleType) -> None:
+    with loopback.LoopbackServer(lambda text: '{"expansion": {"terms": ["a"], "rephrasings": []}}') as server:
+        lm = dspy.LM("openai/gpt-5-mini", api_base=server.address, api_key="k", cache=False, max_tokens=16_000)
+        with dspy.context(lm=lm):
+            assert QueryExpander()(query="q").reason is None
+    (body,) = server.bodies
+    assert (body.get("max_tokens"), body.get("max_completion_tokens")) == (None, 16_000)

@@ -192,3 +192,13 @@ def test_a_filter_around_it_is_refused_because_each_deeper_search_would_be_paid_
     retriever = ExpandingRetriever(QueryExpander(), Recorder())
     with pytest.raises(ConfigurationError, match=r"around ExpandingRetriever would ask .* ExpandingRetriever\(program"):
         MetadataFilter(retriever, [])
+
+
+def test_a_search_without_one_readable_reply_is_told_once(chat_lm: Make, caplog: pytest.LogCaptureFixture) -> None:
+    lm, _ = chat_lm(lambda prompt: "")
+    retriever = ExpandingRetriever(QueryExpander(), Recorder())
+    with dspy.context(lm=lm):
+        for _ in range(2):
+            retriever.search(["pump leaks", "seal"], 3)
+    (told,) = caplog.messages
+    assert told.startswith("not one of 2 replies of the language model could be read, so the queries are searched")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import dspy
 import pytest
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError, DeadModelError
+from inpars_plus.lms.scripted import ScriptedEngine, scripted_lm
 from inpars_plus.programs import ListwiseReranker, LmReranker, PairwiseReranker, PointwiseReranker
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.retrieval.filtered import MetadataFilter
@@ -164,3 +167,39 @@ def test_rankings_that_do_not_belong_to_the_queries_are_refused() -> None:
 def test_a_copy_is_the_same_object_so_that_no_index_is_copied() -> None:
     reranker = _reranker()
     assert copy.deepcopy(reranker) is reranker
+
+
+def test_a_search_without_one_readable_reply_is_told_once(chat_lm: Make, caplog: pytest.LogCaptureFixture) -> None:
+    lm, _ = chat_lm(lambda prompt: "")
+    reranker = _reranker()
+    with dspy.context(lm=lm):
+        for _ in range(2):
+            assert reranker.search(["leak", "drip"], 5)[0].ids == tuple(DOCUMENTS)[:5]
+    (told,) = caplog.messages
+    assert told.startswith("not one of 10 replies of the language model could be read, so the documents keep")
+
+
+def test_one_readable_reply_is_enough_to_say_nothing(
+    chat_lm: Make, judge: Judge, caplog: pytest.LogCaptureFixture
+) -> None:
+    lm, _ = chat_lm(lambda prompt: judge(prompt) if "worth 3" in prompt else "")
+    with dspy.context(lm=lm):
+        _reranker().search(["leak"], 5)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_interrupted_search_sends_nothing_more_whoever_has_the_model(judge: Judge, own: bool) -> None:
+    def reply(prompt: str) -> str:
+        if len(engine.prompts) == 3:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return judge(prompt)
+
+    lm = scripted_lm(reply, chat=True, seconds=0.3)
+    engine = cast(ScriptedEngine, lm.engine)
+    program = PointwiseReranker()
+    program.set_lm(lm if own else None)
+    reranker = _reranker(program, depth=8, threads=2)
+    with dspy.context(lm=None if own else lm), pytest.raises(KeyboardInterrupt):
+        reranker.search(["leak"] * 20, 5)
+    assert len(engine.prompts) < 10  # of the 16 of the two queries that were begun
