@@ -11,7 +11,7 @@ from dspy.utils.exceptions import AdapterParseError, LMError, LMUnexpectedError
 
 from inpars_plus.foundation.errors import ConfigurationError, ReplyError
 from inpars_plus.lms.failures import dead_model, lasting_failure, own_cause
-from inpars_plus.programs.foreign_models import failed_call, is_foreign, note_answer
+from inpars_plus.programs.foreign_models import failed_call, is_foreign, note_answer, under_way
 
 __all__ = ["ask_for_json", "current_lm", "model_of", "own_errors"]
 
@@ -97,19 +97,29 @@ def own_errors(lm: dspy.BaseLM) -> Iterator[None]:
     Args:
         lm: the model that is asked.
     """
-    foreign = is_foreign(lm)
+    if not is_foreign(lm):
+        with _unwrapped():
+            yield
+        return
+    with under_way(lm), _unwrapped():
+        try:
+            yield
+        except AdapterParseError:
+            note_answer(lm)  # it said something, if nothing that can be read
+            raise
+        except LMError as error:
+            if own_cause(error) is not None:
+                raise
+            raise failed_call(error, lm) from error
+        note_answer(lm)
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
     try:
         yield
     except LMError as error:
         own = own_cause(error)
-        if own is not None:
-            raise own from own.__cause__
-        if not foreign:
+        if own is None:
             raise
-        raise failed_call(error, lm) from error
-    except AdapterParseError:
-        if foreign:
-            note_answer(lm)  # it said something, if nothing that can be read
-        raise
-    if foreign:
-        note_answer(lm)
+        raise own from own.__cause__

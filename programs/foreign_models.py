@@ -5,13 +5,16 @@ programs judge by the same rule:
 
 - What no further call would mend (key, bill, unknown model) is the end of the model, at once.
 - A refused request is a reply that cannot be read.
-- What may pass (server error, time-out, no connection, rate limit) is a missing reply; but a model that has never
-  answered, or has failed twelve calls in a row, is given up. It is asked again whenever a program is called again.
+- What may pass (server error, time-out, no connection, rate limit) is a missing reply; but a model is given up that has
+  failed twelve calls in a row, or has never answered while no other call is under way that it may answer yet. It is
+  asked again whenever a program is called again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import dspy
@@ -21,7 +24,7 @@ from inpars_plus.foundation.errors import ConfigurationError, InParsError, NoRep
 from inpars_plus.lms.engine import EngineLM, sentence
 from inpars_plus.lms.failures import dead_model, lasting_failure
 
-__all__ = ["failed_call", "is_foreign", "note_answer", "refuses_temperature"]
+__all__ = ["failed_call", "is_foreign", "note_answer", "refuses_temperature", "under_way"]
 
 _FAILURES_IN_A_ROW = 12
 
@@ -33,6 +36,15 @@ class _Health:
         self._lock = threading.Lock()
         self._answered = False
         self._failures = 0
+        self._under_way = 0
+
+    def begin(self) -> None:
+        with self._lock:
+            self._under_way += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._under_way -= 1
 
     def answer(self) -> None:
         with self._lock:
@@ -41,7 +53,8 @@ class _Health:
     def is_lost_after_failure(self) -> bool:
         with self._lock:
             self._failures += 1
-            return not self._answered or self._failures >= _FAILURES_IN_A_ROW
+            never = not self._answered and self._under_way <= 1
+            return never or self._failures >= _FAILURES_IN_A_ROW
 
 
 _healths: WeakKeyDictionary[dspy.BaseLM, _Health] = WeakKeyDictionary()
@@ -51,6 +64,17 @@ _lock = threading.Lock()
 def is_foreign(lm: dspy.BaseLM) -> bool:
     """Whether a model is none of this package, so that nobody counts its failures."""
     return not isinstance(lm, EngineLM)
+
+
+@contextlib.contextmanager
+def under_way(lm: dspy.BaseLM) -> Iterator[None]:
+    """Around a call of a foreign model."""
+    health = _health_of(lm)
+    health.begin()
+    try:
+        yield
+    finally:
+        health.end()
 
 
 def note_answer(lm: dspy.BaseLM) -> None:

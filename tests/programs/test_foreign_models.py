@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -88,6 +90,23 @@ def test_a_model_that_has_never_answered_is_given_up_at_once(loopback: ModuleTyp
         with pytest.raises(DeadModelError, match=r"did not answer \(.*fault 500"):
             _ask(_own(server))
         assert server.requests == 1
+
+
+def test_a_first_failure_is_no_end_while_another_call_may_be_answered(chat_lm: Make) -> None:
+    begun = threading.Event()
+
+    def reply(prompt: str) -> str:
+        if "p 1" in prompt:
+            begun.set()
+            time.sleep(1)
+            return GRADE
+        begun.wait(20)
+        raise lm15.ServerError("busy")
+
+    _, engine = chat_lm(reply)
+    with dspy.context(lm=_foreign(engine)):
+        report = PointwiseReranker()(query="q", passages=["p 0", "p 1"], threads=2).report
+    assert (report.calls, report.unreadable) == (2, 1)
 
 
 def test_what_the_model_cannot_do_is_a_mistake_in_its_settings(chat_lm: Make) -> None:
