@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+from collections.abc import Callable
+from typing import Any, cast
 
 import dspy
 import pytest
 
+from inpars_plus.corpora import Document
+from inpars_plus.lms.scripted import ScriptedEngine, scripted_lm
+from inpars_plus.programs import DocumentAnalyst, ExpandingRetriever, QueryExpander
 from inpars_plus.programs.together import together
+from inpars_plus.retrieval import build_retriever
+
+DOCUMENTS = [Document(id=str(number), text=f"A pump of form {number}.") for number in range(20)]
 
 
 @pytest.mark.parametrize("threads", [1, 3, 50])
@@ -58,3 +67,31 @@ def test_the_first_error_is_raised_and_what_was_not_begun_is_not_done() -> None:
     with pytest.raises(ValueError, match=r"^0$"):
         together(fail, range(100), threads=2)
     assert len(done) < 50
+
+
+@pytest.mark.parametrize("kind", ["analyst", "expander"])
+def test_an_interrupt_stops_the_model_that_the_program_has_for_itself(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(prompt: str) -> str:
+        if len(engine.prompts) == 2:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return "{}"
+
+    lm = scripted_lm(reply, chat=True, seconds=0.2)
+    engine = cast(ScriptedEngine, lm.engine)
+    stops: list[None] = []
+    stop = engine.life.stop
+    monkeypatch.setattr(engine.life, "stop", lambda: (stops.append(None), stop()))
+    analyst, expander = DocumentAnalyst(["faq"], threads=2), QueryExpander()
+    for program in (analyst, expander):
+        program.set_lm(lm)
+    search = ExpandingRetriever(expander, build_retriever("bm25", DOCUMENTS), threads=2)
+    calls: dict[str, Callable[[], Any]] = {
+        "analyst": lambda: analyst.route(DOCUMENTS),
+        "expander": lambda: search.search(["a pump"] * 20, 3),
+    }
+    with dspy.context(lm=None), pytest.raises(KeyboardInterrupt):
+        calls[kind]()
+    assert len(stops) == 1
+    assert len(engine.prompts) < 10
