@@ -42,6 +42,14 @@ _registered: set[str] = set()
 _lock = threading.Lock()
 
 
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # another thread may have held it
+
+
 def register_secret(text: str | None) -> None:
     """Remember a secret, so that no writer of this process lets it through.
 

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from dspy.utils.exceptions import LMRateLimitError
 
+from inpars_plus.foundation.forks import in_each_fork
+
 __all__ = ["PATIENCE_SECONDS", "Backoff"]
 
 T = TypeVar("T")
@@ -37,6 +39,10 @@ class Backoff:
         self._pauses = 0
         self._since = 0.0
         self._until = 0.0
+        self._renew_locks()
+        in_each_fork(self._renew_locks)
+
+    def _renew_locks(self) -> None:
         self._state = threading.Lock()
         self._asking = threading.Lock()
 

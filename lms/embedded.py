@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,19 @@ def _embedded_path() -> Path:
 _digests: dict[Any, str] = {}
 _pipelines: dict[tuple[str, bool], Pipeline | TorchPipeline] = {}
 _lock = threading.Lock()
+_left_behind: list[Any] = []
+
+
+def _begin_anew() -> None:
+    """A forked process loads its own models: what runs those of the other is a thread, and a fork copies none."""
+    global _lock
+    _lock = threading.Lock()
+    # They are kept: to take native threads down that do not exist here could take for ever. Their memory is shared.
+    _left_behind.extend(_pipelines.values())
+    _pipelines.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _model_digest(path: Path) -> str:

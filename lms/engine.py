@@ -45,6 +45,7 @@ from inpars_plus.foundation.errors import (
     SpendingCapError,
 )
 from inpars_plus.foundation.files import digest
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.secrets import hide_secrets
 from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.life import Life
@@ -135,12 +136,16 @@ class Engine(ABC):
         self._identity = identity
         self._store = store
         self._budget = budget
-        self._lock = threading.Lock()
+        self._renew_locks()
+        in_each_fork(self._renew_locks)
         self._usage = LmUsage()
         self._reused = 0
         self._reused_earlier = 0
         self._paid_keys: set[str] = set()
         self.life = Life(name)
+
+    def _renew_locks(self) -> None:
+        self._lock = threading.Lock()
 
     @abstractmethod
     def _generate(self, request: Request, draw: Draw) -> Reply:

@@ -125,12 +125,15 @@ class HostedEngine(Engine):
         self._patience = patience
         self._backoff = Backoff(wait=self.life.wait, patience=patience)
         self._announced = False
-        self._health = threading.Lock()
         self._answers = 0
         self._answered_earlier = store is not None and store.holds(name)
         self._last_answer = float("-inf")
         self._failures_in_a_row = 0
         self._garbled = 0
+
+    def _renew_locks(self) -> None:
+        super()._renew_locks()
+        self._health = threading.Lock()
 
     @property
     def supports_response_schema(self) -> bool:  # type: ignore[override]

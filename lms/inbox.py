@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from inpars_plus.foundation.errors import DeadModelError
+from inpars_plus.foundation.forks import in_each_fork
 
 __all__ = ["Inbox", "Request", "what_it_says"]
 
@@ -29,15 +30,29 @@ R = TypeVar("R", bound=Request)
 class Inbox(Generic[R]):
     """A queue that many threads put requests into and one takes them out of, until the model ends.
 
+    In a forked process it has ended, because the thread that takes requests out does not exist there.
+
     Args:
         path: of the model, for messages.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._begin()
+        self.failure: DeadModelError | None = None
+        in_each_fork(self._end_here)
+
+    def _begin(self) -> None:
         self._queue: queue.SimpleQueue[R | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self.failure: DeadModelError | None = None
+
+    def _end_here(self) -> None:
+        self._begin()
+        self.failure = self.failure or DeadModelError(
+            "the language model was loaded before this process was forked, and does not run in it",
+            place=str(self._path),
+            remedy="Load it here; what load_lm and load_scorer gave does that by itself",
+        )
 
     def put(self, request: R) -> None:
         """Queue a request; when the model has ended, its future gets the reason at once."""

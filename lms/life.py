@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import dspy
 
 from inpars_plus.foundation.errors import ModelError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.progress import say
 
 __all__ = ["HOLD_SECONDS", "Life", "asking_threads"]
@@ -30,11 +31,16 @@ class Life:
         self._name = name
         self._failure: ModelError | None = None
         self._again_at: float | None = None
+        self._busy_since = 0.0
+        self._busy_seconds = 0.0
+        self._begin()
+        in_each_fork(self._begin)
+
+    def _begin(self) -> None:
+        # Calls of other threads are not under way in a forked process, so nobody is to wait for them there.
         self._stopped = threading.Event()
         self._calls = 0
         self._busy = 0
-        self._busy_since = 0.0
-        self._busy_seconds = 0.0
         self._changed = threading.Condition()
 
     @property

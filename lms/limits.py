@@ -13,6 +13,7 @@ from dspy.lm15 import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from inpars_plus.foundation.errors import ConfigurationError, SpendingCapError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.engine import Reply
 from inpars_plus.lms.replies import ReplyStore
@@ -70,6 +71,10 @@ class RateLimiter:
         self._interval = 60.0 / requests_per_minute
         self._clock = clock
         self._next = 0.0
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def wait(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -115,12 +120,17 @@ class Budget:
         self._limits = limits
         self._price = price or Price(0.0, 0.0)
         self._label = label
-        self._changed = threading.Condition()
         self._limiter = RateLimiter(limits.requests_per_minute) if limits.requests_per_minute else None
         self._tokens = 0
         self._cost = 0.0
+        self._begin()
+        in_each_fork(self._begin)
         if spent is not None:
             self._enter(spent)
+
+    def _begin(self) -> None:
+        # What threads had set aside at a fork comes to an end where they are, and would never be given back here.
+        self._changed = threading.Condition()
         self._aside: list[tuple[int, float]] = []
 
     @contextlib.contextmanager

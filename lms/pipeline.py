@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.parts import require
 from inpars_plus.lms.inbox import Inbox, what_it_says
 from inpars_plus.lms.prefixes import BLOCK, PrefixGuard, Ticket
@@ -122,10 +123,14 @@ class Pipeline:
         self._sizes: dict[Any, int] = {}  # of the requests that run
         self._requests = 0
         self._crowd = 0  # how many requests ran at once lately
-        self._plain_lock = threading.Lock()
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
         self._thread = threading.Thread(target=self._serve, name="inpars-plus-model", daemon=True)
         self._thread.start()
         _open.add(self)
+
+    def _renew_lock(self) -> None:
+        self._plain_lock = threading.Lock()
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, special tokens in it recognised, none added."""
@@ -286,6 +291,7 @@ class Pipeline:
 
 
 _open: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_open.clear)
 
 
 @atexit.register

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from inpars_plus.foundation.forks import in_each_fork
+
 __all__ = ["BLOCK", "PrefixGuard", "Ticket"]
 
 BLOCK = 32
@@ -52,6 +54,10 @@ class PrefixGuard:
 
     def __init__(self) -> None:
         self._ends: OrderedDict[int, _End] = OrderedDict()
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def enter(self, tokens: Sequence[int]) -> Ticket | None:

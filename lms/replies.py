@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class ReplyStore:
     """Replies by the digest of what was asked, in one SQLite file.
 
     A reply is on disk before it is handed out, and survives a killed process and a power cut. Threads and processes
-    share a file. Requests are not stored, only their digests; known secrets are blanked in replies.
+    share a file, forked ones too. Requests are not stored, only their digests; known secrets are blanked in replies.
 
     Args:
         path: the file, created with its folder when missing.
@@ -42,14 +43,25 @@ class ReplyStore:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._asked: dict[str, tuple[threading.Lock, int]] = {}
+        self._opened: sqlite3.Connection | None = None
+        self._closed = False
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute(_SCHEMA)
+            _ = self._connection
+        _stores.add(self)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """The connection, opened where there is none; for whoever holds the lock."""
+        if self._closed:
+            raise sqlite3.ProgrammingError("it is closed")
+        if self._opened is None:
+            opened = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            opened.execute("PRAGMA journal_mode=WAL")
+            opened.execute("PRAGMA synchronous=FULL")
+            opened.execute(_SCHEMA)
+            self._opened = opened
+        return self._opened
 
     def get(self, key: str) -> Reply | None:
         """The reply of a key, or ``None``.
@@ -124,7 +136,27 @@ class ReplyStore:
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
         with self._lock:
-            self._connection.close()
+            self._closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _before_fork(self) -> None:
+        # SQLite forbids a connection in two processes, even to be closed in the second: its locks are of the first, and
+        # a connection that the second opens beside it would believe to hold them. So there is none at the fork.
+        self._lock.acquire()
+        with contextlib.suppress(sqlite3.Error):
+            self._disconnect()
+
+    def _after_fork_here(self) -> None:
+        self._lock.release()
+
+    def _after_fork_there(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = {}  # the threads that asked are not in the forked process
 
     def __len__(self) -> int:
         with self._lock, self._explained():
@@ -152,3 +184,33 @@ class ReplyStore:
                 place=str(self.path),
                 remedy="Make room on the disk, check that the folder is writable, or move the file away to start anew",
             ) from problem
+
+
+_stores: weakref.WeakSet[ReplyStore] = weakref.WeakSet()
+_at_the_fork: list[ReplyStore] = []
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    _at_the_fork.extend(_stores)
+    for store in _at_the_fork:
+        store._before_fork()
+
+
+def _after_fork_here() -> None:
+    for store in _at_the_fork:
+        store._after_fork_here()
+    _at_the_fork.clear()
+    _forking.release()
+
+
+def _after_fork_there() -> None:
+    for store in _at_the_fork:
+        store._after_fork_there()
+    _at_the_fork.clear()
+    _forking.release()
+
+
+_forking = threading.Lock()
+"""Two threads may fork at once."""
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork_there)

@@ -31,6 +31,7 @@ import numpy as np
 
 from inpars_plus.foundation.batching import Batcher
 from inpars_plus.foundation.errors import ConfigurationError, InputError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms.embedded import local_model, shared_pipeline
 from inpars_plus.lms.pipeline import Pipeline
@@ -111,6 +112,10 @@ class EmbeddedScorer:
         self._single_stream = single_stream
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
         self._usage = LmUsage()
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         # One call at a time: keys and values that another call has just cached come back without log-probabilities,
         # and that other call would not have remembered them yet.
         self._turn = threading.Lock()
@@ -210,7 +215,6 @@ class BatchedScorer:
 
 
 _scorers: dict[tuple[str, bool], EmbeddedScorer] = {}
-_lock = threading.Lock()
 
 
 def load_scorer(name: str = "embedded", *, single_stream: bool = False) -> EmbeddedScorer:
@@ -230,9 +234,8 @@ def load_scorer(name: str = "embedded", *, single_stream: bool = False) -> Embed
             f"'{name}' is served through torch, and only a GGUF model scores how natural queries are",
             remedy="Name embedded or gguf:PATH",
         )
-    with _lock:
-        made = EmbeddedScorer(model.path, model.name, single_stream=single_stream)
-        return _scorers.setdefault((model.name, single_stream), made)
+    made = EmbeddedScorer(model.path, model.name, single_stream=single_stream)
+    return _scorers.setdefault((model.name, single_stream), made)  # one step, so that it needs no lock
 
 
 def _tokens(pipeline: Pipeline, prompt: str, completion: str, *, alone: bool) -> _Sequence:

@@ -60,6 +60,9 @@ class ScriptedEngine(Engine):
         self._failures = dict(failures or {})
         self._seconds = seconds
         self._served = 0
+
+    def _renew_locks(self) -> None:
+        super()._renew_locks()
         self._script_lock = threading.Lock()
 
     def _generate(self, request: Request, draw: Draw) -> Reply:
