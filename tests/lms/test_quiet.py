@@ -3,12 +3,13 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import threading
 from typing import Any
 
 import dspy.teleprompt.bootstrap
 import pytest
 
-from inpars_plus.lms.quiet import quiet
+from inpars_plus.lms.quiet import quiet, quiet_logs
 
 
 def test_prints_bars_and_log_lines_of_dspy_are_silenced_and_come_back(capfd: Any) -> None:
@@ -53,3 +54,50 @@ def test_levels_are_restored_after_an_error() -> None:
     except ValueError:
         pass
     assert logging.getLogger("dspy").level == level
+
+
+def test_two_at_once_leave_everything_as_it_was_before_the_first(capfd: Any) -> None:
+    out, tqdm = sys.stdout, dspy.teleprompt.bootstrap.tqdm
+    levels = [logging.getLogger(name).level for name in ("dspy", "optuna")]
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with quiet():
+            begun.set()
+            go_on.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    begun.wait(10)
+    with quiet():
+        go_on.set()
+        thread.join()
+        sys.stdout.write("to nowhere\n")
+        assert logging.getLogger("dspy").level == logging.CRITICAL
+    assert sys.stdout is out
+    assert dspy.teleprompt.bootstrap.tqdm is tqdm
+    assert [logging.getLogger(name).level for name in ("dspy", "optuna")] == levels
+    sys.stdout.write("to a person\n")
+    assert capfd.readouterr().out == "to a person\n"
+
+
+def test_what_another_thread_prints_meanwhile_is_printed(capfd: Any) -> None:
+    def another() -> None:
+        sys.stdout.writelines(["its ", f"own {sys.stdout.encoding == before}\n"])
+
+    before = sys.stdout.encoding
+    with quiet(), quiet_logs():
+        thread = threading.Thread(target=another)
+        thread.start()
+        thread.join()
+        sys.stdout.writelines(["to nowhere\n"])
+    assert capfd.readouterr().out == "its own True\n"
+
+
+def test_inside_another_one_everything_stays_quiet_until_the_outer_ends(capfd: Any) -> None:
+    with quiet():
+        with quiet():
+            sys.stdout.write("to nowhere\n")
+        sys.stdout.write("to nowhere\n")
+        assert logging.getLogger("dspy").level == logging.CRITICAL
+    assert capfd.readouterr().out == ""
