@@ -21,6 +21,10 @@ setting), ``remedy`` what to do; ``str()`` joins the three.
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from typing import Self, TypeVar
+
 __all__ = [
     "ConfigurationError",
     "CorpusError",
@@ -55,6 +59,27 @@ class InParsError(Exception):
     def __str__(self) -> str:
         head = f"{self.place}: {self.message}" if self.place else self.message
         return f"{head}. {self.remedy}" if self.remedy else head
+
+    def anew(self) -> Self:
+        """The same error, never raised yet: same kind, text and cause.
+
+        An error that is kept and raised again and again grows by a traceback each time, and keeps alive all that the
+        functions in it had at hand. So it is kept, and raised, as a copy. The cause comes without its own traceback.
+        """
+        fresh = _copy(self)
+        cause = self.__cause__
+        with contextlib.suppress(Exception):  # an error of somebody else need not be one that can be copied
+            fresh.__cause__ = None if cause is None else _copy(cause)
+        return fresh
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def _copy(error: E) -> E:
+    fresh = copy.copy(error)
+    fresh.__dict__.pop("__notes__", None)  # the list would be shared
+    return fresh
 
 
 class InputError(InParsError):

@@ -61,7 +61,7 @@ class Inbox(Generic[R]):
             if problem is None:
                 self._queue.put(request)
         if problem is not None:
-            request.future.set_exception(problem)
+            request.future.set_exception(problem.anew())
 
     def take(self, *, timeout: float | None = None) -> R | None:
         """The next request; ``None`` when the thread is to end.
@@ -74,7 +74,7 @@ class Inbox(Generic[R]):
         """
         request = None if self.failure is not None else self._queue.get(block=timeout != 0, timeout=timeout)
         if request is not None and self.failure is not None:  # closed while waiting
-            request.future.set_exception(self.failure)
+            request.future.set_exception(self.failure.anew())
             return None
         return request
 
@@ -99,16 +99,17 @@ class Inbox(Generic[R]):
                 remedy="Start again; finished replies are kept",
             )
             problem.__cause__ = caught
+            problem = problem.anew()  # without the frames of the thread that ends
         with self._lock:
             problem = self.failure = problem or self.failure or DeadModelError("the language model is shut down")
         for future in unanswered:
             if not future.done():
-                future.set_exception(problem)
+                future.set_exception(problem.anew())
         with contextlib.suppress(queue.Empty):
             while True:
                 request = self._queue.get_nowait()
                 if request is not None:
-                    request.future.set_exception(problem)
+                    request.future.set_exception(problem.anew())
 
 
 def what_it_says(problem: BaseException) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import dspy
 
@@ -14,10 +15,16 @@ from inpars_plus.foundation.errors import ModelError
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.progress import say
 
-__all__ = ["HOLD_SECONDS", "Life", "asking_threads"]
+__all__ = ["GIVEN_UP", "HOLD_SECONDS", "LOOK_SECONDS", "Life", "asking_threads"]
 
 HOLD_SECONDS = 30.0
 """How long a death that may pass holds. Jobs end at the first one; an application tries again after this."""
+
+LOOK_SECONDS = 0.5
+"""How often one who waits looks whether the wait has any use still."""
+
+GIVEN_UP: ContextVar[threading.Event | None] = ContextVar("inpars_plus_given_up", default=None)
+"""Set when nobody waits for the reply of the call under way any more."""
 
 
 class Life:
@@ -54,19 +61,20 @@ class Life:
     def failure(self) -> ModelError | None:
         """Why the model was given up; ``None`` while it works, and after a hold once it is tried again."""
         with self._changed:
-            return self._failure
+            return None if self._failure is None else self._failure.anew()
 
     def give_up(self, problem: ModelError, *, may_pass: bool = False) -> ModelError:
         """Remember why no further call makes sense.
 
         Returns:
-            The reason that stands, which is the first that was given.
+            The reason that stands, which is the first that was given: ``problem`` itself, or a copy of an earlier one.
         """
         with self._changed:
             if self._failure is None:
-                self._failure = problem
+                self._failure = problem.anew()
                 self._again_at = time.monotonic() + HOLD_SECONDS if may_pass else None
-            return self._failure
+                return problem
+            return self._failure.anew()
 
     def check(self) -> None:
         """Return if a request may be sent.
@@ -78,18 +86,29 @@ class Life:
             if self._again_at is not None and time.monotonic() >= self._again_at:
                 self._failure = self._again_at = None
             if self._failure is not None:
-                raise self._failure
+                raise self._failure.anew()
         self.wait(0.0)
 
     def wait(self, seconds: float) -> None:
         """Let time pass before a request.
 
         Raises:
-            ModelError: the work is stopped; nobody waits any longer then.
+            ModelError: the work is stopped, the call is given up, or the program is ending; nobody waits any longer
+                then.
         """
-        if self._stopped.wait(max(0.0, seconds)):
+        ends = time.monotonic() + seconds
+        while True:
+            left = ends - time.monotonic()
             # No DeadModelError, which would be remembered: the model is well.
-            raise ModelError("the work was stopped", place=self._name, remedy="Run it again to go on")
+            if (given_up := GIVEN_UP.get()) is not None and given_up.is_set():
+                raise ModelError("the call was given up while it waited for its turn", place=self._name)
+            # Python ends only after this thread.
+            if left > 0 and not threading.main_thread().is_alive():
+                raise ModelError("the program ended while the call waited for its turn", place=self._name)
+            if self._stopped.wait(min(max(0.0, left), LOOK_SECONDS)):
+                raise ModelError("the work was stopped", place=self._name, remedy="Run it again to go on")
+            if left <= LOOK_SECONDS:
+                return
 
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:

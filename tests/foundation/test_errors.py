@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from inpars_plus.foundation import errors
-from inpars_plus.foundation.errors import CorpusError, InParsError
+from inpars_plus.foundation.errors import CorpusError, DeadModelError, InParsError
 
 
 def test_a_message_joins_place_sentence_and_remedy() -> None:
@@ -26,3 +28,22 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
         path.append((depth, name))
     classes = {name: getattr(errors, name) for name in errors.__all__}
     assert parents == {name: kind.__base__.__name__ for name, kind in classes.items() if kind is not InParsError}
+
+
+class _UncopiedError(Exception):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+
+
+@pytest.mark.parametrize(("cause", "kept"), [(ValueError("why"), ValueError), (_UncopiedError("a", "b"), type(None))])
+def test_an_error_anew_says_the_same_and_has_never_been_raised(cause: Exception, kept: type) -> None:
+    problem = DeadModelError("it is gone", place="model", remedy="Start it")
+    problem.add_note("for one call")
+    with pytest.raises(DeadModelError):
+        raise problem from cause
+    fresh = problem.anew()
+    assert (type(fresh), str(fresh), fresh.place) == (DeadModelError, "model: it is gone. Start it", "model")
+    assert fresh.__traceback__ is None
+    assert not hasattr(fresh, "__notes__")
+    assert type(fresh.__cause__) is kept
+    assert fresh.__cause__ is not cause

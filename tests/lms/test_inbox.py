@@ -65,3 +65,21 @@ def test_a_failure_reaches_those_taken_those_waiting_and_those_to_come(inbox: In
             one.future.result(timeout=1)
         assert isinstance(raised.value.__cause__, ValueError)
     assert answered.future.result() == "a reply"
+
+
+def test_the_reason_is_told_each_time_without_the_frames_of_those_who_were_told_before(inbox: Inbox[Asked]) -> None:
+    try:
+        raise ValueError("out of memory")
+    except ValueError as problem:
+        inbox.end([], problem)
+    late = [Asked(), Asked()]
+    for one in late:
+        inbox.put(one)
+        with pytest.raises(DeadModelError, match="out of memory"):
+            one.future.result(timeout=1)
+    first, second = (one.future.exception() for one in late)
+    assert first is not second
+    assert inbox.failure is not None
+    assert inbox.failure.__traceback__ is None
+    assert inbox.failure.__cause__ is not None
+    assert inbox.failure.__cause__.__traceback__ is None

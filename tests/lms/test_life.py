@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,10 +24,28 @@ def test_the_first_reason_for_giving_a_model_up_stays() -> None:
     own = Life("model")
     first, second = DeadModelError("gone"), SpendingCapError("spent")
     assert own.give_up(first) is first
-    assert own.give_up(second) is first
+    stands = own.give_up(second)
+    assert (type(stands), str(stands)) == (DeadModelError, str(first))
     with pytest.raises(DeadModelError) as caught:
         own.check()
-    assert caught.value is first
+    assert str(caught.value) == str(first)
+
+
+def test_a_reason_that_is_raised_often_keeps_nothing_of_the_calls_alive() -> None:
+    own = Life("model")
+    first = DeadModelError("gone", place="model", remedy="Start it")
+    own.give_up(first)
+    told: list[ModelError] = []
+    for _ in range(3):
+        with pytest.raises(DeadModelError) as caught:
+            own.check()
+        told.append(caught.value)
+    assert [str(one) for one in told] == ["model: gone. Start it"] * 3
+    assert len({id(one) for one in told}) == 3
+    frames = [sum(1 for _ in traceback.walk_tb(one.__traceback__)) for one in told]
+    assert frames[0] == frames[2]
+    assert own.failure is not None
+    assert own.failure.__traceback__ is None
 
 
 def test_a_death_that_may_pass_holds_for_a_while_and_one_for_good_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
