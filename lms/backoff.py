@@ -10,6 +10,7 @@ from typing import TypeVar
 from dspy.utils.exceptions import LMRateLimitError
 
 from inpars_plus.foundation.forks import in_each_fork
+from inpars_plus.lms.life import LOOK_SECONDS
 
 __all__ = ["PATIENCE_SECONDS", "Backoff"]
 
@@ -66,11 +67,15 @@ class Backoff:
 
     def _once(self, send: Callable[[], T]) -> T:
         if self._pauses:
-            with self._asking:
+            while not self._asking.acquire(timeout=LOOK_SECONDS):
+                self._wait(0.0)
+            try:
                 # Another thread may have had an answer, and then nobody waits for anybody.
                 if self._pauses:
                     self._wait(self._until - time.monotonic())
                     return self._answered(send)
+            finally:
+                self._asking.release()
         return self._answered(send)
 
     def _answered(self, send: Callable[[], T]) -> T:

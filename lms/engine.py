@@ -13,7 +13,6 @@ draw only.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import threading
@@ -48,6 +47,7 @@ from inpars_plus.foundation.files import digest
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.secrets import hide_secrets
 from inpars_plus.foundation.summaries import LmUsage
+from inpars_plus.lms.awaiting import AsyncEngine
 from inpars_plus.lms.life import Life
 from inpars_plus.lms.requests import request_fields
 
@@ -287,19 +287,6 @@ class Engine(ABC):
         return self
 
 
-class _AsyncEngine:
-    """The same engine for ``await``: each request waits in a thread, where the engine gathers them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        return await asyncio.to_thread(self._engine.complete, request)
-
-    def __deepcopy__(self, memo: object) -> _AsyncEngine:
-        return self
-
-
 class EngineLM(dspy.LM):
     """A ``dspy.LM`` over an :class:`Engine`: it notes the draw, and raises this project's errors.
 
@@ -309,7 +296,7 @@ class EngineLM(dspy.LM):
     """
 
     def __init__(self, engine: Engine, **settings: Any) -> None:
-        super().__init__(engine.name, engine=engine, async_engine=_AsyncEngine(engine), cache=False, **settings)
+        super().__init__(engine.name, engine=engine, async_engine=AsyncEngine(engine), cache=False, **settings)
         # DSPy gives this setting another name for some models, and then refuses a call that says it by its usual one.
         if "max_completion_tokens" in self.kwargs:
             self.kwargs["max_tokens"] = self.kwargs.pop("max_completion_tokens")

@@ -16,7 +16,6 @@ What may pass is forgotten after a while (``HOLD_SECONDS``), so that a long-live
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import dspy
-from dspy.lm15 import Request, Response, ServerError, registered_providers
+from dspy.lm15 import Request, Response, ServerError
 from dspy.lm15 import TimeoutError as EngineTimeoutError
 from dspy.utils.exceptions import (
     LMAuthError,
@@ -44,12 +43,12 @@ from dspy.utils.exceptions import (
 )
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ModelError, ReplyError
-from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import say
 from inpars_plus.foundation.secrets import hide_userinfo, register_address, register_secret
 from inpars_plus.lms.backoff import PATIENCE_SECONDS, Backoff
 from inpars_plus.lms.engine import Draw, Engine, EngineLM, Reply, sentence
 from inpars_plus.lms.limits import Budget, Price, SpendingLimits, budget_of
+from inpars_plus.lms.providers import has_provider, price_of
 from inpars_plus.lms.requests import request_text
 
 if TYPE_CHECKING:
@@ -201,6 +200,7 @@ class HostedEngine(Engine):
         return response
 
     def _next_turn(self) -> None:
+        self.life.wait(0.0)  # raises where nobody waits for the reply any more
         if self._budget is not None:
             self._budget.take_turn(self.life.wait)
 
@@ -286,6 +286,7 @@ def hosted_lm(
     api_base: str | None = None,
     api_key: str | None = None,
     timeout: float = _TIMEOUT_SECONDS,
+    patience: float | None = None,
     num_retries: int = _ATTEMPTS_AFTER_THE_FIRST,
     temperature: float | None = None,
     max_tokens: int | None = None,
@@ -303,11 +304,17 @@ def hosted_lm(
     provider, _, model = name.partition("/")
     if not provider or not model:
         raise ConfigurationError(f"'{name}' names no language model", remedy=_NAMES)
-    if _address(name, api_base) is None and not _has_provider(name):
+    if _address(name, api_base) is None and not has_provider(name):
         raise ConfigurationError(
             f"'{name}' is no directory with a model, and there is no provider '{provider}'", remedy=_NAMES
         )
-    price = _price(name)
+    if patience is None:
+        patience = PATIENCE_SECONDS if num_retries else 0.0
+    if not patience >= 0:
+        raise ConfigurationError(
+            f"a model cannot be waited for {patience:g} seconds", place="patience", remedy="Give 0 or more"
+        )
+    price = price_of(name)
     budget = budget_of(limits, price=price, label=name, store=store)
     if api_key is None and name.startswith(_OPENAI) and _address(name, api_base):
         api_key = os.environ.get("OPENAI_API_KEY") or _NO_KEY
@@ -317,7 +324,7 @@ def hosted_lm(
             api_base=api_base,
             api_key=api_key,
             timeout=timeout,
-            patience=PATIENCE_SECONDS if num_retries else 0.0,
+            patience=patience,
             price=price,
             store=store,
             budget=budget,
@@ -333,38 +340,6 @@ def hosted_lm(
         return EngineLM(engine, num_retries=num_retries, temperature=temperature, max_tokens=tokens, **settings)
     except (LMError, TypeError, ValueError) as problem:
         raise ConfigurationError(f"the language model '{name}' cannot be set up ({sentence(problem)})") from problem
-
-
-def _price(name: str) -> Price | None:
-    litellm = _litellm()
-    with contextlib.suppress(Exception):  # LiteLLM has no common base of what it raises for an unknown model
-        known = litellm.get_model_info(name)
-        prompt, completion = known.get("input_cost_per_token"), known.get("output_cost_per_token")
-        if prompt is not None and completion is not None:
-            return Price(float(prompt), float(completion))
-    return None
-
-
-def _has_provider(name: str) -> bool:
-    """Whether DSPy or LiteLLM knows who serves a model; a path that was mistyped has nobody."""
-    litellm, prefix = _litellm(), name.partition("/")[0]
-    listed = {str(getattr(one, "value", one)) for one in litellm.provider_list}
-    if prefix in listed or prefix in {one.id for one in registered_providers()}:
-        return True
-    talks, litellm.suppress_debug_info = litellm.suppress_debug_info, True  # or it prints where to read of providers
-    try:
-        litellm.get_llm_provider(name)
-    except Exception:  # of no common kind
-        return False
-    finally:
-        litellm.suppress_debug_info = talks
-    return True
-
-
-def _litellm() -> Any:
-    # Without this, LiteLLM fetches a list of prices from the network when it is imported.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
-    return require("litellm", install="pip install litellm", purpose="Calling a hosted language model")
 
 
 def _is_final(problem: LMError) -> bool:

@@ -28,6 +28,7 @@ def load_lm(
     store: ReplyStore | None = None,
     api_base: str | None = None,
     api_key: str | None = None,
+    patience: float | None = None,
     temperature: float | None = 0.0,
     max_tokens: int | None = None,
     seed: int = 0,
@@ -43,6 +44,9 @@ def load_lm(
         store: where finished replies are kept and found again.
         api_base: address of the server of a hosted model.
         api_key: its key; without one, the provider's environment variable.
+        patience: seconds for which a hosted model that takes no more requests (429) is waited out, all its calls
+            together, before it is given up; without it 150, which suits jobs, and 0 where ``num_retries`` is 0. An
+            application whose callers wait gives a few seconds. The attempts of ``num_retries`` come on top.
         temperature: 0 is greedy; ``None`` leaves it to a hosted model. OpenAI's reasoning models (o3, gpt-5) refuse any
             but 1: 0, and what single calls ask for, is left out, so that all they write is sampled as they do it.
         max_tokens: most tokens of a reply; the default is 48 for local models, which write one line, 16,000 for
@@ -64,6 +68,10 @@ def load_lm(
             raise ConfigurationError(
                 f"'{name}' runs on this machine and takes no address and no key",
                 remedy="Leave them out, or name the model of the server, such as openai/its-name",
+            )
+        if patience is not None:
+            raise ConfigurationError(
+                f"'{name}' runs on this machine and refuses no requests", place="patience", remedy="Leave it out"
             )
         model = local_model(name)
         # A cap in currency may be meant for another model of the run; what runs here costs nothing.
@@ -91,6 +99,7 @@ def load_lm(
         store=store,
         api_base=api_base,
         api_key=api_key,
+        patience=patience,
         temperature=temperature,
         max_tokens=max_tokens,
         **settings,

@@ -1,0 +1,65 @@
+"""An engine for ``await``: calls wait in threads of their own, and one that is given up asks no more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+from dspy.lm15 import Request, Response
+
+from inpars_plus.foundation.forks import in_each_fork
+from inpars_plus.lms.life import GIVEN_UP
+
+if TYPE_CHECKING:
+    from inpars_plus.lms.engine import Engine
+
+__all__ = ["AsyncEngine"]
+
+_THREADS = 64
+"""Most calls under way; more wait for one of them. A server of one's own rarely answers as many at once."""
+
+
+class AsyncEngine:
+    """An engine whose calls are awaited.
+
+    The event loop's own threads are few, and the application's look-ups of addresses and files wait for them; so the
+    calls have threads of their own, made at the first one. When an awaited call is cancelled, the request that is with
+    the model ends, but nothing is waited out for it any more, and no further request is sent.
+
+    Args:
+        engine: serves the calls.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._begin()
+        in_each_fork(self._begin)  # the threads are not there
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def complete(self, request: Request) -> Response:
+        """DSPy's contract of an engine that is awaited. Raises as :meth:`Engine.complete`."""
+        given_up = threading.Event()
+        context = copy_context()  # DSPy's settings, and the draw of the call
+        context.run(GIVEN_UP.set, given_up)
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="inpars-plus-awaited")
+            threads = self._threads
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(threads, context.run, self._engine.complete, request)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+
+    def __copy__(self) -> AsyncEngine:
+        return self
+
+    def __deepcopy__(self, memo: object) -> AsyncEngine:
+        return self
