@@ -6,7 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dspy.lm15 import Request, Response
 
@@ -63,3 +63,6 @@ class AsyncEngine:
 
     def __deepcopy__(self, memo: object) -> AsyncEngine:
         return self
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return self._engine.__reduce__()  # which says why not

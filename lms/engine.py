@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage, response_to_events
@@ -286,6 +286,19 @@ class Engine(ABC):
     def __deepcopy__(self, memo: object) -> Engine:
         return self
 
+    def __reduce__(self) -> NoReturn:
+        """An engine has locks and perhaps a key, and is of its process.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(
+            "a language model cannot be pickled, and so neither can a program that has one",
+            place=self.name,
+            remedy="Make the model with load_lm in the other process, and give it to the program there; "
+            "program.set_lm(None) takes it out here",
+        )
+
 
 class EngineLM(dspy.LM):
     """A ``dspy.LM`` over an :class:`Engine`: it notes the draw, and raises this project's errors.
@@ -293,9 +306,18 @@ class EngineLM(dspy.LM):
     Args:
         engine: serves the calls.
         settings: what ``dspy.LM`` takes, such as ``temperature`` and ``max_tokens``.
+
+    Raises:
+        ConfigurationError: DSPy's own cache is asked for.
     """
 
     def __init__(self, engine: Engine, **settings: Any) -> None:
+        if settings.pop("cache", False):
+            raise ConfigurationError(
+                "DSPy's own cache is not used here",
+                place="cache",
+                remedy="Leave it out; replies are kept with store=ReplyStore(path)",
+            )
         super().__init__(engine.name, engine=engine, async_engine=AsyncEngine(engine), cache=False, **settings)
         # DSPy gives this setting another name for some models, and then refuses a call that says it by its usual one.
         if "max_completion_tokens" in self.kwargs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ __all__ = ["is_local", "load_lm"]
 _LOCAL_TOKENS = 48
 
 
-def is_local(name: str) -> bool:
-    """Whether a name is that of a model that runs here, so that no document leaves this machine."""
+def is_local(name: str | os.PathLike[str]) -> bool:
+    """Whether a name is that of a model that runs here, so that no document leaves this machine; a path always is."""
+    if isinstance(name, os.PathLike):
+        return True
     return name == "embedded" or name.startswith("gguf:") or model_in(Path(name).expanduser()) is not None
 
 
 def load_lm(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     limits: SpendingLimits | None = None,
     store: ReplyStore | None = None,
@@ -39,7 +42,8 @@ def load_lm(
 
     Args:
         name: ``embedded``, ``gguf:PATH``, the directory of a tuned generator or of a model for torch, or any model id
-            of LiteLLM, such as ``openai/gpt-4o-mini`` (with ``api_base`` any server that speaks OpenAI's protocol).
+            of LiteLLM, such as ``openai/gpt-4o-mini`` (with ``api_base`` any server that speaks OpenAI's protocol). A
+            ``Path`` is that of such a directory or of a GGUF file.
         limits: what may be spent.
         store: where finished replies are kept and found again.
         api_base: address of the server of a hosted model.
@@ -63,7 +67,11 @@ def load_lm(
         MissingPartError: a package that it needs is not installed.
         ConfigurationError: the name or a setting is wrong, or a cap in currency has no known price.
     """
-    if is_local(name):
+    local = is_local(name)
+    if isinstance(name, os.PathLike):
+        path = Path(name).expanduser().absolute()  # so that a folder named "embedded" is that folder
+        name = f"gguf:{path}" if path.is_file() else str(path)
+    if local:
         if api_base or api_key:
             raise ConfigurationError(
                 f"'{name}' runs on this machine and takes no address and no key",

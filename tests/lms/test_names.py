@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError, MissingPartError
-from inpars_plus.lms import SpendingLimits, is_local, load_lm
+from inpars_plus.lms import EngineLM, SpendingLimits, is_local, load_lm, scripted_lm
+from inpars_plus.lms.awaiting import AsyncEngine
 from inpars_plus.lms.embedded import local_model
 
 
@@ -93,3 +96,51 @@ def test_a_file_that_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
 def test_a_local_model_costs_nothing_so_that_a_cap_can_be_for_another_model_of_the_run(tmp_path: Path) -> None:
     (tmp_path / "small.gguf").write_bytes(b"abc")
     assert load_lm(f"gguf:{tmp_path / 'small.gguf'}", limits=SpendingLimits(max_cost_usd=2.0)).model
+
+
+def test_a_path_is_that_of_a_local_model_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "embedded"
+    directory.mkdir()
+    (directory / "model.gguf").write_bytes(b"abc")
+    monkeypatch.chdir(tmp_path)
+    assert load_lm(Path("embedded")).model == load_lm(str(directory)).model == "tuned:embedded@ba7816bf"
+    assert load_lm(directory / "model.gguf").model == "gguf:model@ba7816bf"
+    assert is_local(directory)
+    with pytest.raises(ConfigurationError, match=r"there is no local language model '.*/nowhere'"):
+        load_lm(tmp_path / "nowhere")
+
+
+def test_the_cache_of_dspy_is_refused_with_the_name_of_what_takes_its_place() -> None:
+    with pytest.raises(ConfigurationError, match=r"cache: DSPy's own cache is not used here\. .* store=ReplyStore"):
+        scripted_lm([], cache=True)
+    assert scripted_lm([], cache=False).cache is False
+    with pytest.raises(ConfigurationError, match="cache: DSPy's own cache"):
+        load_lm("openai/test-model", api_key="k", cache=True)
+
+
+class WriteQuery(dspy.Signature):
+    """Write a query; a signature made of a text could not be pickled at all."""
+
+    document: str = dspy.InputField()
+    query: str = dspy.OutputField()
+
+
+def _program(lm: EngineLM) -> dspy.Module:
+    program = dspy.Predict(WriteQuery)
+    program.set_lm(lm)
+    return program
+
+
+@pytest.mark.parametrize("what", [lambda lm: lm, lambda lm: lm.engine, lambda lm: AsyncEngine(lm.engine), _program])
+def test_what_holds_a_model_cannot_be_pickled_and_says_what_to_do(what: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"scripted: a language model cannot be pickled.*set_lm\(None\)"):
+        pickle.dumps(what(scripted_lm([])))
+
+
+def test_a_program_without_its_model_goes_to_another_process_and_gets_one_there() -> None:
+    program = _program(scripted_lm(["an answer"]))
+    assert isinstance(program.deepcopy().get_lm(), EngineLM)
+    program.set_lm(None)
+    there = pickle.loads(pickle.dumps(program))
+    there.set_lm(scripted_lm(["[[ ## query ## ]]\nwet\n\n[[ ## completed ## ]]"], chat=True))
+    assert there(document="Water is wet").query == "wet"
