@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,8 +13,9 @@ from pydantic import BaseModel
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import digest
+from inpars_plus.programs.fingerprints import predictors_of
 
-__all__ = ["Candidate", "one_ask", "predictor_of"]
+__all__ = ["Candidate", "asking_only", "one_ask", "predictor_of"]
 
 
 def predictor_of(program: dspy.Module) -> Any:
@@ -31,12 +33,31 @@ def predictor_of(program: dspy.Module) -> Any:
     return predictors[0]
 
 
+def asking_only(lm: dspy.BaseLM, program: dspy.Module) -> dspy.Module:
+    """The program as it asks a model that is given in DSPy's context, and no other.
+
+    A model of its own (``program.set_lm``, ``load_program(..., lm=...)``) wins over that of the context: the scores
+    would be those of another model than the caller named, unseen by whatever counts or caps the calls of that one.
+
+    Args:
+        lm: the model that will be given.
+        program: it is not changed.
+
+    Returns:
+        The program itself, or a copy without models of its own where it has another one.
+    """
+    own = [predictor.lm for predictor in predictors_of(program).values()]
+    if all(one is None or one is lm for one in own):
+        return program
+    return _without_models(program)
+
+
 def one_ask(program: dspy.Module) -> dspy.Module:
-    """A copy that asks once a query instead of trying again.
+    """A copy that asks once a query instead of trying again, and has no model of its own.
 
     During the search a second try would hide a bad prompt, and would make the cost of a trial unknown beforehand.
     """
-    copy = program.deepcopy()
+    copy = _without_models(program)
     copy._compiled = False
     if hasattr(copy, "attempts"):
         copy.attempts = 1
@@ -75,8 +96,8 @@ class Candidate:
         return digest(self.instruction, self.form or "", shown)
 
     def apply(self, program: dspy.Module) -> dspy.Module:
-        """A copy of the program with this setting."""
-        copy = program.deepcopy()
+        """A copy of the program with this setting and without a model of its own."""
+        copy = _without_models(program)
         copy._compiled = False
         predictor = predictor_of(copy)
         predictor.signature = predictor.signature.with_instructions(self.instruction)
@@ -88,6 +109,19 @@ class Candidate:
     def with_demonstrations(self, examples: Sequence[dspy.Example], fields: Mapping[str, Any]) -> Candidate:
         """The same prompt with these demonstrations, cut to the signature's fields."""
         return replace(self, demonstrations=tuple(_only(example, fields) for example in examples))
+
+
+def _without_models(program: dspy.Module) -> dspy.Module:
+    """A copy without models of its own."""
+    models = [predictor.lm for predictor in predictors_of(program).values() if predictor.lm is not None]
+    try:
+        # Models are handed over as they are: around one that cannot be copied, DSPy lets copies share their parts.
+        copy: dspy.Module = deepcopy(program, {id(lm): lm for lm in models})
+    except Exception:
+        copy = program.deepcopy()
+    for predictor in predictors_of(copy).values():
+        predictor.lm = None
+    return copy
 
 
 def _only(demo: Mapping[str, Any], fields: Mapping[str, Any]) -> dspy.Example:

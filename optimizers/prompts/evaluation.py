@@ -13,6 +13,7 @@ from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.life import asking_threads
 from inpars_plus.lms.quiet import quiet_logs
+from inpars_plus.optimizers.prompts.candidates import asking_only
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
 
 __all__ = ["CompileMetric", "GuardedMetric", "JudgedQuery", "evaluate_program", "generate_all", "judge_all", "query_of"]
@@ -69,8 +70,8 @@ def generate_all(
     """Run programs on examples from many threads.
 
     Args:
-        tasks: programs with their examples.
-        lm: the model.
+        tasks: programs with their examples; they are not changed.
+        lm: the model that all of them ask, also those that have one of their own.
         threads: how many calls at once.
         watch: counts, and ends what makes no sense any more.
         on_done: called once a task.
@@ -86,7 +87,8 @@ def generate_all(
     callbacks = [*(one for one in dspy.settings.callbacks if one is not watch), watch]
     stopped = threading.Event()
 
-    watched = {id(program): WatchedProgram(program, watch) for program, _ in tasks}
+    programs = {id(program): program for program, _ in tasks}
+    watched = {known: WatchedProgram(asking_only(lm, program), watch) for known, program in programs.items()}
     seen: set[int] = set()
     first: list[int] = []
     rest: list[int] = []
@@ -158,10 +160,10 @@ def evaluate_program(
     """Score a program on documents, outside of any optimizer: before and after, on test documents.
 
     Args:
-        program: called with the inputs of each example.
+        program: called with the inputs of each example; it is not changed.
         examples: what :func:`inpars_plus.programs.example_of` makes.
         metric: judges all queries in one call after the last was written.
-        lm: writes them.
+        lm: writes them, also where the program has a model of its own (``set_lm``, ``load_program(..., lm=...)``).
         threads: how many calls at once.
         label: of the progress bar.
 

@@ -54,7 +54,8 @@ class Compiled:
     """What a compile gives.
 
     Attributes:
-        program: the compiled program, asking as often as the student did.
+        program: the compiled program, asking as often as the student did. Like the two below it has no model of its
+            own: it asks that of ``dspy.context`` or ``dspy.configure``, or what ``set_lm`` gives it.
         best_pool_program: the student with the best single prompt of the pool, a baseline; ``None`` after a warm start.
         nearest_program: the student with the prompt of the nearest program, a warm start's baseline; ``None`` after a
             cold one.
@@ -156,7 +157,7 @@ def compile_program(
         trainset: examples of train documents, as :func:`inpars_plus.programs.example_of` makes them.
         valset: examples of validation documents.
         metric: what to improve.
-        lm: the model that the program is compiled for.
+        lm: the model that the program is compiled for. It alone is asked, also where the student has one of its own.
         prompt_lm: writes instructions for MIPROv2, GEPA and adaptation; without it they choose from the pool.
         optimizer: one of :data:`inpars_plus.optimizers.prompts.policy.OPTIMIZERS`.
         budget: LM calls at most, replayed ones included.
@@ -172,7 +173,7 @@ def compile_program(
             demonstrations before those that the program writes.
 
     Returns:
-        The compiled program with all that a report needs.
+        The compiled program, without a model of its own, with all that a report needs.
 
     Raises:
         ConfigurationError: too small a budget, too few documents, an unknown optimizer, or a program to start from

@@ -29,7 +29,7 @@ from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.quiet import quiet, quiet_logs
 from inpars_plus.metrics.ranking_metric import RankingMetric
-from inpars_plus.optimizers.prompts.candidates import Candidate, predictor_of
+from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import generate_all
 from inpars_plus.optimizers.prompts.request_watch import RequestWatch
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
@@ -218,14 +218,14 @@ def compile_reranker(
         student: a program without demonstrations; it is not changed.
         train: lists to learn from.
         validation: lists to choose by, of other queries.
-        lm: the model that the program is compiled for.
+        lm: the model that the program is compiled for. It alone is asked, also where the student has one of its own.
         demonstrations: how many a prompt shows at most.
         sets: of each kind of demonstrations that are tried.
         seed: of everything random.
         threads: calls at once.
 
     Returns:
-        The program, never one that ranks the validation lists worse than the student.
+        The program, without a model of its own, never one that ranks the validation lists worse than the student.
 
     Raises:
         ConfigurationError: there is nothing to learn from or to choose by, or no such form.
@@ -276,8 +276,7 @@ def _bootstrapped(
     student: Reranker, asks: Sequence[dspy.Example], lm: dspy.BaseLM, watch: Watch, demonstrations: int
 ) -> Candidate:
     metric = metric_for(student)
-    fresh = student.deepcopy()
-    fresh._compiled = False  # or DSPy would hide its predictor
+    fresh = one_ask(student)  # not compiled, or DSPy would hide its predictor
     optimizer = BootstrapFewShot(
         metric=metric,
         metric_threshold=metric.threshold,  # DSPy takes any truthy score for a success
