@@ -24,6 +24,7 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.batching import Batcher
+from inpars_plus.foundation.files import digest
 from inpars_plus.metrics.checks import COPIED_SHARE_LIMIT, REASONS, check_query, copied_share, own_words_share
 from inpars_plus.metrics.naturalness import NATURALNESS_FLOOR, CompletionScorer, likeness, naturalness_pairs
 from inpars_plus.metrics.words import words
@@ -64,6 +65,8 @@ class Judged:
     naturalness: float | None
 
 
+_Key = tuple[str, str, str]
+
 _MISSING = Judged(query=None, accepted=False, reason="empty", score=0.0, rank=None, copy4=0.0, naturalness=None)
 
 
@@ -71,7 +74,8 @@ class QueryMetric:
     """Scores queries by their checks, by whether they find their document, and by how natural they read.
 
     Callable from many threads, in DSPy's form; calls that come together are judged in one batch. A judgment is
-    remembered, so asking again costs nothing. A deep copy is the metric itself.
+    remembered for the query and the text of its document, so asking again costs nothing. A deep copy is the metric
+    itself.
 
     Args:
         retriever: searches the full corpus.
@@ -96,7 +100,7 @@ class QueryMetric:
         self._scorer = scorer
         self._floor = floor
         self._one_at_a_time = one_at_a_time
-        self._known: OrderedDict[tuple[str, str], Judged] = OrderedDict()
+        self._known: OrderedDict[_Key, Judged] = OrderedDict()
         self._lock = threading.Lock()
         self._batcher: Batcher[Sequence[tuple[Document, str | None]], list[Judged]] = Batcher(
             self._judge_calls, max_size=64, max_wait_seconds=0.01
@@ -146,18 +150,25 @@ class QueryMetric:
         return self._judge_calls([pairs])[0]
 
     def _judge_calls(self, calls: Sequence[Sequence[tuple[Document, str | None]]]) -> list[list[Judged]]:
-        flat = [(document, query) for call in calls for document, query in call if query and words(query)]
+        # Keys stand beside their pairs, because a digest is not for nothing.
+        keys = [[_key(document, query) for document, query in call] for call in calls]
+        asked = {
+            key: (document, query)
+            for call, of_call in zip(calls, keys, strict=True)
+            for (document, query), key in zip(call, of_call, strict=True)
+            if key is not None and query is not None
+        }
         with self._lock:
-            known = {(d.id, q): self._known[d.id, q] for d, q in flat if (d.id, q) in self._known}
-        fresh = list({(d.id, q): (d, q) for d, q in flat if (d.id, q) not in known}.values())
-        batches = [[pair] for pair in fresh] if self._one_at_a_time else [fresh]
+            known = {key: self._known[key] for key in asked if key in self._known}
+        fresh = {key: pair for key, pair in asked.items() if key not in known}
+        batches = [[pair] for pair in fresh.values()] if self._one_at_a_time else [list(fresh.values())]
         judged = [one for batch in batches for one in self._judge_alone(batch)]
-        known.update(zip(((d.id, q) for d, q in fresh), judged, strict=True))
+        known.update(zip(fresh, judged, strict=True))
         with self._lock:
             self._known.update(known)
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return [self._with_duplicates(call, known) for call in calls]
+        return [self._with_duplicates(call, of_call, known) for call, of_call in zip(calls, keys, strict=True)]
 
     def _judge_alone(self, pairs: Sequence[tuple[Document, str]]) -> list[Judged]:
         if not pairs:
@@ -192,15 +203,15 @@ class QueryMetric:
 
     @staticmethod
     def _with_duplicates(
-        call: Sequence[tuple[Document, str | None]], known: dict[tuple[str, str], Judged]
+        call: Sequence[tuple[Document, str | None]], keys: Sequence[_Key | None], known: dict[_Key, Judged]
     ) -> list[Judged]:
         judged: list[Judged] = []
         earlier: dict[str, list[str]] = {}
-        for document, query in call:
-            one = known.get((document.id, query)) if query else None
-            if one is None or query is None:
+        for (document, query), key in zip(call, keys, strict=True):
+            if key is None or query is None:
                 judged.append(_MISSING)
                 continue
+            one = known[key]
             others = earlier.setdefault(document.id, [])
             if one.accepted and others and check_query(query, document, others=others) == "duplicate":
                 one = Judged(query, False, "duplicate", one.score * _SLIP_GATE, one.rank, one.copy4, one.naturalness)
@@ -208,6 +219,13 @@ class QueryMetric:
                 others.append(query)
             judged.append(one)
         return judged
+
+
+def _key(document: Document, query: str | None) -> _Key | None:
+    """What a judgment depends on; ``None`` where there is no query. A document may change and keep its id."""
+    if not query or not words(query):
+        return None
+    return document.id, digest(document.full_text, document.language), query
 
 
 def summarize(judged: Sequence[Judged]) -> dict[str, Any]:

@@ -124,11 +124,11 @@ class RelationCheck:
             counts.append(len(variants))
             texts += variants
         vectors = self._encoder.encode(texts, short=True)
-        documents = {document.id: document.full_text for document, _ in pairs}
+        documents = {(document.id, document.full_text): document.full_text for document, _ in pairs}
         encoded = dict(zip(documents, self._encoder.encode(list(documents.values())), strict=True))
         found, at = [], 0
         for (document, _), count in zip(pairs, counts, strict=True):
-            cosines = vectors[at : at + count] @ encoded[document.id]
+            cosines = vectors[at : at + count] @ encoded[document.id, document.full_text]
             at += count
             found.append((float(cosines[0]), float(cosines[1:].max() - cosines[0]) if count > 1 else 0.0))
         return found

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import dspy
 
 from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.files import digest
 from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.life import asking_threads
@@ -181,7 +182,7 @@ def evaluate_program(
 
 
 class GuardedMetric:
-    """The metric as DSPy's loops get it: errors end the compile, and a (document, query) is scored once.
+    """The metric as DSPy's loops get it: errors end the compile, and the same queries of a document are scored once.
 
     Args:
         metric: the metric.
@@ -193,7 +194,7 @@ class GuardedMetric:
         self.threshold = threshold
         self._metric = metric
         self._watch = watch
-        self._known: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._known: dict[tuple[str, tuple[Any, ...]], float] = {}
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> GuardedMetric:
         return self
@@ -209,7 +210,7 @@ class GuardedMetric:
             success = self._guard(lambda: self._metric(gold, pred, trace))
             # DSPy takes any truthy score for a success, .1 too.
             return success if isinstance(success, bool) else bool(float(success) >= self.threshold)
-        key = (gold.source.id, tuple(pred.get("queries") or ()))
+        key = (_content(gold), tuple(pred.get("queries") or ()))
         if key not in self._known:
             self._known[key] = float(self._guard(lambda: self._metric(gold, pred)))
         return self._known[key]
@@ -219,3 +220,10 @@ class GuardedMetric:
             return function()
         except Exception as error:
             raise self._watch.halt(to_raise(error, model=self._watch.model)) from error
+
+
+def _content(example: dspy.Example) -> str:
+    """What a metric can know of an example, whose document may change and keep its id."""
+    one = example.source
+    told = (one.id, one.title, one.text, one.doc_type, one.language, repr(one.metadata))
+    return digest(*told, int(example.get("number_of_queries") or 1))

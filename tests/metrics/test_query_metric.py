@@ -89,6 +89,27 @@ def test_all_queries_are_searched_and_scored_in_one_call(
     assert len(retriever.calls) == 1
 
 
+@pytest.mark.parametrize("field", ["title", "text"])
+def test_a_document_that_changed_and_kept_its_id_is_judged_as_it_is_now(
+    metric_of: Make, document: Document, field: str
+) -> None:
+    copied = document.model_copy(update={field: f"{GOOD}, and why?"})
+    metric = metric_of({GOOD: 1})
+    first, changed, again = (metric.judge([(one, GOOD)])[0] for one in (document, copied, document))
+    assert first.accepted
+    assert changed == metric_of({GOOD: 1}).judge([(copied, GOOD)])[0]
+    assert not changed.accepted
+    assert again == first
+    together = metric_of({GOOD: 1}).judge([(copied, GOOD), (document, GOOD)])
+    assert [one.accepted for one in together] == [False, True]
+
+
+def test_a_document_that_is_in_another_language_now_is_judged_anew(metric_of: Make, document: Document) -> None:
+    metric = metric_of({GOOD: 1})
+    told = [metric.judge([(document.model_copy(update={"language": one}), GOOD)])[0] for one in ("en", "de")]
+    assert [one.accepted for one in told] == [True, False]
+
+
 def test_one_at_a_time_no_query_is_searched_or_scored_beside_another(
     told_retriever: Told, told_scorer: Told, document: Document
 ) -> None:

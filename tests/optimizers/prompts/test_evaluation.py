@@ -118,6 +118,16 @@ def test_the_same_query_of_a_document_is_scored_once(toy: Any) -> None:
     assert copy.deepcopy(guarded) is guarded
 
 
+def test_a_document_that_changed_and_an_example_that_asks_for_more_are_scored_anew(toy: Any) -> None:
+    calls = []
+    guarded = GuardedMetric(lambda gold, pred: calls.append(gold) or 0.3, Watch(model="m"))  # type: ignore[arg-type,func-returns-value]
+    gold = toy.test[0]
+    changed = gold.source.model_copy(update={"text": "Another text."})
+    for one in (gold, gold.copy(source=changed), gold.copy(number_of_queries=2), gold):
+        guarded(one, dspy.Prediction(queries=["a"]))
+    assert len(calls) == 3
+
+
 def test_an_error_of_the_metric_passes_through_dspys_handlers(toy: Any) -> None:
     def broken(*arguments: Any) -> float:
         raise RuntimeError("index lost")
