@@ -24,6 +24,7 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.batching import Batcher
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import digest
 from inpars_plus.metrics.checks import COPIED_SHARE_LIMIT, REASONS, check_query, copied_share, own_words_share
 from inpars_plus.metrics.naturalness import NATURALNESS_FLOOR, CompletionScorer, likeness, naturalness_pairs
@@ -40,6 +41,7 @@ _SLIPS = frozenset(
     {"too_short", "too_long", "unfinished", "repeated_word", "not_self_contained", "duplicate", "not_natural"}
 )
 _REMEMBERED = 100_000
+_PLACE = "metric 'QueryMetric'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,21 @@ class QueryMetric:
         Returns:
             The mean score of the queries asked for, missing ones counted as 0; a bool while bootstrapping: all
             accepted and the mean at the threshold or above; with ``pred_name`` a prediction of score and feedback.
+
+        Raises:
+            ConfigurationError: ``queries`` are no list of texts, or the example has no document as its ``source``.
         """
-        queries = list(pred.get("queries") or ())
+        if not isinstance(gold.get("source"), Document):
+            raise ConfigurationError(
+                "the example has no Document as its source", place=_PLACE, remedy="Make it with example_of"
+            )
+        queries = pred.get("queries") or ()
+        if not isinstance(queries, Sequence) or isinstance(queries, str):
+            raise ConfigurationError(
+                f"queries are a {type(queries).__name__} instead of a list of texts",
+                place=_PLACE,
+                remedy="Give a list, also of one query",
+            )
         wanted = max(int(gold.get("number_of_queries") or 1), 1)
         asked = [*queries, *[None] * wanted][:wanted]
         judged = self._batcher([(gold.source, query) for query in asked])
@@ -223,6 +238,12 @@ class QueryMetric:
 
 def _key(document: Document, query: str | None) -> _Key | None:
     """What a judgment depends on; ``None`` where there is no query. A document may change and keep its id."""
+    if query is not None and not isinstance(query, str):
+        raise ConfigurationError(
+            f"a query is a {type(query).__name__} instead of a text",
+            place=f"{_PLACE}, document '{document.id}'",
+            remedy="Give texts, and None for a query that is missing",
+        )
     if not query or not words(query):
         return None
     return document.id, digest(document.full_text, document.language), query

@@ -15,6 +15,7 @@ from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.life import asking_threads
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.candidates import asking_only
+from inpars_plus.optimizers.prompts.given import check_examples, check_lm, check_program, judgments, metric_given
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
 
 __all__ = ["CompileMetric", "GuardedMetric", "JudgedQuery", "evaluate_program", "generate_all", "judge_all", "query_of"]
@@ -138,6 +139,9 @@ def judge_all(
 
     Returns:
         An example, one judgment for each query that it asked for, missing ones included.
+
+    Raises:
+        ConfigurationError: the metric does not give one judgment a query.
     """
     counts = [int(example.get("number_of_queries") or 1) for example in examples]
     pairs = [
@@ -145,14 +149,14 @@ def judge_all(
         for example, prediction, count in zip(examples, predictions, counts, strict=True)
         for position in range(count)
     ]
-    judged = iter(metric.judge(pairs) if pairs else ())
+    judged = iter(judgments(metric, pairs) if pairs else ())
     return [[next(judged) for _ in range(count)] for count in counts]
 
 
 def evaluate_program(
     program: dspy.Module,
     examples: Sequence[dspy.Example],
-    metric: CompileMetric,
+    metric: CompileMetric | Callable[..., Any],
     lm: dspy.BaseLM,
     threads: int = 16,
     *,
@@ -163,7 +167,9 @@ def evaluate_program(
     Args:
         program: called with the inputs of each example; it is not changed.
         examples: what :func:`inpars_plus.programs.example_of` makes.
-        metric: judges all queries in one call after the last was written.
+        metric: judges all queries in one call after the last was written. Before anything is asked it is tried on a
+            query that is missing. A metric in DSPy's plain form, ``metric(gold, pred, trace=None)``, is called with
+            each query by itself.
         lm: writes them, also where the program has a model of its own (``set_lm``, ``load_program(..., lm=...)``).
         threads: how many calls at once.
         label: of the progress bar.
@@ -172,8 +178,13 @@ def evaluate_program(
         One judgment a query asked for, in the order of the examples.
 
     Raises:
+        ConfigurationError: something given is not what it should be; nothing was asked.
         InParsError: the model is dead, the spending cap is reached, or another error that ends a run.
     """
+    check_lm(lm)
+    check_examples(examples, "examples")
+    check_program(program, examples)
+    metric = metric_given(metric, examples, arguments=0)
     watch = Watch(model=str(lm.model))
     tasks = [(program, example) for example in examples]
     with bar(label, len(tasks)) as progress:

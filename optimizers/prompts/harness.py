@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dspy
 
@@ -39,6 +40,7 @@ from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget, plan_warm_start
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
+from inpars_plus.optimizers.prompts.given import check_examples, check_lm, check_program, metric_given
 from inpars_plus.optimizers.prompts.policy import policy_named
 from inpars_plus.optimizers.prompts.pool import InstructionPool, pool_for
 from inpars_plus.optimizers.prompts.stages import Stages
@@ -137,7 +139,7 @@ def compile_program(
     *,
     trainset: Sequence[dspy.Example],
     valset: Sequence[dspy.Example],
-    metric: CompileMetric,
+    metric: CompileMetric | Callable[..., Any],
     lm: dspy.BaseLM,
     prompt_lm: dspy.BaseLM | None = None,
     optimizer: str = "miprov2",
@@ -156,7 +158,8 @@ def compile_program(
         student: a program with one predictor; it is not changed.
         trainset: examples of train documents, as :func:`inpars_plus.programs.example_of` makes them.
         valset: examples of validation documents.
-        metric: what to improve.
+        metric: what to improve; one in DSPy's plain form, ``metric(gold, pred, trace=None)``, is called with each query
+            by itself.
         lm: the model that the program is compiled for. It alone is asked, also where the student has one of its own.
         prompt_lm: writes instructions for MIPROv2, GEPA and adaptation; without it they choose from the pool.
         optimizer: one of :data:`inpars_plus.optimizers.prompts.policy.OPTIMIZERS`.
@@ -176,13 +179,20 @@ def compile_program(
         The compiled program, without a model of its own, with all that a report needs.
 
     Raises:
-        ConfigurationError: too small a budget, too few documents, an unknown optimizer, or a program to start from
-            that is none for the student.
+        ConfigurationError: too small a budget, too few documents, an unknown optimizer, a program to start from that
+            is none for the student, or something else that is not what it should be; nothing was asked.
         DeadModelError: the model does not answer, or fails too often.
         SpendingCapError: the cap is reached; finished calls are kept by the store of replies.
     """
     started = time.monotonic()
     policy = policy_named(optimizer)
+    check_lm(lm)
+    if prompt_lm is not None:
+        check_lm(prompt_lm, "prompt_lm")
+    check_examples(trainset, "trainset", shown=True)
+    check_examples(valset, "valset")
+    check_program(student, trainset)
+    metric = metric_given(metric, [*trainset, *valset], arguments=3, optimizer=None if start else optimizer)
     train, validation = shuffled(trainset, seed), shuffled(valset, seed)
     plan = plan_for(
         student, trainset=train, valset=validation, lm=lm, budget=budget, document_type=document_type, start=start

@@ -10,7 +10,9 @@ import dspy
 import pytest
 
 from inpars_plus.corpora.documents import Document
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.metrics.query_metric import QueryMetric, summarize
+from inpars_plus.signatures.generate_queries import SyntheticQuery
 
 GOOD = "what makes the sea level change twice daily"
 OTHER = "gravity of our satellite and the water"
@@ -127,6 +129,25 @@ def test_dspy_gets_the_mean_over_the_queries_asked_for(metric_of: Make, document
     two = metric(example(document, 2), dspy.Prediction(queries=[GOOD]))
     assert isinstance(one, float)
     assert two == pytest.approx(one / 2)
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [
+        (GOOD, r"queries are a str instead of a list of texts\. Give a list"),
+        ([SyntheticQuery(text=GOOD)], r"document 'd': a query is a SyntheticQuery instead of a text"),
+    ],
+)
+def test_queries_that_are_no_list_of_texts_are_refused(
+    metric_of: Make, document: Document, queries: Any, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        metric_of({GOOD: 1})(example(document), dspy.Prediction(queries=queries))
+
+
+def test_an_example_without_a_document_is_refused(metric_of: Make) -> None:
+    with pytest.raises(ConfigurationError, match=r"no Document as its source\. Make it with example_of"):
+        metric_of({})(dspy.Example(document="a text"), dspy.Prediction(queries=[GOOD]))
 
 
 def test_bootstrapping_gets_a_bool(metric_of: Make, document: Document) -> None:
