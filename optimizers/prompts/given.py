@@ -230,15 +230,15 @@ def check_program(program: Any, examples: Sequence[dspy.Example]) -> None:
             remedy="Give an object such as QueryGenerator() of inpars_plus.programs",
         )
     inputs = list(examples[0].inputs().keys()) if examples else ["source"]
-    forward = getattr(program, "forward", None)
-    taken = _parameters(forward)
+    # Of the class, because DSPy warns of whoever touches the method of an object.
+    taken = _parameters(getattr(type(program), "forward", None))
     if taken is None:
         return
     try:
-        taken.bind(**dict.fromkeys(inputs))
+        taken.bind(program, **dict.fromkeys(inputs))
     except TypeError as problem:
         raise ConfigurationError(
-            f"it takes {', '.join(taken.parameters)}, and the examples have {', '.join(inputs)}",
+            f"it takes {', '.join(list(taken.parameters)[1:])}, and the examples have {', '.join(inputs)}",
             place=f"program '{type(program).__name__}'",
             remedy="Give a program that writes queries for a source; re-rankers have compile_reranker of "
             "inpars_plus.optimizers.prompts.reranking",
