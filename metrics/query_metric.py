@@ -29,6 +29,7 @@ from inpars_plus.foundation.files import digest
 from inpars_plus.metrics.checks import COPIED_SHARE_LIMIT, REASONS, check_query, copied_share, own_words_share
 from inpars_plus.metrics.naturalness import NATURALNESS_FLOOR, CompletionScorer, likeness, naturalness_pairs
 from inpars_plus.metrics.words import words
+from inpars_plus.retrieval.external import checked_retriever
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.ranks import ranks_of_sources
 
@@ -80,7 +81,7 @@ class QueryMetric:
     itself.
 
     Args:
-        retriever: searches the full corpus.
+        retriever: searches the full corpus. What an engine of your own finds is checked.
         scorer: the embedded model's; the same one whatever model generates.
         floor: mean log-probability below which a query is ``not_natural``.
         threshold: score from which an accepted query counts as a success while bootstrapping.
@@ -98,7 +99,7 @@ class QueryMetric:
         one_at_a_time: bool = False,
     ) -> None:
         self.threshold = threshold
-        self._retriever = retriever
+        self._retriever = checked_retriever(retriever)
         self._scorer = scorer
         self._floor = floor
         self._one_at_a_time = one_at_a_time

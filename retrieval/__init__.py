@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from inpars_plus.retrieval.encoders import Encoder, load_encoder
     from inpars_plus.retrieval.hybrid import ConvexRetriever, RrfRetriever
     from inpars_plus.retrieval.loading import DEFAULT_RETRIEVER, RETRIEVERS, build_retriever
+    from inpars_plus.retrieval.rankers import RankerSpec, hybrid_spec
     from inpars_plus.retrieval.ranks import ranks_of_sources
+    from inpars_plus.retrieval.stack import Stack, build_stack, load_stack
 
 __all__ = [
     "DEFAULT_RETRIEVER",
@@ -24,11 +26,16 @@ __all__ = [
     "DenseRetriever",
     "Encoder",
     "RankBm25Retriever",
+    "RankerSpec",
     "Ranking",
     "Retriever",
     "RrfRetriever",
+    "Stack",
     "build_retriever",
+    "build_stack",
+    "hybrid_spec",
     "load_encoder",
+    "load_stack",
     "ranks_of_sources",
 ]
 
@@ -41,9 +48,14 @@ _LAZY = {
     "DenseRetriever": "dense",
     "Encoder": "encoders",
     "RankBm25Retriever": "bm25_reference",
+    "RankerSpec": "rankers",
     "RrfRetriever": "hybrid",
+    "Stack": "stack",
     "build_retriever": "loading",
+    "build_stack": "stack",
+    "hybrid_spec": "rankers",
     "load_encoder": "encoders",
+    "load_stack": "stack",
     "ranks_of_sources": "ranks",
 }
 

@@ -1,4 +1,4 @@
-"""A person's own search engine behind ``package.module:factory``, checked so that a mistake is named where it is."""
+"""A person's own search engine, or its ``package.module:factory``, checked so that a mistake is named where it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, InParsError
 from inpars_plus.retrieval.protocol import Ranking, Retriever
 
-__all__ = ["CheckedRetriever", "load_external", "retriever_key"]
+__all__ = ["CheckedRetriever", "checked_retriever", "load_external", "retriever_key"]
 
 _CONTRACT = "It needs a method search(queries: Sequence[str], k: int) -> list[Ranking]"
 
@@ -28,13 +28,13 @@ class CheckedRetriever:
     Args:
         retriever: what searches.
         name: how a person named it, for messages.
-        ids: of the documents that it searches.
+        ids: of the documents that it searches; ``None`` where these are not known, and any id will do.
     """
 
-    def __init__(self, retriever: Retriever, name: str, ids: Collection[str]) -> None:
+    def __init__(self, retriever: Retriever, name: str, ids: Collection[str] | None) -> None:
         self._retriever = retriever
         self._name = name
-        self._ids = frozenset(ids)
+        self._ids = None if ids is None else frozenset(ids)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -89,7 +89,7 @@ class CheckedRetriever:
         for document_id, score in zip(ranking.ids, ranking.scores, strict=True):
             if not isinstance(document_id, str):
                 return "search returned a document id that is not a string"
-            if document_id not in self._ids:
+            if self._ids is not None and document_id not in self._ids:
                 return f"search returned the id '{document_id}', which no document of the corpus has"
             if document_id in seen:
                 return f"search returned the document '{document_id}' twice for one query"
@@ -100,6 +100,24 @@ class CheckedRetriever:
             seen.add(document_id)
             before = float(score)
         return None
+
+
+def checked_retriever(retriever: Any, ids: Collection[str] | None = None) -> Retriever:
+    """Somebody's retriever behind checks; one of this package is given back as it is.
+
+    Args:
+        retriever: an object that searches.
+        ids: of the documents that it searches, where they are known.
+
+    Raises:
+        ConfigurationError: it cannot search.
+    """
+    if isinstance(retriever, type) or not callable(getattr(retriever, "search", None)):
+        raise ConfigurationError(f"{_a(retriever)} has no search method", place="retriever", remedy=_CONTRACT)
+    if type(retriever).__module__.startswith("inpars_plus."):
+        own: Retriever = retriever
+        return own
+    return CheckedRetriever(retriever, type(retriever).__name__, ids)
 
 
 def load_external(name: str, documents: Sequence[Document]) -> CheckedRetriever:

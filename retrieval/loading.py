@@ -36,7 +36,7 @@ class DocumentSource(Protocol):
 
 
 def build_retriever(
-    name: str,
+    name: str | Retriever,
     documents: Iterable[Document] | DocumentSource,
     *,
     cache_directory: Path | None = None,
@@ -49,7 +49,8 @@ def build_retriever(
     warning, where that directory cannot be written.
 
     Args:
-        name: one of :data:`RETRIEVERS`; ``hybrid:0.7`` sets the weight of the dense scores.
+        name: one of :data:`RETRIEVERS`; ``hybrid:0.7`` sets the weight of the dense scores. Or a search engine of your
+            own, an object with ``search``: what it finds is checked, and nothing is indexed.
         documents: the corpus.
         cache_directory: ``None`` means ``$INPARS_PLUS_CACHE``, or ``~/.cache/inpars-plus``.
         encoder: for dense retrieval, a directory or a model id; ``None`` is the embedded all-MiniLM-L6-v2.
@@ -61,9 +62,13 @@ def build_retriever(
         MissingPartError: a package or model is not installed; the remedy is the command that installs it.
         RunError: the disk of the cache directory is full, or its path is that of a file.
     """
-    kind, weight = _parse(name)
+    kind, weight = _parse(name) if isinstance(name, str) else ("own", 0.0)
     records = list(documents.documents() if isinstance(documents, DocumentSource) else documents)
     _check_ids(records)
+    if not isinstance(name, str):
+        from inpars_plus.retrieval.external import checked_retriever
+
+        return checked_retriever(name, {record.id for record in records})
     if kind == "external":
         from inpars_plus.retrieval.external import load_external
 

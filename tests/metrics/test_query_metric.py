@@ -12,6 +12,7 @@ import pytest
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.metrics.query_metric import QueryMetric, summarize
+from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.signatures.generate_queries import SyntheticQuery
 
 GOOD = "what makes the sea level change twice daily"
@@ -174,6 +175,26 @@ def test_many_threads_get_what_one_gets(told_retriever: Told, told_scorer: Told,
     alone = QueryMetric(told_retriever(ranks), told_scorer({}))
     assert scores == [alone(example(document), dspy.Prediction(queries=[query])) for query in queries]
     assert len(retriever.calls) < len(queries)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (["d", "e"], r"retriever 'Own': search returned a list with a list in it instead of a Ranking"),
+        (Ranking(("d", "d"), (1.0, 1.0)), r"retriever 'Own': search returned the document 'd' twice"),
+    ],
+)
+def test_what_an_engine_of_ones_own_finds_is_checked(
+    told_scorer: Told, document: Document, found: Any, message: str
+) -> None:
+    class Own:
+        def search(self, queries: Any, k: int) -> Any:
+            return [found for _ in queries]
+
+    with pytest.raises(ConfigurationError, match=message):
+        QueryMetric(Own(), told_scorer({})).judge([(document, GOOD)])
+    with pytest.raises(ConfigurationError, match=r"retriever: a str has no search method"):
+        QueryMetric("bm25", told_scorer({}))  # type: ignore[arg-type]
 
 
 def test_the_row_of_a_table_counts_what_was_asked_for(metric_of: Make, document: Document) -> None:

@@ -157,3 +157,33 @@ def test_steps_depend_on_the_digest_that_a_factory_states():
     sys.modules["my_engine"].build.digest = 3
     with pytest.raises(ConfigurationError, match="the digest of the factory is not a string"):
         retriever_key("my_engine:build")
+
+
+class Listing:
+    """An engine of somebody who read no contract."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def search(self, queries, k):
+        return [self.result for _ in queries]
+
+
+def test_an_engine_that_is_given_as_an_object_searches_behind_the_same_checks(documents):
+    found = build_retriever(Listing(Ranking(("bees",), (1.0,))), documents)
+    assert [one.ids for one in found.search(["q", ""], 2)] == [("bees",), ()]
+    with pytest.raises(ConfigurationError, match=r"retriever 'Listing': search returned the id 'nope', which no"):
+        build_retriever(Listing(Ranking(("nope",), (1.0,))), documents).search(["q"], 2)
+    with pytest.raises(ConfigurationError, match=r"retriever 'Listing': .* a list with a list in it"):
+        build_retriever(Listing(["bees"]), documents).search(["q"], 2)
+
+
+@pytest.mark.parametrize(("engine", "told"), [(Listing, "the class Listing"), (3, "a int"), (None, "None")])
+def test_an_object_that_cannot_search_is_refused(documents, engine, told):
+    with pytest.raises(ConfigurationError, match=rf"retriever: {told} has no search method\. It needs a method search"):
+        build_retriever(engine, documents)
+
+
+def test_a_retriever_that_was_built_is_given_back_as_it_is(documents, tmp_path):
+    built = build_retriever("bm25", documents, cache_directory=tmp_path)
+    assert build_retriever(built, documents) is built

@@ -14,6 +14,18 @@ def test_every_public_name_of_the_folder_exists():
     assert set(dir(inpars_plus.retrieval)) == set(inpars_plus.retrieval.__all__)
 
 
+def test_a_stack_is_built_and_loaded_with_the_names_of_the_folder(tmp_path):
+    from inpars_plus.corpora import Document
+    from inpars_plus.retrieval import RankerSpec, Ranking, Stack, build_stack, load_stack
+
+    documents = [Document(id="1", text="A worn seal lets a pump leak."), Document(id="2", text="Bees make honey.")]
+    spec = RankerSpec.model_validate({"name": "plain", "components": [{"kind": "bm25"}]})
+    assert isinstance(build_stack(tmp_path / "stack", spec, documents), Stack)
+    (found,) = load_stack(tmp_path / "stack").search(["leaking pump"], 1)
+    assert isinstance(found, Ranking)
+    assert found.ids == ("1",)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = inpars_plus.retrieval.nothing
