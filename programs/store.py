@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from inpars_plus.foundation.errors import InParsError, ProgramFileError
+from inpars_plus.foundation.errors import ConfigurationError, InParsError, ProgramFileError
 from inpars_plus.foundation.files import digest, read_json, write_json
 from inpars_plus.foundation.secrets import redact
 from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
@@ -50,22 +50,30 @@ def save_program(program: dspy.Module, path: str | os.PathLike[str], card: Progr
     Args:
         program: of a class in :data:`~inpars_plus.programs.registry.REGISTRY`; it is not changed.
         path: the file; missing folders are made.
-        card: what is known about the compilation.
+        card: what is known about the compilation, such as ``compiled.card()`` of a program that ``compile_program``
+            compiled.
 
     Returns:
         The card with everything filled in.
 
     Raises:
-        ConfigurationError: if the program is of an unknown class.
+        ConfigurationError: if the program is of an unknown class, or the card is none.
         RunError: if the file cannot be written.
     """
     from inpars_plus.programs.fingerprints import fingerprint, predictors_of
     from inpars_plus.programs.states import predictor_state
 
+    name = name_of(program)
+    if not isinstance(card, ProgramCard):
+        raise ConfigurationError(
+            f"the card is of the type {type(card).__name__}, not a ProgramCard",
+            place=f"program '{name}'",
+            remedy="Take card() of what compile_program gave, or fill in a ProgramCard of inpars_plus.programs",
+        )
     settings = program.dump_settings()
     card = card.model_copy(
         update={
-            "program": name_of(program),
+            "program": name,
             "prompt_form": settings.pop("prompt_form", None),
             "packages": _installed_packages(),
         }

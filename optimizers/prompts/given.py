@@ -13,6 +13,7 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, InParsError
+from inpars_plus.optimizers.prompts.describing import metric_name
 
 if TYPE_CHECKING:
     from inpars_plus.optimizers.prompts.evaluation import CompileMetric, JudgedQuery
@@ -264,8 +265,7 @@ def _parameters(function: Any) -> inspect.Signature | None:
 
 
 def _place(metric: Any) -> str:
-    name = getattr(metric, "__name__", None) or type(metric).__name__
-    return f"metric '{name}'"
+    return f"metric '{metric_name(metric)}'"
 
 
 def _a(value: object) -> str:

@@ -39,6 +39,7 @@ from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget, plan_warm_start
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
+from inpars_plus.optimizers.prompts.describing import Circumstances, documents_digest, metric_name
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
 from inpars_plus.optimizers.prompts.given import check_examples, check_lm, check_program, metric_given
 from inpars_plus.optimizers.prompts.policy import policy_named
@@ -47,6 +48,7 @@ from inpars_plus.optimizers.prompts.stages import Stages
 from inpars_plus.optimizers.prompts.trials import Trial, TrialLog
 from inpars_plus.optimizers.prompts.warm_start import WARM_START, WarmStages, starting_points
 from inpars_plus.optimizers.prompts.watch import Halt, Watch
+from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, Scores
 
 __all__ = ["Compiled", "compile_program", "forms_for", "plan_for", "shuffled", "surfaced"]
 
@@ -76,6 +78,7 @@ class Compiled:
         calls: LM calls, replayed ones included.
         seconds: wall-clock time.
         notes: sentences that a person should read.
+        circumstances: what the compile was given, for :meth:`card`.
     """
 
     program: dspy.Module
@@ -94,6 +97,25 @@ class Compiled:
     calls: int
     seconds: float
     notes: tuple[str, ...]
+    circumstances: Circumstances
+
+    def card(self, *, test: Scores | None = None) -> ProgramCard:
+        """The description that ``save_program`` takes, as far as the compile knows it.
+
+        Args:
+            test: mean scores on test documents, before and after; ``None`` where nobody measured them.
+        """
+        given = self.circumstances
+        validation = Scores(before=self.validation.get("before"), after=self.validation.get("after"))
+        return ProgramCard(
+            document_type=given.document_type,
+            lm=given.lm,
+            adapter=given.adapter,
+            optimizer=OptimizerRecord(name=self.optimizer, settings=self.settings),
+            seed=given.seed,
+            metric=MetricRecord(name=given.metric, validation=validation, test=test or Scores()),
+            data_hash=given.data_hash,
+        )
 
 
 def forms_for(lm: dspy.BaseLM, pool: InstructionPool) -> tuple[str | None, ...]:
@@ -192,12 +214,14 @@ def compile_program(
     check_examples(trainset, "trainset", shown=True)
     check_examples(valset, "valset")
     check_program(student, trainset)
+    name = metric_name(metric)
     metric = metric_given(metric, [*trainset, *valset], arguments=3, optimizer=None if start else optimizer)
     train, validation = shuffled(trainset, seed), shuffled(valset, seed)
     plan = plan_for(
         student, trainset=train, valset=validation, lm=lm, budget=budget, document_type=document_type, start=start
     )
-    pool = pool_for(document_type or validation[0].source.doc_type)
+    document_type = document_type or validation[0].source.doc_type
+    pool = pool_for(document_type)
     with bar("Compiling", plan.calls) as progress:
         watch = Watch(model=str(lm.model), on_call=progress.update)
         names = {example.document: example.source.id for example in train}
@@ -231,6 +255,14 @@ def compile_program(
         calls=watch.calls,
         seconds=time.monotonic() - started,
         notes=tuple(compile_.notes),
+        circumstances=Circumstances(
+            document_type=document_type,
+            lm=str(lm.model),
+            adapter=type(adapter_for(lm, None)).__name__,
+            metric=name,
+            seed=seed,
+            data_hash=documents_digest(example.source for example in [*trainset, *valset]),
+        ),
     )
 
 
