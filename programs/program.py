@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import dspy
 
+from inpars_plus.lms.awaiting import AwaitedCalls
+
 __all__ = ["Program"]
 
-_THREADS = 64
-
-
-class _Threads:
-    """Threads for awaited calls alone: in the event loop's own, they would keep waiting whoever else uses those."""
-
-    def __init__(self) -> None:
-        self.forget()
-        if hasattr(os, "register_at_fork"):
-            # A forked server process has the object, but not its threads, and would wait for them for ever.
-            os.register_at_fork(after_in_child=self.forget)
-
-    def forget(self) -> None:
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-
-    def pool(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="inpars-plus-awaited")
-            return self._pool
-
-
-_threads = _Threads()
+_calls = AwaitedCalls()
 
 
 class Program(dspy.Module):
@@ -46,10 +20,8 @@ class Program(dspy.Module):
     async def aforward(self, *args: Any, **kwargs: Any) -> Any:
         """What :meth:`forward` gives, from a thread with the caller's ``dspy.context``, so that the loop goes on.
 
-        At most 64 calls run at once in a process; others wait for their turn. A call that is cancelled before its turn
-        is never made; one that has begun goes on to its end, though nobody waits for it, because what was asked is
-        paid for.
+        At most 64 calls run at once in a process; others wait for their turn. A call that is cancelled sends no further
+        request: what is with the model ends, and is kept where there is a store.
         """
         # Of the class, because DSPy warns of whoever takes it of the object.
-        call = partial(contextvars.copy_context().run, type(self).forward, self, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(_threads.pool(), call)
+        return await _calls.run(partial(type(self).forward, self, *args, **kwargs))

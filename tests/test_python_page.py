@@ -49,20 +49,10 @@ def test_the_example_compiles_scores_saves_and_loads(
     _run(tmp_path, monkeypatch)
     before, after, queries = capsys.readouterr().out.splitlines()
     assert (before.split()[0], after.split()[0]) == ("before", "after")
-    assert len(eval(queries)) <= 2
+    assert len(json.loads(queries.replace("'", '"'))) <= 2
     card: Any = json.loads((tmp_path / "api-reference.json").read_text(encoding="utf-8"))
     assert (card["lm"], card["optimizer"]["name"], card["metric"]["name"]) == ("embedded", "miprov2", "QueryMetric")
     assert card["document_type"] == "api-reference"
-
-
-@pytest.mark.model
-@pytest.mark.slow
-def test_the_example_makes_the_embedded_model_better(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _run(tmp_path, monkeypatch)
-    before, after, _ = capsys.readouterr().out.splitlines()
-    assert float(after.split()[1]) > float(before.split()[1])
 
 
 def test_the_example_is_of_forty_lines_at_most_and_the_readme_leads_to_it() -> None:

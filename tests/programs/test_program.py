@@ -166,3 +166,18 @@ def test_the_example_of_the_page_prints_what_the_program_gives(
     monkeypatch.setattr("inpars_plus.lms.names.load_lm", lambda name: scripted_lm(_said, name=name))
     exec(compile(code, "docs/programs.md", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out == f"{[QUERY]}\n"
+
+
+def test_a_cancelled_call_asks_no_further_request() -> None:
+    asked: list[str] = []
+    program = QueryGenerator()
+    program.set_lm(_slow(0.2, asked))
+
+    async def give_up() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(program.acall(source=SOURCE, number_of_queries=8), 0.3)
+
+    asyncio.run(give_up())
+    sent = len(asked)
+    time.sleep(1.0)
+    assert sent <= len(asked) <= sent + 1 <= 4
