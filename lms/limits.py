@@ -54,8 +54,8 @@ class Price:
     prompt: float
     completion: float
 
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """The cost of one request in US dollars."""
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """The cost of so many tokens in US dollars."""
         return self.prompt * prompt_tokens + self.completion * completion_tokens
 
 

@@ -22,7 +22,8 @@ def price_of(name: str) -> Price | None:
     """
     litellm = _litellm()
     with contextlib.suppress(Exception):  # LiteLLM has no common base of what it raises for an unknown model
-        known = litellm.get_model_info(name)
+        # The table itself: what it lacks, such as prices that depend on the length, LiteLLM gives as 0.
+        known = litellm.model_cost[litellm.get_model_info(name)["key"]]
         prompt, completion = known.get("input_cost_per_token"), known.get("output_cost_per_token")
         if prompt is not None and completion is not None:
             return Price(float(prompt), float(completion))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
 
 import dspy
 from pydantic import BaseModel, ConfigDict
 
+from inpars_plus.lms.providers import price_of
 from inpars_plus.optimizers.prompts.budget import BudgetPlan, Rung
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "cost_of",
     "estimate",
     "estimate_instructions",
-    "price_per_token",
 ]
 
 #: Calls of the embedded model in a second, measured with 175-token documents and 16 threads on two cores.
@@ -41,7 +39,7 @@ _WRITTEN_TOKENS = 300
 # eight revisions at most. GEPA reflects once in eight program calls.
 _INSTRUCTION_CALLS = {"miprov2": 18, "adapt": 16}
 _CALLS_A_REFLECTION = 8
-_LOCAL_PREFIXES = ("embedded", "gguf", "tuned", "inpars-plus", "scripted")
+_LOCAL_PREFIXES = ("embedded", "gguf", "tuned", "hf:", "inpars-plus", "scripted")
 
 
 class Estimate(BaseModel):
@@ -64,21 +62,6 @@ class Estimate(BaseModel):
     cost_usd: float | None
 
 
-def price_per_token(model: str) -> tuple[float, float] | None:
-    """US dollars for a prompt token and for a completion token, from LiteLLM's own table; ``None`` if it has none.
-
-    Nothing is fetched: the table is the one in the installed package.
-    """
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
-    import litellm
-
-    table: dict[str, dict[str, Any]] = litellm.model_cost
-    row = table.get(model) or table.get(model.partition("/")[2])
-    if row is None or "input_cost_per_token" not in row:
-        return None
-    return float(row["input_cost_per_token"]), float(row.get("output_cost_per_token") or 0.0)
-
-
 def cost_of(model: str, prompt_tokens: float, completion_tokens: float) -> float | None:
     """US dollars for so many tokens: 0 for a local model, ``None`` where no price is known.
 
@@ -89,8 +72,8 @@ def cost_of(model: str, prompt_tokens: float, completion_tokens: float) -> float
     """
     if model.startswith(_LOCAL_PREFIXES):
         return 0.0
-    price = price_per_token(model)
-    return None if price is None else round(prompt_tokens * price[0] + completion_tokens * price[1], 4)
+    price = price_of(model)
+    return None if price is None else round(price.of(prompt_tokens, completion_tokens), 4)
 
 
 def estimate(
