@@ -15,6 +15,7 @@ from inpars_plus.programs.inputs import check_queries
 from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
 from inpars_plus.programs.together import together
 from inpars_plus.programs.unread import UnreadReplies
+from inpars_plus.retrieval.external import checked_retriever
 from inpars_plus.retrieval.fusion import DEPTH
 from inpars_plus.retrieval.hybrid import RRF_K
 from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
@@ -79,7 +80,7 @@ class ExpandingRetriever:
         if threads < 1:
             raise ConfigurationError(f"queries cannot be expanded on {threads} threads", remedy="Give 1 or more")
         self.program = program
-        self.retriever = retriever
+        self.retriever = checked_retriever(retriever)
         self.keep_query = keep_query
         self.threads = threads
         self.report = ExpansionReport()

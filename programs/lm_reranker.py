@@ -15,6 +15,7 @@ from inpars_plus.programs.rerank_reports import RerankReport
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.programs.together import together
 from inpars_plus.programs.unread import UnreadReplies
+from inpars_plus.retrieval.external import checked_retriever
 from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
 
 __all__ = ["LmReranker"]
@@ -62,7 +63,7 @@ class LmReranker:
                 remedy="Give a depth and threads of 1 or more, and calls of 0 or more",
             )
         self.program = program
-        self.retriever = retriever
+        self.retriever = checked_retriever(retriever)
         self.depth = depth
         self.calls = calls
         self.threads = threads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -73,9 +73,11 @@ def test_the_first_error_is_raised_and_what_was_not_begun_is_not_done() -> None:
 def test_an_interrupt_stops_the_model_that_the_program_has_for_itself(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = itertools.count(1)
+
     def reply(prompt: str) -> str:
-        if len(engine.prompts) == 2:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if next(asked) == 1:
+            raise KeyboardInterrupt  # whoever waits for the thread gets it, as from a signal
         return "{}"
 
     lm = scripted_lm(reply, chat=True, seconds=0.2)
@@ -94,4 +96,4 @@ def test_an_interrupt_stops_the_model_that_the_program_has_for_itself(
     with dspy.context(lm=None), pytest.raises(KeyboardInterrupt):
         calls[kind]()
     assert len(stops) == 1
-    assert len(engine.prompts) < 10
+    assert len(engine.prompts) < 20
