@@ -79,6 +79,9 @@ TEXT = JobText(
 RECORD = "generation.json"
 """Says with what a directory was generated, so that a ledger never mixes two ways."""
 
+_ASKED_PLAINLY = {"max_reply_tokens": "default", "single_stream": False}
+"""What a record says where nothing was set."""
+
 _ANOTHER_DIRECTORY = "Give another directory with --out"
 
 
@@ -213,6 +216,7 @@ class _Job:
         made_with: dict[str, Any] = {
             "language model": str(self.bench.lm.model),
             "server": self.bench.address(self.settings.lm) or "default",
+            **{**_ASKED_PLAINLY, **self.bench.asked_with},
             "retriever": self.bench.retriever_key,
             "queries_per_document": self.settings.queries_per_document,
             "granularity": granularity,
@@ -235,7 +239,8 @@ class _Job:
                 "the record of the generation is of another version", place=str(self.record), remedy=_ANOTHER_DIRECTORY
             )
         # Ledgers that were begun before there was a choice are about documents, by the program of the stated type.
-        begun = {"granularity": "document", "choice of programs": "stated types", **old["made_with"]}
+        begun = {"granularity": "document", "choice of programs": "stated types", **self._asked_before()}
+        begun |= old["made_with"]
         now = {**made_with, **{f"program for '{name}'": one for name, one in programs.items()}}
         then = {**begun, **{f"program for '{name}'": one for name, one in old["programs"].items()}}
         other = next((name for name in now if name in then and then[name] != now[name]), None)
@@ -246,6 +251,13 @@ class _Job:
                 remedy=_ANOTHER_DIRECTORY,
             )
         return {**old, "made_with": made_with, "programs": {**old["programs"], **programs}}
+
+    def _asked_before(self) -> dict[str, Any]:
+        """How the last run here asked, for records that do not say it; its summary does, if it came to its end."""
+        if not (self.settings.out / "summary.json").exists():
+            return {}
+        settings = read_json(self.settings.out / "summary.json", kind="summary")["settings"]
+        return {name: settings.get(name) or plain for name, plain in _ASKED_PLAINLY.items()}
 
 
 def _analyst_digest(adaptive: AdaptiveQueryGenerator) -> str:

@@ -194,7 +194,7 @@ class Tuning:
             **self._others(),
             **self.bench.asked_with,
             "seed": settings.seed,
-            "single_stream": settings.single_stream,
+            "single_stream": settings.single_stream,  # here also where it is false, as runs of before have it
         }
         folder = self._work(number)
         files = [f"{folder}/candidates.jsonl"]

@@ -171,8 +171,10 @@ class Workbench:
     @property
     def asked_with(self) -> dict[str, JSON]:
         """What replies depend on beside model and address, for the inputs of steps; empty where nothing was set."""
-        tokens = self.settings.max_reply_tokens
-        return {} if tokens is None else {"max_reply_tokens": tokens}
+        given = self.settings
+        found: dict[str, JSON] = {} if given.max_reply_tokens is None else {"max_reply_tokens": given.max_reply_tokens}
+        # Only where it is asked for, so that finished steps of runs that were not asked for it stay finished.
+        return found | ({"single_stream": True} if given.single_stream else {})
 
     def address(self, name: str) -> str | None:
         """Where a model is asked, as a record or the inputs of a step say it: one name may be served by several.

@@ -162,6 +162,26 @@ def test_a_directory_does_not_mix_two_ways_of_generating(
         generate_queries(small.generate_settings(corpus, other, out), **small.World().parts)
 
 
+@pytest.mark.parametrize("changed", [{"single_stream": True}, {"max_reply_tokens": 30}])
+@pytest.mark.parametrize("said", [True, False])
+def test_a_directory_does_not_mix_two_ways_of_asking_also_where_only_its_summary_says_how_it_was_asked(
+    compiled: Path, corpus: Path, tmp_path: Path, small: Any, changed: dict[str, Any], said: bool
+) -> None:
+    out, (name, value) = tmp_path / "queries", next(iter(changed.items()))
+    plain = small.generate_settings(corpus, compiled, out, limit=3)
+    other = plain.model_copy(update=changed)
+    for first, second in ((plain, other), (other, plain)):
+        shutil.rmtree(out, ignore_errors=True)
+        generate_queries(first, **small.World().parts)
+        if not said:
+            old = json.loads((out / RECORD).read_text())
+            del old["made_with"][name]
+            (out / RECORD).write_text(json.dumps(old))
+        with pytest.raises(ConfigurationError, match=f"another {name}: .*{value}"):
+            generate_queries(second, **small.World().parts)
+        generate_queries(first, **small.World().parts)
+
+
 @pytest.mark.parametrize("changed", [{"granularity": "sentence"}, {"adaptive": True}])
 def test_a_ledger_of_before_there_was_a_choice_is_not_mixed_with_another(
     several: Path, typed: Any, tmp_path: Path, small: Any, changed: dict[str, Any]

@@ -263,6 +263,16 @@ def test_what_was_measured_with_another_setting_is_measured_again(
     assert found[2] == found[0]
 
 
+def test_a_ranking_with_single_stream_added_is_made_again(collection: Path, tmp_path: Path, small: Any) -> None:
+    settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False, queries=2)
+    for single, calls in ((False, 16), (True, 16), (True, 0)):
+        for kept in (tmp_path / "out").glob("replies.sqlite*"):
+            kept.unlink()  # where a scripted model keeps its replies under one name
+        world = small.World(replies=knows)
+        measure_reranking(settings.model_copy(update={"single_stream": single}), make_lm=world.make_lm)
+        assert world.calls == calls
+
+
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_and_asks_nothing_twice(collection: Path, tmp_path: Path, small: Any) -> None:
     left = [150]

@@ -65,6 +65,15 @@ def test_the_most_tokens_of_a_reply_hold_for_every_model_and_are_part_of_what_st
         assert bench.asked_with == {}
 
 
+def test_steps_depend_on_single_stream_where_it_is_asked_for_and_stay_as_they_were_where_it_is_not(
+    tmp_path: Path, small: Any
+) -> None:
+    with bench_of(small, tmp_path, single_stream=True, max_reply_tokens=30) as bench:
+        assert bench.asked_with == {"max_reply_tokens": 30, "single_stream": True}
+    with bench_of(small, tmp_path) as bench:
+        assert bench.asked_with == {}
+
+
 def test_what_is_wrong_with_a_proposer_is_told_before_any_model_is_asked(
     corpus: Path, loopback: ModuleType, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
