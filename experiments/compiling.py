@@ -24,8 +24,7 @@ from inpars_plus.corpora import Document, split_documents
 from inpars_plus.experiments.human_queries import HUMAN_FILES, by_document, read_human_queries
 from inpars_plus.experiments.selection import TypeDocuments, safe_name
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, digest, digest_file, read_lines, say, write_text
-from inpars_plus.foundation.files import append_lines
+from inpars_plus.foundation import JSON, digest, digest_file, read_lines, say, write_lines, write_text
 from inpars_plus.lms import adapter_for
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, summarize
@@ -347,8 +346,7 @@ class TypeCompile:
 
     def _write(self, file: str, documents: Sequence[Document], judged: Sequence[Judged]) -> None:
         path = self._steps.directory / file
-        path.unlink(missing_ok=True)
-        append_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
+        write_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
 
     def _by_document(self, row: str) -> list[float]:
         count = self._settings.queries_per_document

@@ -13,7 +13,7 @@ from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.type_names import headline, type_terms, unique_names
 from inpars_plus.experiments.vectors import CachedEncoder
 from inpars_plus.experiments.workbench import Steps, corpus_of
-from inpars_plus.foundation import JSON, Run, Summary, append_lines, batched, digest_file, say, write_summary
+from inpars_plus.foundation import JSON, Run, Summary, batched, digest_file, say, write_lines, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.optimizers.routing import LEAST_TO_PROPOSE, ProposedTypes, fit_type_router, propose_types
 from inpars_plus.programs.form import form_features
@@ -137,8 +137,7 @@ class _Job:
 
     def _write(self, types: Mapping[str, str]) -> None:
         out = self.settings.out
-        (out / "types.jsonl").unlink(missing_ok=True)
-        append_lines(
+        write_lines(
             out / "types.jsonl", ({"document_id": one, "doc_type": doc_type} for one, doc_type in types.items())
         )
         for name, file in self.files.items():

@@ -22,7 +22,7 @@ from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.vectors import CachedEncoder
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, ConfigurationError, append_lines, digest, digest_file, read_lines, say
+from inpars_plus.foundation import JSON, ConfigurationError, digest, digest_file, read_lines, say, write_lines
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
 from inpars_plus.metrics.query_metric import Judged, summarize
 from inpars_plus.metrics.significance import paired_bootstrap
@@ -216,10 +216,8 @@ class RoutingBench:
                     program, examples, self.bench.metric, self.bench.lm, self.settings.threads, label=f"Scoring {row}"
                 ),
             )
-            path = self.steps.directory / file
-            path.unlink(missing_ok=True)
-            append_lines(
-                path,
+            write_lines(
+                self.steps.directory / file,
                 [
                     {**judged_row(document, one), "doc_type": document.doc_type}
                     for document, one in zip(self.asked, judged, strict=True)

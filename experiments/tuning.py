@@ -31,7 +31,6 @@ from inpars_plus.foundation import (
     JSON,
     ConfigurationError,
     InputError,
-    append_lines,
     copy_folder,
     digest,
     digest_file,
@@ -40,6 +39,7 @@ from inpars_plus.foundation import (
     say,
     write_bytes,
     write_json,
+    write_lines,
 )
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
@@ -264,8 +264,7 @@ class Tuning:
         give_back_memory()
         scored, told = judged_candidates(self.bench, documents, candidates, openings=openings, guarded=settings.guarded)
         path = settings.out / self._work(number) / "candidates.jsonl"
-        path.unlink(missing_ok=True)
-        append_lines(path, [one.model_dump() for one in scored])
+        write_lines(path, [one.model_dump() for one in scored])
         return told
 
     def _pairs(self, number: int) -> dict[str, Any]:

@@ -16,8 +16,7 @@ import dspy
 
 from inpars_plus.corpora import Document
 from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, bar, read_lines
-from inpars_plus.foundation.files import append_lines
+from inpars_plus.foundation import JSON, bar, read_lines, write_lines
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms.embedded import release_pipelines
 from inpars_plus.metrics.cheats import CHEATS, cheat_queries
@@ -149,8 +148,7 @@ class TuningScores:
             judge = self._first_tries if row.first_try else self._queries
             judged = judge(examples, lm, label)
             path = self._steps.directory / file
-            path.unlink(missing_ok=True)
-            append_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
+            write_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
             return summarize(judged)
 
         result: dict[str, Any] = self._steps.do(f"score {row.name}", inputs, work, files=[file])

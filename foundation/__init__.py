@@ -28,6 +28,7 @@ from inpars_plus.foundation.files import (
     replacing,
     write_bytes,
     write_json,
+    write_lines,
     write_text,
 )
 from inpars_plus.foundation.folders import copy_folder, replacing_folder
@@ -87,6 +88,7 @@ __all__ = [
     "track",
     "write_bytes",
     "write_json",
+    "write_lines",
     "write_summary",
     "write_text",
 ]

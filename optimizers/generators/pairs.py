@@ -24,7 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError
-from inpars_plus.foundation.files import append_lines, read_lines
+from inpars_plus.foundation.files import read_lines, write_lines
 from inpars_plus.metrics.words import words
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate, opening_of, query_type
 
@@ -302,8 +302,7 @@ def pair_counts(pairs: Iterable[PreferencePair]) -> dict[str, Any]:
 
 def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> None:
     """Write pairs as JSONL, replacing the file."""
-    path.unlink(missing_ok=True)
-    append_lines(path, [pair.model_dump() for pair in pairs])
+    write_lines(path, (pair.model_dump() for pair in pairs))
 
 
 def read_pairs(path: Path) -> list[PreferencePair]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from inpars_plus.foundation.errors import RunError
-from inpars_plus.foundation.files import append_lines, read_lines, replacing
+from inpars_plus.foundation.files import append_lines, read_lines, write_lines
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.progress import bar, say
@@ -357,9 +357,7 @@ class Trainer:
         path = self._directory / "train.jsonl"
         if not path.exists() or not self._accelerator.is_main_process:
             return
-        kept = [line for _, line in read_lines(path) if line["step"] <= step]
-        with replacing(path) as temporary:
-            append_lines(temporary, kept)
+        write_lines(path, [line for _, line in read_lines(path) if line["step"] <= step])
 
 
 def learning_rate_at(step: int, total: int, settings: TrainSettings) -> float:

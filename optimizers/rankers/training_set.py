@@ -16,7 +16,7 @@ from typing import Any
 
 from inpars_plus.corpora import Document, Judgment, Query, write_beir
 from inpars_plus.foundation.errors import InputError
-from inpars_plus.foundation.files import JSON, append_lines, write_json, write_text
+from inpars_plus.foundation.files import JSON, write_json, write_lines
 from inpars_plus.optimizers.rankers.negatives import Negatives
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.protocol import Ranking
@@ -116,9 +116,7 @@ def write_training_set(
         ],
         corpus_reference=corpus_reference,
     )
-    path = directory / "triplets.jsonl"
-    write_text(path, "")
-    append_lines(path, rows)
+    write_lines(directory / "triplets.jsonl", rows)
     folder = directory / "negatives"
     folder.mkdir(exist_ok=True)
     for stale in folder.glob("*.trec"):

@@ -27,6 +27,7 @@ from inpars_plus.foundation.files import (
     replacing,
     write_bytes,
     write_json,
+    write_lines,
     write_text,
 )
 
@@ -212,6 +213,19 @@ def test_a_missing_log_is_an_error_with_its_path(tmp_path: Path) -> None:
         list(read_lines(tmp_path / "none.jsonl"))
     with pytest.raises(InputError, match="cannot be read"):
         list(read_lines(tmp_path))
+
+
+def test_lines_that_cannot_all_be_written_leave_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.jsonl"
+    write_lines(path, [{"a": "old"}, {"a": "é"}])
+    with pytest.raises(TypeError, match=r"object is not JSON"):
+        write_lines(path, [{"a": "new"}, {"a": object()}])
+    assert _rows(path) == [{"a": "old"}, {"a": "é"}]
+    write_lines(path, iter([{"b": "shorter"}]))
+    assert path.read_bytes() == b'{"b": "shorter"}\n'
+    write_lines(path, [])
+    assert path.read_bytes() == b""
+    assert [p.name for p in path.parent.iterdir()] == ["a.jsonl"]
 
 
 def test_threads_append_whole_lines(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from inpars_plus.foundation import secrets
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.foundation.files import append_lines, write_bytes, write_json, write_text
+from inpars_plus.foundation.files import append_lines, write_bytes, write_json, write_lines, write_text
 from inpars_plus.foundation.secrets import HIDDEN, contains_secret, hide_secrets, redact, register_secret
 
 KEY = 'sk-"quoted"-and-ünicode-1234'
@@ -66,11 +66,12 @@ def test_no_writer_lets_a_secret_through(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", f"key {KEY}")
     write_json(tmp_path / "b.json", {"x": [KEY]})
     append_lines(tmp_path / "c.jsonl", [{"x": {"y": KEY}}])
+    write_lines(tmp_path / "e.jsonl", [{"x": {"y": KEY}}])
     with pytest.raises(ConfigurationError, match="a secret such as an API key"):
         write_bytes(tmp_path / "d.bin", b"\x00" + KEY.encode() + b"\xff")
 
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == ["a.txt", "b.json", "c.jsonl"]
+    assert written == ["a.txt", "b.json", "c.jsonl", "e.jsonl"]
     for path in tmp_path.iterdir():
         assert HIDDEN in path.read_text(encoding="utf-8")
         assert "1234" not in path.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -227,10 +228,10 @@ def test_a_log_that_cannot_be_trimmed_is_not_lost(
     Trainer(model, FAST, directory=tmp_path).train(documents)
     before = (tmp_path / "train.jsonl").read_bytes()
 
-    def full(path: Path, lines: Any) -> None:
-        raise RunError("the file could not be written (No space left on device)", place=str(path))
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("inpars_plus.optimizers.generators.trainer.append_lines", full)
+    monkeypatch.setattr("inpars_plus.foundation.files._sync", full)
     with pytest.raises(RunError, match="No space left"):
         Trainer(fresh()[1], FAST, directory=tmp_path).train(documents)
     assert (tmp_path / "train.jsonl").read_bytes() == before
