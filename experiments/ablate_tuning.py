@@ -15,7 +15,7 @@ from typing import Any
 
 from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.settings import make_settings
-from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.experiments.tables import MEASURES, interval, number, text_table
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
 from inpars_plus.experiments.workbench import MakeLm
 from inpars_plus.foundation import LmUsage, Summary, copy_folder, read_lines, replacing_folder, say, write_summary
@@ -56,8 +56,6 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
 
 SEEDS = {"cpo": 3, "sft-cpo": 3}
 """How many seeds a variant has, if not one."""
-
-_COLUMNS = ("score", "accepted", "hit@10", "copy4", "top_opening")
 
 
 def ablate_tuning(
@@ -148,7 +146,7 @@ def _compare(out: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    head = ["", "seed", *(f"{name.replace('_', ' ')}" for name in _COLUMNS), "sampled", "score less before", "less cpo"]
+    head = ["", "seed", *(f"{name.replace('_', ' ')}" for name in MEASURES), "sampled", "score less before", "less cpo"]
     cells = []
     for row in rows:
         test = row["test"]
@@ -156,22 +154,22 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
             [
                 row["variant"],
                 str(row["seed"]),
-                *(number(test["after"][name]) for name in _COLUMNS),
+                *(number(test["after"][name]) for name in MEASURES),
                 number(test["after_sampled"]["accepted"]),
                 interval(test["difference"]),
                 interval(row["less_cpo"]) if "less_cpo" in row else "",
             ]
         )
         if "first_try" in test:
-            first = [number(test["first_try"][name]) for name in _COLUMNS]
+            first = [number(test["first_try"][name]) for name in MEASURES]
             cells.append([f"{row['variant']}: first tries", str(row["seed"]), *first, "", "", ""])
     test = rows[0]["test"]
     for label, one in [
         ("before", test["before"]),
         *((f"cheat: {name}", cheat) for name, cheat in test["cheats"].items()),
     ]:
-        cells.append([label.replace("_", " "), "", *(number(one[name]) for name in _COLUMNS), "", "", ""])
-    return text_table(head, cells, numbers=set(range(1, len(_COLUMNS) + 3)))
+        cells.append([label.replace("_", " "), "", *(number(one[name]) for name in MEASURES), "", "", ""])
+    return text_table(head, cells, numbers=set(range(1, len(MEASURES) + 3)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from inpars_plus.experiments.compiling import DIFFERENCES, TypeCompile
-from inpars_plus.experiments.reports.charts import Dot, bars, dots, history
+from inpars_plus.experiments.reports.charts import bars, dots, history
 from inpars_plus.experiments.reports.page import (
     Html,
     cards,
@@ -20,19 +19,15 @@ from inpars_plus.experiments.reports.page import (
     section,
     table,
 )
-from inpars_plus.experiments.tables import MEASURES, interval, number
+from inpars_plus.experiments.reports.quality import NO_QUERY, mean_scores, quality, samples
+from inpars_plus.experiments.tables import interval
 from inpars_plus.foundation import Summary, read_lines
-from inpars_plus.metrics.checks import REASONS
-from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.prompts import Trial
-from inpars_plus.programs import GENERATION_REASONS
 
-__all__ = ["compile_report", "excerpt", "reason_text", "verdict"]
+__all__ = ["compile_report"]
 
 _SAMPLES = 8
-_NO_QUERY = "no reply passed"
 _NO_REVISION = "(none)"
-_EXCERPT = 260
 _NAMES = {
     "before": "uncompiled",
     "best_pool_prompt": "best single prompt",
@@ -70,6 +65,10 @@ def compile_report(summary: Summary, jobs: Sequence[TypeCompile]) -> str:
 def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary) -> Html:
     test = result["test"]
     low = test["difference"]["low"]
+    rows = [(_NAMES[row], test[row]) for row in job.table]
+    rows += [(f"program of {name}", row) for name, row in test.get("other_programs", {}).items()]
+    each = max(1, len(job.rows("after")) // max(1, len(job.documents.test)))  # queries a document
+    first = {_NAMES[row]: job.rows(row)[::each] for row in ("before", "after")}
     verdict = (
         "The compiled program is better than the uncompiled one: the whole interval of the difference is above 0."
         if low > 0
@@ -88,8 +87,11 @@ def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary)
             ]
         ),
         paragraph(verdict),
-        dots(_dots(job, summary.seed), title="Mean score on test documents, with 95 % intervals"),
-        _quality(job.table, test),
+        dots(
+            mean_scores({_NAMES[row]: job.rows(row) for row in job.table}, seed=summary.seed),
+            title="Mean score on test documents, with 95 % intervals",
+        ),
+        quality(rows, test["cheats"], best=len(job.table) - 1),
         paragraph(
             f"Compiled less {_BASELINES[job.baseline]}: {interval(test[DIFFERENCES[job.baseline]])}. Cheats work "
             "without a language model; a metric that they win is worthless.",
@@ -100,32 +102,13 @@ def _type_section(job: TypeCompile, result: Mapping[str, Any], summary: Summary)
         *_notes(result),
         section("The search", [*_history(job), _chosen(result)], level=3),
         section("Why queries were rejected", _reasons(job), level=3),
-        section("Samples to read", _samples(job), level=3),
+        section("Samples to read", samples(job.documents.test[:_SAMPLES], first), level=3),
     ]
     return section(job.doc_type, body)
 
 
 def _bounds(difference: Mapping[str, float]) -> str:
     return f"{difference['low']:+.3f} to {difference['high']:+.3f}"
-
-
-def _dots(job: TypeCompile, seed: int) -> list[Dot]:
-    found = []
-    for row in job.table:
-        scores = [float(line["score"]) for line in job.rows(row)]
-        mean = paired_bootstrap([0.0] * len(scores), scores, seed=seed)
-        found.append(Dot(_NAMES[row], mean.score, mean.low, mean.high))
-    return found
-
-
-def _quality(rows_of_table: Sequence[str], test: Mapping[str, Any]) -> Html:
-    labelled = [(_NAMES[row], test[row]) for row in rows_of_table]
-    labelled += [(f"program of {name}", row) for name, row in test.get("other_programs", {}).items()]
-    own = len(labelled)
-    labelled += [(f"cheat: {name.replace('_', ' ')}", row) for name, row in test["cheats"].items()]
-    rows = [[label, *(number(row[measure]) for measure in MEASURES)] for label, row in labelled]
-    head = ["", "score", "accepted", "hit@10", "copied 4-grams", "top opening"]
-    return table(head, rows, numbers=set(range(1, 6)), strong={len(rows_of_table) - 1}, weak=set(range(own, len(rows))))
 
 
 def _cross_types(test: Mapping[str, Any]) -> list[Html]:
@@ -199,44 +182,8 @@ def _reasons(job: TypeCompile) -> list[Html]:
     pictures = []
     for row in ("before", "after"):
         lines = job.rows(row)
-        counts = Counter((line["reason"] or "accepted") if line["query"] else _NO_QUERY for line in lines)
+        counts = Counter((line["reason"] or "accepted") if line["query"] else NO_QUERY for line in lines)
         ordered = {name: counts[name] for name, _ in counts.most_common()}
         pictures.append(paragraph(f"{_NAMES[row].capitalize()}, of {len(lines)} queries asked for:", soft=True))
         pictures.append(bars(ordered, title=f"Verdicts, {_NAMES[row]}", whole=len(lines)))
     return pictures
-
-
-def _samples(job: TypeCompile) -> list[Html]:
-    rows = {row: job.rows(row) for row in ("before", "after")}
-    count = max(1, len(rows["after"]) // max(1, len(job.documents.test)))
-    found = [paragraph("Drawn at random, not chosen.", soft=True)]
-    for at, document in enumerate(job.documents.test[:_SAMPLES]):
-        queries = [
-            Html(f"<p><b>{_NAMES[row].capitalize()}:</b> {verdict(rows[row][at * count])}</p>")
-            for row in ("before", "after")
-        ]
-        found.append(
-            Html(f'<div class="sample">{paragraph(excerpt(document.full_text), soft=True)}{join(queries)}</div>')
-        )
-    return found
-
-
-def verdict(line: Mapping[str, Any]) -> Html:
-    """A judged query and what was said of it."""
-    if not line["query"]:
-        return Html(f'<span class="bad">{_NO_QUERY}</span>')
-    query = escape(line["query"])
-    if line["accepted"]:
-        return Html(f'“{query}” <span class="good">accepted, rank {line["rank"]}, score {line["score"]:.2f}</span>')
-    return Html(f'“{query}” <span class="bad">{escape(reason_text(line["reason"]))}</span>')
-
-
-def reason_text(reason: str) -> str:
-    """The sentence that explains a reason."""
-    return REASONS.get(reason) or GENERATION_REASONS.get(reason) or reason.replace("_", " ")
-
-
-def excerpt(text: str) -> str:
-    """The beginning of a text on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from inpars_plus.corpora import Corpus, Document, sample
 from inpars_plus.experiments.reports.charts import bars
-from inpars_plus.experiments.reports.compile_report import excerpt, reason_text
 from inpars_plus.experiments.reports.page import Html, cards, facts, join, page, paragraph, section, table
+from inpars_plus.experiments.reports.quality import excerpt, reason_text
 from inpars_plus.foundation import Summary
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.corpora import Document
-from inpars_plus.experiments.reports.charts import Dot, bars, curve, dots
-from inpars_plus.experiments.reports.compile_report import excerpt, verdict
-from inpars_plus.experiments.reports.page import Html, cards, details, facts, join, page, paragraph, section, table
-from inpars_plus.experiments.tables import MEASURES, interval, number
+from inpars_plus.experiments.reports.charts import bars, curve, dots
+from inpars_plus.experiments.reports.page import Html, cards, details, facts, join, page, paragraph, section
+from inpars_plus.experiments.reports.quality import Lines, mean_scores, quality, samples
+from inpars_plus.experiments.tables import interval
 from inpars_plus.foundation import Summary, read_lines
-from inpars_plus.metrics.significance import paired_bootstrap
 
 __all__ = ["tuning_report", "tuning_rows"]
 
@@ -52,6 +51,7 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
     test = result["test"]
     rows = tuning_rows(summary.settings["compare"], offer_cheats=summary.settings["offer_cheats"])
     lines = {row: [line for _, line in read_lines(out / "scores" / f"{row}.jsonl")] for row in rows}
+    first = {_ROWS[row]: lines[row] for row in ("before", "after")}
     before, after, dense = test["before"], test["after"], test["dense"]
     body = [
         cards(
@@ -62,8 +62,11 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
                 (str(after["documents"]), "test documents"),
             ]
         ),
-        dots(_dots(rows, lines, summary.seed), title="Mean score on test documents, with 95 % intervals"),
-        _quality(rows, test),
+        dots(
+            mean_scores({name: lines[row] for row, name in rows.items()}, seed=summary.seed),
+            title="Mean score on test documents, with 95 % intervals",
+        ),
+        quality([(name, test[row]) for row, name in rows.items()], test["cheats"], best=[*rows].index("after")),
         paragraph(
             f"Score, after less before: {interval(test['difference'])}; sampled at temperature 0.7: "
             f"{interval(test['difference_sampled'])}. Found in the top 10 by the encoder alone, which no reward has "
@@ -77,7 +80,7 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
         ),
         section("How the queries begin", _openings(lines), level=3),
         section("Training", [_round(out, at, one) for at, one in enumerate(result["rounds"], 1)], level=3),
-        section("Samples to read", _samples(documents, lines), level=3),
+        section("Samples to read", samples(documents[:_SAMPLES], first), level=3),
     ]
     how = section(
         "How it was made",
@@ -90,26 +93,7 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
     return page("Tuned query generator", lead, [section(doc_type, body), how])
 
 
-def _dots(rows: Mapping[str, str], lines: Mapping[str, Sequence[Mapping[str, Any]]], seed: int) -> list[Dot]:
-    found = []
-    for row, name in rows.items():
-        scores = [float(line["score"]) for line in lines[row]]
-        mean = paired_bootstrap([0.0] * len(scores), scores, seed=seed)
-        found.append(Dot(name, mean.score, mean.low, mean.high))
-    return found
-
-
-def _quality(names: Mapping[str, str], test: Mapping[str, Any]) -> Html:
-    labelled = [(name, test[row]) for row, name in names.items()]
-    own = len(labelled)
-    labelled += [(f"cheat: {name.replace('_', ' ')}", row) for name, row in test["cheats"].items()]
-    rows = [[label, *(number(row[measure]) for measure in MEASURES)] for label, row in labelled]
-    head = ["", "score", "accepted", "hit@10", "copied 4-grams", "top opening"]
-    strong = {list(names).index("after")}
-    return table(head, rows, numbers=set(range(1, 6)), strong=strong, weak=set(range(own, len(rows))))
-
-
-def _openings(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Html]:
+def _openings(lines: Mapping[str, Lines]) -> list[Html]:
     parts = []
     for row in ("before", "after"):
         counts = Counter(line["query"].split()[0].lower() for line in lines[row] if line["query"])
@@ -134,15 +118,3 @@ def _round(out: Path, at: int, result: Mapping[str, Any]) -> Html:
             parts += [paragraph(f"{title}:", soft=True), curve(points, title=f"{title}, round {at}")]
     parts.append(details(f"Round {at} in figures", dict(result)))
     return join(parts)
-
-
-def _samples(documents: Sequence[Document], lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Html]:
-    found = [paragraph("Drawn at random, not chosen.", soft=True)]
-    for at, document in enumerate(documents[:_SAMPLES]):
-        queries = [
-            Html(f"<p><b>{_ROWS[row].capitalize()}:</b> {verdict(lines[row][at])}</p>") for row in ("before", "after")
-        ]
-        found.append(
-            Html(f'<div class="sample">{paragraph(excerpt(document.full_text), soft=True)}{join(queries)}</div>')
-        )
-    return found
