@@ -22,12 +22,12 @@ import dspy
 
 from inpars_plus.corpora import Document, split_documents
 from inpars_plus.experiments.human_queries import HUMAN_FILES, by_document, read_human_queries
+from inpars_plus.experiments.scoring import judged_lines, score_cheats, score_row
 from inpars_plus.experiments.selection import TypeDocuments, safe_name
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, digest, digest_file, read_lines, say, write_lines, write_text
+from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.foundation import JSON, digest, digest_file, say, write_text
 from inpars_plus.lms import adapter_for
-from inpars_plus.metrics.cheats import CHEATS, cheat_queries
-from inpars_plus.metrics.query_metric import Judged, summarize
+from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.prompts import Candidate, compile_program, evaluate_program, plan_for, pool_for
 from inpars_plus.programs import (
@@ -198,19 +198,13 @@ class TypeCompile:
         file = f"scores/{self.name}/{row}.jsonl"
         label = f"Scoring {self.doc_type}, {row.replace('_', ' ')}"
 
-        def work() -> dict[str, Any]:
-            examples = self.examples(self.documents.test)
-            judged = cast(
-                list[Judged],
-                evaluate_program(
-                    program, examples, self._bench.metric, self._bench.lm, self._settings.threads, label=label
-                ),
-            )
-            self._write(file, self._each_query(), judged)
-            return summarize(judged)
+        def judge() -> list[Judged]:
+            examples, bench = self.examples(self.documents.test), self._bench
+            found = evaluate_program(program, examples, bench.metric, bench.lm, self._settings.threads, label=label)
+            return cast(list[Judged], found)
 
-        result: dict[str, Any] = self._steps.do(f"score {self.doc_type}, {row}", inputs, work, files=[file])
-        return result
+        step = f"score {self.doc_type}, {row}"
+        return score_row(self._steps, step, inputs, file, judge, self._each_query())
 
     def cheats(self) -> dict[str, Any]:
         """Score what works without a language model on the same test documents; returns a row each."""
@@ -221,22 +215,12 @@ class TypeCompile:
             "test": documents_digest(documents),
             "queries": digest(lent),
         }
-
-        def work() -> dict[str, Any]:
-            terms = [self._key_terms.of(document) for document in documents]
-            queries = {name: cheat_queries(name, documents, terms, lent) for name in CHEATS}
-            pairs = [(document, query) for texts in queries.values() for document, query in _zip(documents, texts)]
-            judged = self._bench.metric.judge(pairs)
-            count = len(documents)
-            return {name: summarize(judged[at * count : (at + 1) * count]) for at, name in enumerate(queries)}
-
-        result: dict[str, Any] = self._steps.do(f"cheats {self.doc_type}", inputs, work)
-        return result
+        step = f"cheats {self.doc_type}"
+        return score_cheats(self._steps, step, inputs, self._bench, documents, lambda: self._key_terms, lent)
 
     def rows(self, row: str) -> list[dict[str, Any]]:
         """Each judged query of a row, in the order of the test documents."""
-        path = self._steps.directory / "scores" / self.name / f"{row}.jsonl"
-        return [line for _, line in read_lines(path)]
+        return judged_lines(self._steps.directory / "scores" / self.name / f"{row}.jsonl")
 
     def difference(self, before: str, after: str) -> dict[str, float]:
         """Mean score of ``after`` less that of ``before``, with its interval, paired by document."""
@@ -344,10 +328,6 @@ class TypeCompile:
     def _each_query(self) -> list[Document]:
         return [one for one in self.documents.test for _ in range(self._settings.queries_per_document)]
 
-    def _write(self, file: str, documents: Sequence[Document], judged: Sequence[Judged]) -> None:
-        path = self._steps.directory / file
-        write_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
-
     def _by_document(self, row: str) -> list[float]:
         count = self._settings.queries_per_document
         scores = [float(line["score"]) for line in self.rows(row)]
@@ -362,7 +342,3 @@ def described(candidate: Candidate) -> dict[str, JSON]:
         "demonstrations": len(candidate.demonstrations),
         "origin": candidate.origin,
     }
-
-
-def _zip(documents: Sequence[Document], queries: Sequence[str]) -> list[tuple[Document, str | None]]:
-    return list(zip(documents, queries, strict=True))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import dspy
@@ -19,12 +18,12 @@ import dspy
 from inpars_plus.corpora import Document, sample, split_documents
 from inpars_plus.experiments.analysts import ANALYST, fit_analyst, how_fitted
 from inpars_plus.experiments.generate_queries import GenerateSettings
+from inpars_plus.experiments.scoring import judged_lines, score_cheats, score_row
 from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.vectors import CachedEncoder
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, ConfigurationError, digest, digest_file, read_lines, say, write_lines
-from inpars_plus.metrics.cheats import CHEATS, cheat_queries
-from inpars_plus.metrics.query_metric import Judged, summarize
+from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.foundation import JSON, ConfigurationError, digest, digest_file, say
+from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.prompts import evaluate_program, pool_for
 from inpars_plus.optimizers.routing import fit_type_router
@@ -208,40 +207,18 @@ class RoutingBench:
         inputs: dict[str, JSON] = {**self._measured_with(), "program": digests}
         file = f"scores/{safe_name(row)}.jsonl"
 
-        def work() -> dict[str, Any]:
+        def judge() -> list[Judged]:
             examples = [example_of(_hidden(one), key_terms=self._key_terms) for one in self.asked]
-            judged = cast(
-                list[Judged],
-                evaluate_program(
-                    program, examples, self.bench.metric, self.bench.lm, self.settings.threads, label=f"Scoring {row}"
-                ),
-            )
-            write_lines(
-                self.steps.directory / file,
-                [
-                    {**judged_row(document, one), "doc_type": document.doc_type}
-                    for document, one in zip(self.asked, judged, strict=True)
-                ],
-            )
-            return summarize(judged)
+            bench, threads = self.bench, self.settings.threads
+            found = evaluate_program(program, examples, bench.metric, bench.lm, threads, label=f"Scoring {row}")
+            return cast(list[Judged], found)
 
-        result: dict[str, Any] = self.steps.do(f"score {row}", inputs, work, files=[file])
-        return result
+        return score_row(self.steps, f"score {row}", inputs, file, judge, self.asked, typed=True)
 
     def _cheats(self) -> dict[str, Any]:
         lent = [line["query"] for line in self._lines(ADAPTIVE)]
         inputs: dict[str, JSON] = {**self._measured_with(), "queries": digest(lent)}
-
-        def work() -> dict[str, Any]:
-            terms = [self._key_terms.of(document) for document in self.asked]
-            found = {}
-            for name in CHEATS:
-                queries = cheat_queries(name, self.asked, terms, lent)
-                found[name] = summarize(self.bench.metric.judge(list(zip(self.asked, queries, strict=True))))
-            return found
-
-        result: dict[str, Any] = self.steps.do("cheats", inputs, work)
-        return result
+        return score_cheats(self.steps, "cheats", inputs, self.bench, self.asked, lambda: self._key_terms, lent)
 
     @cached_property
     def _key_terms(self) -> KeyTerms:
@@ -265,8 +242,7 @@ class RoutingBench:
         }
 
     def _lines(self, row: str) -> list[dict[str, Any]]:
-        path: Path = self.steps.directory / "scores" / f"{safe_name(row)}.jsonl"
-        return [line for _, line in read_lines(path)]
+        return judged_lines(self.steps.directory / "scores" / f"{safe_name(row)}.jsonl")
 
     def _scores(self, lines: Sequence[Mapping[str, Any]]) -> list[float]:
         by_document = {line["document_id"]: float(line["score"]) for line in lines}

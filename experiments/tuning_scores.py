@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest, judged_row
-from inpars_plus.foundation import JSON, bar, read_lines, write_lines
+from inpars_plus.experiments.scoring import judged_lines, score_cheats, score_row
+from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.foundation import JSON, bar
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms.embedded import release_pipelines
-from inpars_plus.metrics.cheats import CHEATS, cheat_queries
-from inpars_plus.metrics.query_metric import Judged, summarize
+from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.prompts import evaluate_program
 from inpars_plus.optimizers.prompts.evaluation import generate_all
@@ -140,19 +140,14 @@ class TuningScores:
         }
         file = f"scores/{row.name}.jsonl"
 
-        def work() -> dict[str, Any]:
+        def judge() -> list[Judged]:
             lm = self._make_lm(row.lm, temperature=row.temperature, openings=row.openings)
             self._program.set_lm(lm)
             examples = [example_of(one, key_terms=self._program.key_terms) for one in documents]
             label = f"Scoring {row.name.replace('_', ', ')}"
-            judge = self._first_tries if row.first_try else self._queries
-            judged = judge(examples, lm, label)
-            path = self._steps.directory / file
-            write_lines(path, [judged_row(document, one) for document, one in zip(documents, judged, strict=True)])
-            return summarize(judged)
+            return (self._first_tries if row.first_try else self._queries)(examples, lm, label)
 
-        result: dict[str, Any] = self._steps.do(f"score {row.name}", inputs, work, files=[file])
-        return result
+        return score_row(self._steps, f"score {row.name}", inputs, file, judge, documents)
 
     def _queries(self, examples: Sequence[dspy.Example], lm: dspy.LM, label: str) -> list[Judged]:
         return cast(
@@ -180,7 +175,7 @@ class TuningScores:
         return self._bench.metric.judge(list(zip(self._documents, tries, strict=True)))
 
     def _lines(self, row: str) -> list[dict[str, Any]]:
-        return [line for _, line in read_lines(self._steps.directory / "scores" / f"{row}.jsonl")]
+        return judged_lines(self._steps.directory / "scores" / f"{row}.jsonl")
 
     def _dense(self, before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Hits of the encoder alone, which no reward has seen: a missing query is a miss."""
@@ -212,14 +207,5 @@ class TuningScores:
             "test": documents_digest(documents),
             "queries": list(lent),
         }
-
-        def work() -> dict[str, Any]:
-            terms = [self._program.key_terms.of(document) for document in documents]
-            rows = {}
-            for name in CHEATS:
-                queries = cheat_queries(name, documents, terms, lent)
-                rows[name] = summarize(self._bench.metric.judge(list(zip(documents, queries, strict=True))))
-            return rows
-
-        result: dict[str, Any] = self._steps.do("cheats", inputs, work)
-        return result
+        parts = (self._bench, documents, lambda: self._program.key_terms, lent)
+        return score_cheats(self._steps, "cheats", inputs, *parts)
