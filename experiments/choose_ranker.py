@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from inpars_plus.corpora import Document, Query, split_documents
+from inpars_plus.corpora import Document, split_documents
 from inpars_plus.experiments.agreement import agreement, judged_names
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import as_seen, seen_queries, trained_on
@@ -287,7 +287,7 @@ class _Job:
         seen = seen_queries([*settings.seen, *settings.ranker])
         if settings.queries is not None:
             read = read_training_queries(settings.queries, self.documents)
-            seen |= as_seen([Query(id=query.id, text=query.text) for query in read], str(settings.queries))
+            seen |= as_seen((query.text for query in read), str(settings.queries))
         collection = read_collection(given, half=settings.half, seen=seen, drop_seen=True, may_be_empty=True)
         left_out = collection.counts["seen_queries_left_out"]
         if not collection.queries:

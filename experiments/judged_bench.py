@@ -107,6 +107,11 @@ class JudgedBench:
         self.eligible = [one for one in [*splits.train, *splits.validation] if not one.is_empty]
 
     @cached_property
+    def reported(self) -> dict[str, str]:
+        """The queries that figures are reported on, as :func:`inpars_plus.experiments.leaks.leaked` takes them."""
+        return as_seen((query.text for query in self.judged.queries), "the queries that figures are reported on")
+
+    @cached_property
     def judged(self) -> Collection:
         """The queries that figures are reported on."""
         return read_collection(f"{self.directory}:test", half="all" if self._other_split else "report")
@@ -128,7 +133,7 @@ class JudgedBench:
                 answers.setdefault(one.query_id, []).append(one.document_id)
         # Whole or not at all: an answer that is left out would be trained against.
         answers = {name: found for name, found in answers.items() if eligible.issuperset(found)}
-        reported = leaked(given.queries, as_seen(self.judged.queries, "the queries that figures are reported on"))
+        reported = leaked(given.queries, self.reported)
         asked = [query for query in given.queries if query.id in answers and query.id not in reported]
         asked.sort(key=lambda query: query.id)
         drawn = random.Random(self.seed).sample(asked, min(count, len(asked)))
@@ -259,8 +264,7 @@ class JudgedBench:
 
     def unseen(self, queries: Sequence[TrainingQuery]) -> list[TrainingQuery]:
         """Queries to learn from without those that have the text of one that figures are reported on."""
-        asked = [Query(id=one.id, text=one.text) for one in queries]
-        reported = leaked(asked, as_seen(self.judged.queries, "the queries that figures are reported on"))
+        reported = leaked(queries, self.reported)
         if reported:
             say(f"{self.name}: {len(reported):,} of {len(queries):,} queries are judged ones, and are not learned from")
         return [one for one in queries if one.id not in reported]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from inpars_plus.corpora import Query, read_queries
+from inpars_plus.corpora import read_queries
 from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, read_json, write_json
 from inpars_plus.metrics.words import words
 from inpars_plus.programs import list_programs, programs_folder
@@ -17,6 +17,16 @@ __all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries", "trained_on", "w
 _SHOWN = 3
 _TRAINED_ON = "trained-on.json"
 """Beside a fine-tuned model: the queries that it was tuned on, which its weights do not tell."""
+
+
+class _Asked(Protocol):
+    """A query of any kind."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
 
 
 def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
@@ -36,9 +46,9 @@ def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
     return {_normal(text): place for path in paths for text, place in _texts(path)}
 
 
-def as_seen(queries: Sequence[Query], place: str) -> dict[str, str]:
-    """These queries in the form of :func:`seen_queries`."""
-    return {_normal(query.text): place for query in queries}
+def as_seen(texts: Iterable[str], place: str) -> dict[str, str]:
+    """These texts of queries in the form of :func:`seen_queries`."""
+    return {_normal(text): place for text in texts}
 
 
 def write_trained_on(directory: Path, queries: Iterable[str]) -> None:
@@ -66,12 +76,12 @@ def trained_on(directory: Path) -> list[str]:
     return [str(text) for text in queries]
 
 
-def leaked(queries: Sequence[Query], seen: Mapping[str, str]) -> dict[str, str]:
+def leaked(queries: Sequence[_Asked], seen: Mapping[str, str]) -> dict[str, str]:
     """Query id → where the query was seen."""
     return {query.id: seen[_normal(query.text)] for query in queries if _normal(query.text) in seen}
 
 
-def refuse_leaks(queries: Sequence[Query], seen: Mapping[str, str], *, place: str) -> None:
+def refuse_leaks(queries: Sequence[_Asked], seen: Mapping[str, str], *, place: str) -> None:
     """Refuse to evaluate on queries that were seen.
 
     Raises:

@@ -13,7 +13,7 @@ import dspy
 
 from inpars_plus.corpora import Query
 from inpars_plus.experiments.judged_bench import JudgedBench
-from inpars_plus.experiments.leaks import as_seen, leaked
+from inpars_plus.experiments.leaks import leaked
 from inpars_plus.experiments.reranking_forms import (
     EXPANSIONS,
     FIRST_STAGE,
@@ -148,10 +148,7 @@ class RerankingBench:
     def _synthetic(self, count: int) -> list[TrainingQuery]:
         eligible = {document.id for document in self.judged.eligible}
         given = read_training_queries(self.settings.synthetic or self.judged.directory, self.judged.documents)
-        reported = leaked(
-            [Query(id=one.id, text=one.text) for one in given],
-            as_seen(self.judged.judged.queries, "the queries that figures are reported on"),
-        )
+        reported = leaked(given, self.judged.reported)
         known = [one for one in given if one.id not in reported and eligible.issuperset(one.document_ids)]
         return random.Random(self.settings.seed).sample(known, min(count, len(known)))
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from inpars_plus.corpora import Query, split_documents
+from inpars_plus.corpora import split_documents
 from inpars_plus.experiments.human_queries import read_human_queries
 from inpars_plus.experiments.leaks import as_seen, leaked, trained_on
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
@@ -246,8 +246,7 @@ class _Job:
 
     def _tell_known(self, queries: Sequence[TrainingQuery]) -> None:
         """Tell of queries that the base finds better than any new one."""
-        known = as_seen([Query(id=text, text=text) for text in self.known], "the base")
-        found = leaked([Query(id=query.id, text=query.text) for query in queries], known)
+        found = leaked(queries, as_seen(self.known, "the base"))
         if found:
             say(
                 f"The base was tuned on {len(found):,} of the {len(queries):,} queries that weights are learned from, "
