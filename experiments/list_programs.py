@@ -6,20 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from inpars_plus.experiments.settings import Parser
 from inpars_plus.experiments.tables import number, text_table
-from inpars_plus.foundation import ConfigurationError
 from inpars_plus.programs import list_programs, programs_folder
 
 __all__ = ["main", "run"]
-
-_HELP = "See inpars-plus list-programs --help"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigurationError(message, remedy=_HELP)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -28,7 +20,7 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         InParsError: there is no such directory.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="inpars-plus list-programs",
         description="Show the compiled programs in a directory, with their scores on test documents.",
         epilog="example:\n  inpars-plus list-programs runs/quickstart/compile/compiled",

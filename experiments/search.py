@@ -7,9 +7,10 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from inpars_plus.corpora import Corpus, CorpusSource, open_corpus, read_queries
+from inpars_plus.experiments.settings import Parser
 from inpars_plus.foundation import ConfigurationError
 from inpars_plus.retrieval.runs import write_run
 from inpars_plus.retrieval.stack import Stack, load_stack
@@ -20,11 +21,6 @@ _HELP = "See inpars-plus search --help"
 _READING = ("field_map", "max_characters", "encoding", "language")
 _WIDTH = 100
 _LINES = 2
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigurationError(message, remedy=_HELP)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -64,8 +60,8 @@ def _opened(spec: str, stack: Stack, flags: Mapping[str, Any]) -> Corpus:
     return open_corpus(spec, **{**stack.reading.model_dump(), **given, "fields": fields})
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="inpars-plus search",
         description="Search a stack that choose-ranker or adapt made. Without a query, queries are read line by line.",
         epilog=(

@@ -28,6 +28,7 @@ __all__ = [
     "JobSettings",
     "JobText",
     "ModelSettings",
+    "Parser",
     "RetrieverSettings",
     "default_settings",
     "make_settings",
@@ -159,8 +160,15 @@ class JobText:
     examples: tuple[tuple[str, str], ...]
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Reads flags; what is wrong with them is a ConfigurationError, as everything else that people get wrong."""
+
     def error(self, message: str) -> NoReturn:
+        """Refuse what was given.
+
+        Raises:
+            ConfigurationError: always.
+        """
         raise ConfigurationError(message, remedy=f"See {self.prog} --help")
 
 
@@ -250,7 +258,7 @@ def _validated(settings: type[Settings], name: str, layers: Sequence[tuple[str, 
 
 
 def _parser(settings: type[JobSettings], text: JobText, defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=f"inpars-plus {text.name}",
         description=text.about,
         epilog="examples:\n" + "\n".join(f"  {what}:\n    {command}" for what, command in text.examples),

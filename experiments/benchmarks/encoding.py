@@ -9,7 +9,7 @@ nDCG@10 of dense retrieval on SciFact with both is told too.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import statistics
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import numpy as np
 
 from inpars_plus.corpora import open_corpus
 from inpars_plus.experiments.benchmarks.common import Benchmark, Row, machine, main_of, median_ratio, timed
+from inpars_plus.experiments.check_metric import collections_root
 from inpars_plus.experiments.judged import read_collection
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.parts import require
 from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.retrieval.embeddings import embed
@@ -35,8 +37,9 @@ _DEPTH = 11
 def measure(quick: bool = False) -> Benchmark:
     """Encode the same documents with both, in turn."""
     count, rounds = (24, 1) if quick else (_DOCUMENTS, _ROUNDS)
-    collections = os.environ.get("INPARS_PLUS_COLLECTIONS")
-    scifact = Path(collections) / "scifact" if collections else None
+    scifact = None
+    with contextlib.suppress(ConfigurationError):
+        scifact = collections_root() / "scifact"
     source = str(scifact) if scifact is not None else "python-docs"
     texts = [document.full_text for document in open_corpus(source).documents()]
     count = max(1, min(count, len(texts) // (rounds + 1)))
