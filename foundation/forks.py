@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["in_each_fork"]
 
-_renewals: dict[int, weakref.WeakMethod[Any]] = {}
+_renewals: dict[int, tuple[weakref.ref[Any], Callable[[Any], object]]] = {}
 
 
 def in_each_fork(renew: Callable[[], object]) -> None:
@@ -21,15 +21,17 @@ def in_each_fork(renew: Callable[[], object]) -> None:
     Args:
         renew: a method of an object; the object is not kept alive by it.
     """
-    method = weakref.WeakMethod(renew, lambda gone: _renewals.pop(id(gone), None))
-    _renewals[id(method)] = method
+    method: Any = renew
+    known = _renewals
+    # Of the object and not WeakMethod, whose own callback fails where the object goes while the interpreter ends.
+    owner = weakref.ref(method.__self__, lambda gone: known.pop(id(gone), None))
+    known[id(owner)] = (owner, method.__func__)
 
 
 def _renew_all() -> None:
-    for method in list(_renewals.values()):
-        renew = method()
-        if renew is not None:
-            renew()
+    for owner, renew in list(_renewals.values()):
+        if (found := owner()) is not None:
+            renew(found)
 
 
 os.register_at_fork(after_in_child=_renew_all)
