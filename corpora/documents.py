@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Document", "Judgment", "Query"]
+from inpars_plus.foundation.files import digest
+
+__all__ = ["Document", "Judgment", "Query", "documents_digest"]
 
 
 class _Record(BaseModel):
@@ -59,3 +61,8 @@ class Judgment(_Record):
     query_id: str
     document_id: str
     grade: int = 1
+
+
+def documents_digest(documents: Iterable[Document]) -> str:
+    """The SHA-256 of what some documents say, in order and in hexadecimal; it is what jobs write into cards."""
+    return digest([[one.id, one.title, one.text, one.doc_type, one.language] for one in documents])

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import dspy
 
 from inpars_plus.corpora import Corpus, Document, open_corpus
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings, RetrieverSettings
-from inpars_plus.foundation import JSON, LmUsage, Run, digest, peak_memory_mb, redact, register_address
+from inpars_plus.foundation import JSON, LmUsage, Run, peak_memory_mb, redact, register_address
 from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, is_local, load_lm, load_scorer
 from inpars_plus.lms.hosted import server_address
 from inpars_plus.lms.scoring import Scorer
@@ -245,11 +246,6 @@ def corpus_of(settings: CorpusSettings) -> Corpus:
         language=settings.language,
         encoding=settings.encoding,
     )
-
-
-def documents_digest(documents: Sequence[Document]) -> str:
-    """The content of some documents, in order."""
-    return digest([[one.id, one.title, one.text, one.doc_type, one.language] for one in documents])
 
 
 def judged_row(document: Document, judged: Judged) -> dict[str, JSON]:

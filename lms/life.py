@@ -23,6 +23,10 @@ HOLD_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 """How often one who waits looks whether the wait has any use still."""
 
+_ending = threading.Event()
+# The one hook that comes before the threads of executors are waited for; the module's own registered itself earlier.
+threading._register_atexit(_ending.set)  # type: ignore[attr-defined]
+
 GIVEN_UP: ContextVar[threading.Event | None] = ContextVar("inpars_plus_given_up", default=None)
 """Set when nobody waits for the reply of the call under way any more."""
 
@@ -103,7 +107,7 @@ class Life:
             if (given_up := GIVEN_UP.get()) is not None and given_up.is_set():
                 raise ModelError("the call was given up while it waited for its turn", place=self._name)
             # Python ends only after this thread.
-            if left > 0 and not threading.main_thread().is_alive():
+            if left > 0 and _ending.is_set():
                 raise ModelError("the program ended while the call waited for its turn", place=self._name)
             if self._stopped.wait(min(max(0.0, left), LOOK_SECONDS)):
                 raise ModelError("the work was stopped", place=self._name, remedy="Run it again to go on")

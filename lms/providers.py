@@ -13,6 +13,9 @@ from inpars_plus.lms.limits import Price
 
 __all__ = ["has_provider", "price_of"]
 
+_FREE = ("ollama/", "ollama_chat/")
+"""Served by a person's own machine; LiteLLM would ask that server for each model that its table lacks."""
+
 
 def price_of(name: str) -> Price | None:
     """What a hosted model costs, or ``None`` where LiteLLM does not know.
@@ -21,6 +24,8 @@ def price_of(name: str) -> Price | None:
         MissingPartError: LiteLLM is not installed.
     """
     litellm = _litellm()
+    if name.startswith(_FREE):
+        return Price(0.0, 0.0)
     with contextlib.suppress(Exception):  # LiteLLM has no common base of what it raises for an unknown model
         # The table itself: what it lacks, such as prices that depend on the length, LiteLLM gives as 0.
         known = litellm.model_cost[litellm.get_model_info(name)["key"]]

@@ -41,6 +41,7 @@ class ReplyStore:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._file = self.path.absolute()  # it is opened again after a fork, when the working directory may be another
         self._lock = threading.Lock()
         self._asked: dict[str, tuple[threading.Lock, int]] = {}
         self._opened: sqlite3.Connection | None = None
@@ -56,7 +57,7 @@ class ReplyStore:
         if self._closed:
             raise sqlite3.ProgrammingError("it is closed")
         if self._opened is None:
-            opened = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            opened = sqlite3.connect(self._file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             opened.execute("PRAGMA journal_mode=WAL")
             opened.execute("PRAGMA synchronous=FULL")
             opened.execute(_SCHEMA)
@@ -192,9 +193,9 @@ _at_the_fork: list[ReplyStore] = []
 
 def _before_fork() -> None:
     _forking.acquire()
-    _at_the_fork.extend(_stores)
-    for store in _at_the_fork:
+    for store in list(_stores):
         store._before_fork()
+        _at_the_fork.append(store)  # an interrupt here ends this alone, and only what was acquired is released
 
 
 def _after_fork_here() -> None:

@@ -15,14 +15,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from weakref import WeakKeyDictionary
 
 import dspy
 from dspy.utils.exceptions import LMError, LMInvalidRequestError, LMUnsupportedFeatureError
 
-from inpars_plus.foundation.errors import ConfigurationError, InParsError, NoReplyError, ReplyError
+from inpars_plus.foundation.errors import ConfigurationError, InParsError, ModelError, NoReplyError, ReplyError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.lms.engine import EngineLM, sentence
 from inpars_plus.lms.failures import dead_model, lasting_failure
+from inpars_plus.lms.life import GIVEN_UP
 
 __all__ = ["failed_call", "is_foreign", "note_answer", "refuses_temperature", "under_way"]
 
@@ -30,13 +31,23 @@ _FAILURES_IN_A_ROW = 12
 
 
 class _Health:
-    """How a model does; many threads ask it."""
+    """How a model does; many threads ask it, and copies of the model share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._answered = False
         self._failures = 0
-        self._under_way = 0
+        self._begin_anew()
+        in_each_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0  # the threads that asked are not in a forked process
+
+    def __deepcopy__(self, memo: object) -> _Health:
+        return self
+
+    def __reduce__(self) -> tuple[type[_Health], tuple[()]]:
+        return _Health, ()  # another process finds out for itself
 
     def begin(self) -> None:
         with self._lock:
@@ -57,8 +68,7 @@ class _Health:
             return never or self._failures >= _FAILURES_IN_A_ROW
 
 
-_healths: WeakKeyDictionary[dspy.BaseLM, _Health] = WeakKeyDictionary()
-_lock = threading.Lock()
+_ATTRIBUTE = "_inpars_plus_health"
 
 
 def is_foreign(lm: dspy.BaseLM) -> bool:
@@ -68,7 +78,13 @@ def is_foreign(lm: dspy.BaseLM) -> bool:
 
 @contextlib.contextmanager
 def under_way(lm: dspy.BaseLM) -> Iterator[None]:
-    """Around a call of a foreign model."""
+    """Around a call of a foreign model.
+
+    Raises:
+        ModelError: nobody waits for the reply any more.
+    """
+    if (given_up := GIVEN_UP.get()) is not None and given_up.is_set():
+        raise ModelError("the call was given up", place=str(lm.model))
     health = _health_of(lm)
     health.begin()
     try:
@@ -109,8 +125,6 @@ def refuses_temperature(error: BaseException) -> bool:
 
 
 def _health_of(lm: dspy.BaseLM) -> _Health:
-    try:
-        with _lock:
-            return _healths.setdefault(lm, _Health())
-    except TypeError:  # a class of one's own that cannot be a key: each failure counts as if it was the first
-        return _Health()
+    # Of the model, because DSPy copies one for each setting of a call. One step, so it needs no lock.
+    health: _Health = vars(lm).setdefault(_ATTRIBUTE, _Health())
+    return health

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, MINIMUM_BUDGET, BudgetPlan, plan_budget
 from inpars_plus.optimizers.prompts.candidates import Candidate
-from inpars_plus.optimizers.prompts.describing import documents_digest
 from inpars_plus.optimizers.prompts.estimates import Estimate, estimate
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, JudgedQuery, evaluate_program
 from inpars_plus.optimizers.prompts.harness import Compiled, compile_program, forms_for, plan_for

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from inpars_plus.corpora.documents import Document
-from inpars_plus.foundation.files import digest
-
-__all__ = ["Circumstances", "documents_digest", "metric_name"]
+__all__ = ["Circumstances", "metric_name"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +18,7 @@ class Circumstances:
         adapter: name of the DSPy adapter that renders the prompts with that model.
         metric: its name.
         seed: of everything random.
-        data_hash: :func:`documents_digest` of the train and then the validation documents, as given.
+        data_hash: digest of the train and then the validation documents, as given.
     """
 
     document_type: str
@@ -31,11 +27,6 @@ class Circumstances:
     metric: str
     seed: int
     data_hash: str
-
-
-def documents_digest(documents: Iterable[Document]) -> str:
-    """The SHA-256 of what some documents say, in order and in hexadecimal; it is what jobs write into cards."""
-    return digest([[one.id, one.title, one.text, one.doc_type, one.language] for one in documents])
 
 
 def metric_name(metric: Any) -> str:

@@ -32,6 +32,7 @@ from typing import Any
 
 import dspy
 
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.lms.failures import to_raise
@@ -39,7 +40,7 @@ from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.bench import Bench
 from inpars_plus.optimizers.prompts.budget import DEFAULT_BUDGET, BudgetPlan, plan_budget, plan_warm_start
 from inpars_plus.optimizers.prompts.candidates import Candidate, one_ask, predictor_of
-from inpars_plus.optimizers.prompts.describing import Circumstances, documents_digest, metric_name
+from inpars_plus.optimizers.prompts.describing import Circumstances, metric_name
 from inpars_plus.optimizers.prompts.evaluation import CompileMetric, GuardedMetric
 from inpars_plus.optimizers.prompts.given import check_examples, check_lm, check_program, metric_given
 from inpars_plus.optimizers.prompts.policy import policy_named

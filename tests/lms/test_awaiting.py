@@ -107,13 +107,21 @@ def wait():
         Life("model").wait(60)
     except Exception as problem:
         print(problem)
-threading.Thread(target=wait).start()
+{start}
 time.sleep(.2)
 """
 
 
-def test_a_process_ends_though_a_thread_waits_for_its_turn() -> None:
+@pytest.mark.parametrize(
+    "start",
+    [
+        "threading.Thread(target=wait).start()",
+        "from concurrent.futures import ThreadPoolExecutor\nThreadPoolExecutor(1).submit(wait)",
+    ],
+)
+def test_a_process_ends_though_a_thread_waits_for_its_turn(start: str) -> None:
+    script = _ENDS.replace("{start}", start)
     done = subprocess.run(
-        [sys.executable, "-c", _ENDS], capture_output=True, text=True, timeout=50, check=True, env=dict(os.environ)
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=True, env=dict(os.environ)
     )
     assert done.stdout == "model: the program ended while the call waited for its turn\n"

@@ -77,6 +77,19 @@ def test_a_fork_beside_a_call_under_way_asks_keeps_and_settles(tmp_path: Path) -
     assert lm.engine.reused_earlier == 1  # the reply that the fork paid for
 
 
+def test_a_store_is_the_same_file_after_a_fork_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lm = scripted_lm(lambda prompt: "x", store=(store := ReplyStore("r.sqlite")))
+    lm("a")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert code_of_a_fork(lambda: len(store) == 1) == 0
+    assert len(store) == 1
+    assert not (tmp_path / "elsewhere" / "r.sqlite").exists()
+
+
 def test_no_connection_to_the_store_is_carried_over_a_fork(tmp_path: Path) -> None:
     store = ReplyStore(tmp_path / "r.sqlite")
     opened: list[sqlite3.Connection | None] = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
 from inpars_plus.lms import EngineLM
 from inpars_plus.programs import PointwiseReranker, QueryGenerator
+from inpars_plus.programs.foreign_models import _health_of
 
 Make = Callable[..., tuple[EngineLM, Any]]
 
@@ -107,6 +110,31 @@ def test_a_first_failure_is_no_end_while_another_call_may_be_answered(chat_lm: M
     with dspy.context(lm=_foreign(engine)):
         report = PointwiseReranker()(query="q", passages=["p 0", "p 1"], threads=2).report
     assert (report.calls, report.unreadable) == (2, 1)
+
+
+def test_a_copy_of_a_model_that_has_answered_has_answered_too(chat_lm: Make) -> None:
+    _, engine = chat_lm([_chat(QUERY), lm15.ServerError("busy")])
+    lm = _foreign(engine)
+    assert _ask(lm).queries == [QUERY]
+    assert [one.reason for one in _ask(lm.copy(temperature=0.5)).rejected] == ["no_reply"]
+    assert pickle.loads(pickle.dumps(_health_of(lm))).is_lost_after_failure()  # another process does not know
+
+
+def test_a_call_that_was_given_up_asks_nothing_more_of_a_model_of_ones_own(chat_lm: Make) -> None:
+    _, engine = chat_lm(lambda prompt: (time.sleep(0.2), GRADE)[1])
+    program = PointwiseReranker()
+    program.set_lm(_foreign(engine))
+
+    passages = [f"p {number}" for number in range(20)]
+
+    async def give_up() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(program.acall(query="q", passages=passages, threads=1), 0.5)
+
+    asyncio.run(give_up())
+    sent = len(engine.prompts)
+    time.sleep(1.0)
+    assert len(engine.prompts) <= sent + 1
 
 
 def test_what_the_model_cannot_do_is_a_mistake_in_its_settings(chat_lm: Make) -> None:
