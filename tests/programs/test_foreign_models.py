@@ -120,21 +120,19 @@ def test_a_copy_of_a_model_that_has_answered_has_answered_too(chat_lm: Make) -> 
     assert pickle.loads(pickle.dumps(_health_of(lm))).is_lost_after_failure()  # another process does not know
 
 
-def test_a_call_that_was_given_up_asks_nothing_more_of_a_model_of_ones_own(chat_lm: Make) -> None:
-    _, engine = chat_lm(lambda prompt: (time.sleep(0.2), GRADE)[1])
-    program = PointwiseReranker()
-    program.set_lm(_foreign(engine))
+def test_a_call_that_was_given_up_asks_nothing_more_of_a_model_of_ones_own(loopback: ModuleType) -> None:
+    program, passages = PointwiseReranker(), [f"p {number}" for number in range(20)]
+    with loopback.LoopbackServer(lambda text: (time.sleep(0.2), GRADE)[1]) as server:
+        program.set_lm(_own(server))
 
-    passages = [f"p {number}" for number in range(20)]
+        async def give_up() -> None:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(program.acall(query="q", passages=passages, threads=1), 1.0)
 
-    async def give_up() -> None:
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(program.acall(query="q", passages=passages, threads=1), 0.5)
-
-    asyncio.run(give_up())
-    sent = len(engine.prompts)
-    time.sleep(1.0)
-    assert len(engine.prompts) <= sent + 1
+        asyncio.run(give_up())
+        sent = server.requests
+        time.sleep(1.5)
+        assert server.requests <= sent + 1
 
 
 def test_what_the_model_cannot_do_is_a_mistake_in_its_settings(chat_lm: Make) -> None:
