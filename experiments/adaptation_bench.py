@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import dspy
 
 from inpars_plus.corpora import Document
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.selection import TypeDocuments, safe_name
 from inpars_plus.experiments.warm_starts import warm_programs
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, ConfigurationError, bar, digest
 from inpars_plus.lms import scripted_lm
 from inpars_plus.lms.quiet import quiet_logs

@@ -9,8 +9,9 @@ from typing import Any
 import dspy
 
 from inpars_plus.corpora import Document
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.vectors import CachedEncoder
-from inpars_plus.experiments.workbench import Steps, documents_digest
+from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, ConfigurationError, say
 from inpars_plus.optimizers.routing import KEPT, fit_type_router
 from inpars_plus.programs import (

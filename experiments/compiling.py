@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document, split_documents
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.human_queries import HUMAN_FILES, by_document, read_human_queries
 from inpars_plus.experiments.scoring import judged_lines, score_cheats, score_row
 from inpars_plus.experiments.selection import TypeDocuments, safe_name
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, digest, digest_file, say, write_text
 from inpars_plus.lms import adapter_for
 from inpars_plus.metrics.query_metric import Judged

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.compiling import TypeCompile, described
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, say, write_text
 from inpars_plus.optimizers.prompts.exchange import ExchangePlan, exchange_programs, plan_exchange
 from inpars_plus.programs import OptimizerRecord, save_program

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from inpars_plus.corpora import Judgment, Query, write_beir
-from inpars_plus.experiments.workbench import documents_digest
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.foundation import ConfigurationError, digest, say
 from inpars_plus.optimizers.rankers.choosing import System, score_system
 from inpars_plus.optimizers.rankers.training_queries import HeldOut, TrainingQuery, queries_digest

@@ -17,10 +17,11 @@ from typing import Any
 import dspy
 
 from inpars_plus.corpora import sample
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.settings import default_settings
 from inpars_plus.experiments.train_ranker import METHOD
-from inpars_plus.experiments.workbench import Steps, documents_digest
+from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, read_json, say
 from inpars_plus.lms.life import asking_threads
 from inpars_plus.lms.quiet import quiet_logs

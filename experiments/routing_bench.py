@@ -16,12 +16,13 @@ from typing import Any, cast
 import dspy
 
 from inpars_plus.corpora import Document, sample, split_documents
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.analysts import ANALYST, fit_analyst, how_fitted
 from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.scoring import judged_lines, score_cheats, score_row
 from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.vectors import CachedEncoder
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, ConfigurationError, digest, digest_file, say
 from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.metrics.significance import paired_bootstrap

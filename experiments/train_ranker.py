@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.corpora import split_documents
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.human_queries import read_human_queries
 from inpars_plus.experiments.leaks import as_seen, leaked, trained_on
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.experiments.workbench import Steps, corpus_of, documents_digest
+from inpars_plus.experiments.workbench import Steps, corpus_of
 from inpars_plus.foundation import (
     JSON,
     InputError,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.human_queries import HUMAN_FILES, by_document, read_human_queries
 from inpars_plus.experiments.tuning_documents import fitting_documents, long_documents, program_and_documents
 from inpars_plus.experiments.tuning_samples import (
@@ -26,7 +27,7 @@ from inpars_plus.experiments.tuning_samples import (
     sampling_plan,
 )
 from inpars_plus.experiments.tuning_scores import TuningScores
-from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, documents_digest
+from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench
 from inpars_plus.foundation import (
     JSON,
     ConfigurationError,

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from inpars_plus.corpora import Document
+from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.scoring import judged_lines, score_cheats, score_row
-from inpars_plus.experiments.workbench import Steps, Workbench, documents_digest
+from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, bar
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms.embedded import release_pipelines

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import dspy
 
 from inpars_plus.corpora import Corpus, Document, open_corpus
-from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings, RetrieverSettings
 from inpars_plus.foundation import JSON, LmUsage, Run, peak_memory_mb, redact, register_address
 from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, is_local, load_lm, load_scorer
@@ -25,7 +24,7 @@ from inpars_plus.metrics.query_metric import Judged, QueryMetric
 from inpars_plus.retrieval import Retriever, build_retriever
 from inpars_plus.retrieval.external import retriever_key
 
-__all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "corpus_of", "documents_digest", "judged_row"]
+__all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "corpus_of", "judged_row"]
 
 MakeLm = Callable[[str, ReplyStore | None], dspy.LM]
 """Makes a language model of a name that keeps its replies in a store; for engines that have no name."""

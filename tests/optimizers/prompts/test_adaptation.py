@@ -307,19 +307,24 @@ def test_a_proposer_whose_calls_sometimes_fail_costs_a_try(toy: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["chat/proposer", "embedded@obedient"])
-@pytest.mark.parametrize("foreign", [False, True])
 def test_a_proposer_that_never_answered_is_told_from_one_without_ideas_also_by_the_generators_name(
-    toy: Any, name: str, foreign: bool
+    toy: Any, name: str
 ) -> None:
     failures = {number: TransportError("connection refused") for number in range(9)}
-    lm: Any = scripted_lm([], failures=failures, chat=True, name=name, num_retries=0)
-    if foreign:
-        lm = dspy.LM(name, engine=lm.engine, cache=False, num_retries=0)
+    lm = scripted_lm([], failures=failures, chat=True, name=name, num_retries=0)
     proposer = ModelProposer(lm)
     found = adapted(toy, proposer, tries=2)
     assert ["connection refused" in one.reason for one in found.tries] == [True, True]
     with pytest.raises(DeadModelError, match=rf"{name}.*all 2 calls .*connection refused"):
         proposer.raise_if_dead()
+
+
+def test_a_proposer_of_ones_own_that_never_answered_ends_the_work_at_its_first_call(toy: Any) -> None:
+    failures = {number: TransportError("connection refused") for number in range(9)}
+    engine = scripted_lm([], failures=failures, chat=True, name="chat/proposer", num_retries=0).engine
+    lm = dspy.LM("chat/proposer", engine=engine, cache=False, num_retries=0)
+    with pytest.raises(DeadModelError, match=r"chat/proposer': the model did not answer .*connection refused"):
+        adapted(toy, ModelProposer(lm), tries=2)
 
 
 def test_nothing_more_is_measured_for_a_proposer_that_failed_in_its_first_two_calls(toy: Any) -> None:
