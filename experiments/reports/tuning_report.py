@@ -13,6 +13,7 @@ from inpars_plus.experiments.reports.page import Html, cards, details, facts, jo
 from inpars_plus.experiments.reports.quality import Lines, mean_scores, quality, samples
 from inpars_plus.experiments.tables import interval
 from inpars_plus.foundation import Summary, read_lines
+from inpars_plus.metrics.words import words
 
 __all__ = ["tuning_report", "tuning_rows"]
 
@@ -96,9 +97,11 @@ def tuning_report(summary: Summary, documents: Sequence[Document]) -> str:
 def _openings(lines: Mapping[str, Lines]) -> list[Html]:
     parts = []
     for row in ("before", "after"):
-        counts = Counter(line["query"].split()[0].lower() for line in lines[row] if line["query"])
+        # As in the table: the first words of the queries that came.
+        first = [words(line["query"] or "")[:1] for line in lines[row]]
+        counts = Counter(word for one in first for word in one)
         parts.append(paragraph(f"{_ROWS[row].capitalize()}:", soft=True))
-        parts.append(bars(dict(counts.most_common(10)), title=f"First words, {row}", whole=len(lines[row])))
+        parts.append(bars(dict(counts.most_common(10)), title=f"First words, {row}", whole=counts.total()))
     return parts
 
 

@@ -14,6 +14,8 @@ from inpars_plus.experiments.compile_programs import compile_programs
 from inpars_plus.experiments.generate_queries import generate_queries
 from inpars_plus.experiments.reports.charts import Dot, Series, bars, dots, history, series
 from inpars_plus.experiments.reports.page import page, paragraph, table
+from inpars_plus.experiments.reports.tuning_report import tuning_report
+from inpars_plus.foundation import LmUsage, Summary
 from inpars_plus.optimizers.prompts import Trial
 
 HOSTILE = '<script>alert("x")</script>&amp;'
@@ -125,3 +127,31 @@ def test_lines_keep_to_their_frame_and_their_labels_apart() -> None:
 def test_pictures_of_nothing_are_nothing() -> None:
     assert history([], title="t") == ""
     assert bars({}, title="t") == ""
+
+
+def test_the_shares_of_first_words_are_those_of_the_quality_table(tmp_path: Path) -> None:
+    queries = ["What leaks?", "what is dry", "How does it run", None]
+    (tmp_path / "scores").mkdir()
+    line = {"accepted": True, "reason": None, "score": 0.5, "rank": 1, "copy4": 0.0, "naturalness": -3.0}
+    for row in ("before", "before_with_openings", "after", "before_sampled", "after_sampled"):
+        lines = [{"document_id": str(at), "query": query, **line} for at, query in enumerate(queries)]
+        (tmp_path / "scores" / f"{row}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    row = {"score": 0.5, "accepted": 0.75, "hit@10": 0.75, "copy4": 0.0, "top_opening": 2 / 3, "documents": 4}
+    same = {"score": 0.0, "low": 0.0, "high": 0.0}
+    test: dict[str, Any] = dict.fromkeys(
+        ("before", "before_with_openings", "after", "before_sampled", "after_sampled"), row
+    )
+    test |= {"difference": same, "difference_sampled": same, "cheats": {}}
+    test["dense"] = {"before": 0.5, "after": 0.5, "difference": same}
+    summary = Summary(
+        settings={"out": str(tmp_path), "compare": [], "offer_cheats": False},
+        seed=0,
+        seconds=1.0,
+        peak_memory_mb=1,
+        lm=LmUsage(),
+        results={"notes": {"test": test, "rounds": []}},
+    )
+    (tmp_path / "report.html").write_text(tuning_report(summary, []), encoding="utf-8")
+    text = checked(tmp_path / "report.html").text
+    assert text.count("2 (67%)") == 2
+    assert "67% → 67%" in text
