@@ -27,7 +27,6 @@ import dspy
 
 from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.judged_bench import (
-    MEASURE,
     JudgedBench,
     PerQuery,
     named_paths,
@@ -40,8 +39,7 @@ from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.lms import ReplyStore, Scorer, load_lm, load_scorer
-from inpars_plus.metrics.evaluation import Evaluation, compare
-from inpars_plus.metrics.significance import holm, paired_randomization
+from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.optimizers.rankers.recipes import RECIPES
 
 __all__ = ["compare_recipes", "main", "write_gold"]
@@ -178,12 +176,11 @@ def _less(values: PerQuery, baseline: str, seed: int) -> dict[str, Any]:
     """Each system less the baseline, with a paired randomisation test and Holm's correction."""
     if baseline not in values:
         return {}
-    queries = tuple(sorted(values[baseline]))
-    table = {name: {MEASURE: tuple(one[query] for query in queries)} for name, one in values.items()}
-    found = compare(Evaluation(queries, table, (), {}), baseline, seed=seed)
+    queries = sorted(values[baseline])
+    table = {name: [one[query] for query in queries] for name, one in values.items()}
     return {
         name: {**one.difference.as_dict(), "p": one.p, "p_holm": one.p_holm, "wins": one.wins, "losses": one.losses}
-        for name, one in found.items()
+        for name, one in compare_values(table, baseline, seed=seed).items()
     }
 
 
@@ -203,12 +200,14 @@ def _over_all(values: Mapping[str, PerQuery], seed: int) -> dict[str, Any]:
             for query in sorted(one[name])
         ]
 
-    own = weighted(OURS)
-    p = {name: paired_randomization(weighted(name), own, seed=seed) for name in first if name != OURS}
-    adjusted = holm(p)
+    # Each of them less ours; the test has two sides, so that its p is also that of ours less it.
+    compared = compare_values({name: weighted(name) for name in first}, OURS, seed=seed)
     return {
         "ndcg@10": means,
-        "ours_less": {name: {"score": means[OURS] - means[name], "p": p[name], "p_holm": adjusted[name]} for name in p},
+        "ours_less": {
+            name: {"score": means[OURS] - means[name], "p": one.p, "p_holm": one.p_holm}
+            for name, one in compared.items()
+        },
     }
 
 

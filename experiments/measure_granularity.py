@@ -25,7 +25,8 @@ from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import ConfigurationError, InputError, Run, Summary, say, write_summary
 from inpars_plus.foundation.summaries import measured
-from inpars_plus.metrics.significance import holm, paired_bootstrap, paired_randomization
+from inpars_plus.metrics.evaluation import compare_values
+from inpars_plus.metrics.significance import Difference, paired_bootstrap
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
 from inpars_plus.retrieval.encoders import load_encoder
 
@@ -130,16 +131,11 @@ def against_first(values: Mapping[str, Sequence[float]], *, seed: int) -> dict[s
         Row → ``less_first``, the difference with its interval; ``p`` of a paired randomisation test; and ``p_holm``,
         adjusted for all rows that are compared. Both are ``None`` for the first row.
     """
-    first, *others = values
-    p = {label: paired_randomization(values[first], values[label], seed=seed) for label in others}
-    adjusted = holm(p)
-    return {
-        label: {
-            "less_first": paired_bootstrap(values[first], values[label], seed=seed).as_dict(),
-            "p": p.get(label),
-            "p_holm": adjusted.get(label),
-        }
-        for label in values
+    first = next(iter(values))
+    nothing = {"less_first": Difference(0.0, 0.0, 0.0).as_dict(), "p": None, "p_holm": None}
+    return {first: nothing} | {
+        label: {"less_first": one.difference.as_dict(), "p": one.p, "p_holm": one.p_holm}
+        for label, one in compare_values(values, first, seed=seed).items()
     }
 
 

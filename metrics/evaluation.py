@@ -11,7 +11,7 @@ from inpars_plus.metrics.measures import evaluate_rankings
 from inpars_plus.metrics.significance import Difference, holm, paired_bootstrap, paired_randomization
 from inpars_plus.retrieval.protocol import Ranking
 
-__all__ = ["MEASURES", "Comparison", "Evaluation", "compare", "evaluate_systems", "without_self"]
+__all__ = ["MEASURES", "Comparison", "Evaluation", "compare", "compare_values", "evaluate_systems", "without_self"]
 
 MEASURES = ("nDCG@10", "RR@10", "R@100", "hit@10")
 """Of every evaluation."""
@@ -121,12 +121,35 @@ def compare(
     Raises:
         ConfigurationError: there is no system of that name.
     """
-    if baseline not in evaluation.values:
+    return compare_values(
+        {name: one[measure] for name, one in evaluation.values.items()}, baseline, seed=seed, samples=samples
+    )
+
+
+def compare_values(
+    values: Mapping[str, Sequence[float]], baseline: str, *, seed: int, samples: int = 10_000
+) -> dict[str, Comparison]:
+    """Each other system less the baseline, paired by query: the one way in which systems are compared with one of them.
+
+    Args:
+        values: system → one value a query, in the same order for all.
+        baseline: name of one of them.
+        seed: of intervals and tests.
+        samples: resamples and sign flips.
+
+    Returns:
+        The other systems, in the order given; empty where there are none.
+
+    Raises:
+        ConfigurationError: there is no system of that name.
+        InputError: a system has not as many values as the baseline, or there are none.
+    """
+    if baseline not in values:
         raise ConfigurationError(
-            f"there is no system '{baseline}'", place="baseline", remedy=f"There are {', '.join(evaluation.values)}"
+            f"there is no system '{baseline}'", place="baseline", remedy=f"There are {', '.join(values)}"
         )
-    before = evaluation.values[baseline][measure]
-    others = {name: one[measure] for name, one in evaluation.values.items() if name != baseline}
+    before = values[baseline]
+    others = {name: after for name, after in values.items() if name != baseline}
     p_values = {name: paired_randomization(before, after, seed=seed, samples=samples) for name, after in others.items()}
     adjusted = holm(p_values)
     return {

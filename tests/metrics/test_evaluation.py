@@ -6,7 +6,7 @@ import pytest
 
 from inpars_plus.corpora.documents import Judgment
 from inpars_plus.foundation.errors import ConfigurationError, InputError
-from inpars_plus.metrics.evaluation import compare, evaluate_systems, without_self
+from inpars_plus.metrics.evaluation import compare, compare_values, evaluate_systems, without_self
 from inpars_plus.retrieval.protocol import Ranking
 
 JUDGMENTS = [
@@ -63,6 +63,21 @@ def test_systems_are_compared_with_the_baseline_query_by_query() -> None:
     assert compared["after"].p < 0.001
     assert compared["after"].p_holm == pytest.approx(2 * compared["after"].p)
     assert compared["same"].p_holm == 1.0
+
+
+def test_the_p_value_is_the_same_whichever_of_two_systems_is_the_baseline() -> None:
+    values = {"one": [0.1 * (at % 7) for at in range(40)], "other": [0.1 * (at % 5) for at in range(40)]}
+    there = compare_values(values, "one", seed=0)["other"]
+    back = compare_values(values, "other", seed=0)["one"]
+    assert 0.01 < there.p == back.p < 0.1
+    assert there.difference.score == -back.difference.score != 0
+    assert (there.wins, there.losses) == (back.losses, back.wins)
+
+
+def test_systems_with_other_numbers_of_values_are_not_compared() -> None:
+    assert compare_values({"one": []}, "one", seed=0) == {}
+    with pytest.raises(InputError, match="as many values before as after"):
+        compare_values({"one": [1.0], "other": [1.0, 2.0]}, "one", seed=0)
 
 
 def test_an_unknown_baseline_is_named_with_those_there_are() -> None:
