@@ -26,13 +26,7 @@ from typing import Any
 import dspy
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import (
-    JudgedBench,
-    PerQuery,
-    named_paths,
-    run_seeds,
-    write_training_queries,
-)
+from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery, named_paths, run_seeds
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps
@@ -41,6 +35,7 @@ from inpars_plus.foundation.summaries import measured
 from inpars_plus.lms import ReplyStore, Scorer, load_lm, load_scorer
 from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.optimizers.rankers.recipes import RECIPES
+from inpars_plus.optimizers.rankers.training_queries import write_training_queries
 
 __all__ = ["compare_recipes", "main", "write_gold"]
 
@@ -131,7 +126,7 @@ def write_gold(collections: Mapping[str, Path], out: Path, *, count: int, seed: 
     for name, directory in collections.items():
         with Run(out / name) as run:
             gold = JudgedBench(name, directory, steps=Steps(run), seed=seed).gold(count)
-        write_training_queries(gold, out / name / "gold")
+        write_training_queries(out / name / "gold", gold)
         written.append(out / name / "gold")
     return written
 

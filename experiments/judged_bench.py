@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from inpars_plus.corpora import Judgment, Query, open_corpus, split_documents, write_beir
+from inpars_plus.corpora import open_corpus, split_documents
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import as_seen, leaked, seen_queries
@@ -20,12 +20,17 @@ from inpars_plus.experiments.train_ranker import METHOD, TrainSettings, train_ra
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest, say
 from inpars_plus.metrics.evaluation import evaluate_systems
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
+from inpars_plus.optimizers.rankers.training_queries import (
+    TrainingQuery,
+    queries_digest,
+    read_training_queries,
+    write_training_queries,
+)
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
 
-__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds", "write_training_queries"]
+__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds"]
 
 MEASURE = "nDCG@10"
 
@@ -72,20 +77,6 @@ def named_paths(given: Sequence[str], flag: str) -> dict[str, Path]:
             raise ConfigurationError(f"'{name}' is named twice", place=flag)
         found[name] = Path(path)
     return found
-
-
-def write_training_queries(queries: Sequence[TrainingQuery], directory: Path) -> None:
-    """Write queries as ``generate-queries`` does, so that jobs take them.
-
-    Args:
-        queries: with their answers.
-        directory: made when missing; its files are replaced.
-    """
-    write_beir(
-        directory,
-        queries=[Query(id=one.id, text=one.text) for one in queries],
-        judgments=[Judgment(query_id=one.id, document_id=name) for one in queries for name in one.document_ids],
-    )
 
 
 class JudgedBench:
@@ -214,9 +205,9 @@ class JudgedBench:
             human: queries of people.
             settings: others of the job.
         """
-        write_training_queries(queries, out / "queries")
+        write_training_queries(out / "queries", queries)
         if human:
-            write_training_queries(human, out / "human")
+            write_training_queries(out / "human", human)
         training = make_settings(
             TrainSettings,
             "train-ranker",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from inpars_plus.corpora import Judgment, Query, write_beir
 from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.foundation import ConfigurationError, digest, say
 from inpars_plus.optimizers.rankers.choosing import System, score_system
-from inpars_plus.optimizers.rankers.training_queries import HeldOut, TrainingQuery, queries_digest
+from inpars_plus.optimizers.rankers.training_queries import (
+    HeldOut,
+    TrainingQuery,
+    queries_digest,
+    write_training_queries,
+)
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import read_run
 
@@ -42,18 +47,8 @@ class Selection:
 
     def write(self) -> None:
         """Write what to index and what to ask."""
-        asked = list(zip(self.ids, self.held_out.queries, strict=True))
-        write_beir(
-            self.directory,
-            documents=self.held_out.documents,
-            queries=[Query(id=name, text=query.text) for name, query in asked],
-            judgments=[
-                Judgment(query_id=name, document_id=document)
-                for name, query in asked
-                for document in query.document_ids
-            ],
-            split="test",
-        )
+        asked = [replace(query, id=name) for name, query in zip(self.ids, self.held_out.queries, strict=True)]
+        write_training_queries(self.directory, asked, documents=self.held_out.documents, split="test")
 
     def systems(self, given: Sequence[str], *, taken: Sequence[str]) -> list[System]:
         """Run files as systems to choose from.

@@ -11,17 +11,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inpars_plus.corpora import Document, read_judgments, read_queries, sample
+from inpars_plus.corpora import Document, Judgment, Query, read_judgments, read_queries, sample, write_beir
 from inpars_plus.foundation.errors import CorpusError
-from inpars_plus.foundation.files import digest
+from inpars_plus.foundation.files import JSON, digest
 from inpars_plus.metrics.words import words
 from inpars_plus.retrieval.passages import passages_of
 
-__all__ = ["HeldOut", "TrainingQuery", "held_out_queries", "queries_digest", "read_training_queries"]
+__all__ = [
+    "HeldOut",
+    "TrainingQuery",
+    "held_out_queries",
+    "queries_digest",
+    "read_training_queries",
+    "write_training_queries",
+]
 
 _FEWEST_WORDS, _MOST_WORDS = 3, 25
 _LEFT = 5
@@ -111,6 +118,38 @@ def read_training_queries(directory: Path, corpus: Iterable[Document]) -> list[T
             )
         answers.setdefault(judgment.query_id, []).append(judgment.document_id)
     return [TrainingQuery(name, texts[name], tuple(answers[name])) for name in sorted(answers)]
+
+
+def write_training_queries(
+    directory: Path,
+    queries: Iterable[TrainingQuery],
+    *,
+    documents: Iterable[Document] | None = None,
+    split: str = "train",
+    corpus_reference: Mapping[str, JSON] | None = None,
+) -> None:
+    """Write queries and their answers as ``generate-queries`` does, so that jobs take them.
+
+    Args:
+        directory: made when missing; its files are replaced.
+        queries: with unique ids and all of their answers, as :func:`read_training_queries` gives them back.
+        documents: the corpus, where it is to be written too.
+        split: the name of the file of answers; jobs learn from ``train`` alone.
+        corpus_reference: which corpus the queries belong to, such as ``Corpus.reference()``.
+
+    Raises:
+        CorpusError: two queries have the same id.
+        RunError: the disk is full, or the directory cannot be written.
+    """
+    kept = list(queries)
+    write_beir(
+        directory,
+        documents=documents,
+        queries=[Query(id=one.id, text=one.text) for one in kept],
+        judgments=[Judgment(query_id=one.id, document_id=answer) for one in kept for answer in one.document_ids],
+        split=split,
+        corpus_reference=corpus_reference,
+    )
 
 
 def held_out_queries(

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpars_plus.corpora import Document, Judgment, Query, write_beir
+from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.files import JSON, write_json, write_lines
 from inpars_plus.optimizers.rankers.negatives import Negatives
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, write_training_queries
 from inpars_plus.retrieval.protocol import Ranking
 from inpars_plus.retrieval.runs import write_run
 
@@ -108,14 +108,7 @@ def write_training_set(
         RunError: the disk is full, or the directory cannot be written.
     """
     rows = triplets(queries, negatives, documents)
-    write_beir(
-        directory,
-        queries=[Query(id=query.id, text=query.text) for query in queries],
-        judgments=[
-            Judgment(query_id=query.id, document_id=answer) for query in queries for answer in query.document_ids
-        ],
-        corpus_reference=corpus_reference,
-    )
+    write_training_queries(directory, queries, corpus_reference=corpus_reference)
     write_lines(directory / "triplets.jsonl", rows)
     folder = directory / "negatives"
     folder.mkdir(exist_ok=True)

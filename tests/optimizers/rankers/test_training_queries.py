@@ -8,7 +8,12 @@ import pytest
 
 from inpars_plus.corpora import Document, Judgment, Query, write_beir
 from inpars_plus.foundation.errors import CorpusError
-from inpars_plus.optimizers.rankers.training_queries import held_out_queries, read_training_queries
+from inpars_plus.optimizers.rankers.training_queries import (
+    TrainingQuery,
+    held_out_queries,
+    read_training_queries,
+    write_training_queries,
+)
 
 
 def titled(count: int) -> list[Document]:
@@ -147,6 +152,20 @@ def test_generated_queries_are_paired_by_id_and_documents_that_are_not_relevant_
     write_beir(tmp_path, queries=queries, judgments=judgments)
     found = read_training_queries(tmp_path, titled(3))
     assert [(one.text, one.document_ids) for one in found] == [("first", ("d1",)), ("second", ("d0",))]
+
+
+def test_queries_are_read_back_with_all_of_their_answers(tmp_path: Path) -> None:
+    queries = [TrainingQuery("a", "first", ("d1", "d0")), TrainingQuery("b", "second", ("d2",))]
+    write_training_queries(tmp_path, queries, documents=titled(3), corpus_reference={"source": "corpus.jsonl"})
+    assert read_training_queries(tmp_path, titled(3)) == queries
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "corpus.jsonl",
+        "corpus-reference.json",
+        "queries.jsonl",
+        "qrels",
+    }
+    write_training_queries(tmp_path / "asked", queries, split="test")
+    assert [path.name for path in (tmp_path / "asked" / "qrels").iterdir()] == ["test.tsv"]
 
 
 @pytest.mark.parametrize(
