@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from inpars_plus.corpora.documents import Document, Judgment, Query
+from inpars_plus.foundation.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from inpars_plus.corpora.chunking import chunk_document, parent_id_of
@@ -48,7 +48,7 @@ __all__ = [
 
 # Readers and the splitter are loaded when they are used: an application that only loads a compiled program, whose
 # inputs are documents, does not wait for them.
-_MODULES = {
+_HOMES = {
     "Corpus": "corpus",
     "CorpusSource": "sources",
     "Ledger": "ledger",
@@ -69,12 +69,5 @@ _MODULES = {
     "write_queries": "judgments",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a checker that sees this takes any name for one of the package
+    __getattr__, __dir__ = lazy_attributes(__name__, _HOMES)

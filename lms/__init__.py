@@ -12,8 +12,9 @@ Importing this folder loads no model and none of the packages that run one.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from inpars_plus.foundation.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
@@ -80,8 +81,5 @@ __all__ = [
     "usage_of",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"inpars_plus.lms.{_HOMES[name]}"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+if not TYPE_CHECKING:  # a checker that sees this takes any name for one of the package
+    __getattr__, __dir__ = lazy_attributes(__name__, _HOMES)

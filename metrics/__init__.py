@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from inpars_plus.foundation.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from inpars_plus.metrics.cheats import CHEATS, cheat_queries
@@ -45,12 +46,5 @@ _HOMES = {
     "summarize": "query_metric",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:  # a checker that sees this takes any name for one of the package
+    __getattr__, __dir__ = lazy_attributes(__name__, _HOMES)

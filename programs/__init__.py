@@ -12,8 +12,9 @@ Importing this package imports neither torch nor DSPy: what needs DSPy is import
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from inpars_plus.foundation.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from inpars_plus.programs.adaptive_generator import AdaptiveQueryGenerator, Assignment, programs_of
@@ -122,12 +123,5 @@ _HOMES = {
     "save_program": "store",
 }
 
-
-def __getattr__(name: str) -> Any:  # see the docstring: heavy imports wait
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:  # a checker that sees this takes any name for one of the package
+    __getattr__, __dir__ = lazy_attributes(__name__, _HOMES)

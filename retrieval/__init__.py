@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from inpars_plus.foundation.lazy import lazy_attributes
 from inpars_plus.retrieval.protocol import Ranking, Retriever
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 # Imported when first asked for: what programs import must not bring indexes and models with it.
-_LAZY = {
+_HOMES = {
     "DEFAULT_RETRIEVER": "loading",
     "RETRIEVERS": "loading",
     "Bm25Retriever": "bm25",
@@ -59,12 +59,5 @@ _LAZY = {
     "ranks_of_sources": "ranks",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+if not TYPE_CHECKING:  # a checker that sees this takes any name for one of the package
+    __getattr__, __dir__ = lazy_attributes(__name__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from inpars_plus.foundation.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from inpars_plus.signatures.adapt_instruction import AdaptInstruction, RevisedInstruction
@@ -55,6 +56,7 @@ __all__ = [
     "normalize_query",
 ]
 
+# Importing DSPy takes most of a second, so it waits until a signature is used.
 _HOMES = {
     "AdaptInstruction": "adapt_instruction",
     "AnalyzeDocument": "analyze_document",
@@ -82,8 +84,5 @@ _HOMES = {
     "normalize_query": "generate_queries",
 }
 
-
-def __getattr__(name: str) -> Any:  # importing DSPy takes most of a second, so it waits until a signature is used
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker that sees this takes any name for one of the package
+    __getattr__, __dir__ = lazy_attributes(__name__, _HOMES)
