@@ -219,29 +219,26 @@ def append_lines(path: str | os.PathLike[str], lines: Iterable[Any]) -> None:
                 raise
 
 
-def read_lines(
-    path: str | os.PathLike[str], *, error: type[InputError] = CorpusError
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Read a log or a JSON Lines file as a stream; blank lines are skipped.
 
     A last line without an end of line that is not a whole object was torn by a kill: it is left out with a warning.
 
     Args:
         path: the file.
-        error: what to raise for a file that cannot be read so.
 
     Yields:
         The 1-based line number and the object of that line.
 
     Raises:
-        CorpusError: (or ``error``) the file is missing, or a line is not UTF-8 or not a JSON object.
+        CorpusError: the file is missing, or a line is not UTF-8 or not a JSON object.
     """
     try:
         file = open(path, "rb")  # noqa: SIM115 - the handler must not cover what the consumer of the stream raises
     except FileNotFoundError:
-        raise error("there is no such file", place=str(path), remedy="Check the path") from None
+        raise CorpusError("there is no such file", place=str(path), remedy="Check the path") from None
     except OSError as problem:
-        raise error(f"the file cannot be read ({problem.strerror})", place=str(path)) from problem
+        raise CorpusError(f"the file cannot be read ({problem.strerror})", place=str(path)) from problem
     with file:
         for number, line in enumerate(file, start=1):
             content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
@@ -259,7 +256,7 @@ def read_lines(
             if problem_text is None:
                 yield number, record
             elif line.endswith(b"\n"):
-                raise error(problem_text, place=f"{path}, line {number}", remedy="Correct or remove that line")
+                raise CorpusError(problem_text, place=f"{path}, line {number}", remedy="Correct or remove that line")
             else:
                 _log.warning("%s, line %d: the last line is torn and was left out", path, number)
 

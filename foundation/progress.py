@@ -42,13 +42,13 @@ class _StderrHandler(logging.Handler):
             self.handleError(record)
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
+def log_to_stderr() -> None:
     """Show the lines of the logger ``inpars_plus`` on standard error. For scripts; calling it again is harmless."""
     if not any(isinstance(handler, _StderrHandler) for handler in _log.handlers):
         handler = _StderrHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         _log.addHandler(handler)
-    _log.setLevel(level)
+    _log.setLevel(logging.INFO)
 
 
 class Bar:

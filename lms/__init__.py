@@ -19,16 +19,15 @@ from inpars_plus.foundation.lazy import lazy_attributes
 if TYPE_CHECKING:
     from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
     from inpars_plus.lms.embedded import EmbeddedEngine
-    from inpars_plus.lms.engine import UNREADABLE, Draw, Engine, EngineLM, Reply, failure_of, usage_of
+    from inpars_plus.lms.engine import Draw, Engine, EngineLM, Reply, failure_of, usage_of
     from inpars_plus.lms.forms import PROMPT_FORMS, PromptForm, prompt_form
     from inpars_plus.lms.limits import SpendingLimits
     from inpars_plus.lms.names import is_local, load_lm
     from inpars_plus.lms.replies import ReplyStore
-    from inpars_plus.lms.scoring import BatchedScorer, CompletionScore, EmbeddedScorer, Scorer, load_scorer
+    from inpars_plus.lms.scoring import CompletionScore, EmbeddedScorer, Scorer, load_scorer
     from inpars_plus.lms.scripted import ScriptedEngine, scripted_lm
 
 _HOMES = {
-    "BatchedScorer": "scoring",
     "CompletionAdapter": "completion_adapter",
     "CompletionScore": "scoring",
     "Draw": "engine",
@@ -43,7 +42,6 @@ _HOMES = {
     "Scorer": "scoring",
     "ScriptedEngine": "scripted",
     "SpendingLimits": "limits",
-    "UNREADABLE": "engine",
     "adapter_for": "completion_adapter",
     "failure_of": "engine",
     "is_local": "names",
@@ -56,8 +54,6 @@ _HOMES = {
 
 __all__ = [
     "PROMPT_FORMS",
-    "UNREADABLE",
-    "BatchedScorer",
     "CompletionAdapter",
     "CompletionScore",
     "Draw",

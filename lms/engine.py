@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage, response_to_events
 from dspy.utils.exceptions import (
-    AdapterParseError,
     LMConfigurationError,
     LMError,
     LMInvalidRequestError,
@@ -55,10 +54,7 @@ if TYPE_CHECKING:
     from inpars_plus.lms.limits import Budget
     from inpars_plus.lms.replies import ReplyStore
 
-__all__ = ["UNREADABLE", "Draw", "Engine", "EngineLM", "Reply", "failure_of", "sentence", "usage_of"]
-
-UNREADABLE = (AdapterParseError, ReplyError)
-"""What a call of a program raises when one reply could not be read or had: data, to be caught and counted."""
+__all__ = ["Draw", "Engine", "EngineLM", "Reply", "failure_of", "sentence", "usage_of"]
 
 
 @dataclass(frozen=True)
@@ -269,11 +265,6 @@ class Engine(ABC):
         """Of these, replies that this engine did not pay for itself, such as those of an earlier process."""
         with self._lock:
             return self._reused_earlier
-
-    @property
-    def busy_seconds(self) -> float:
-        """Wall-clock time in which at least one request was with the model."""
-        return self.life.busy_seconds
 
     @property
     def failure(self) -> ModelError | None:

@@ -42,8 +42,6 @@ class Life:
         self._name = name
         self._failure: ModelError | None = None
         self._again_at: float | None = None
-        self._busy_since = 0.0
-        self._busy_seconds = 0.0
         self._begin()
         in_each_fork(self._begin)
 
@@ -53,13 +51,6 @@ class Life:
         self._calls = 0
         self._busy = 0
         self._changed = threading.Condition()
-
-    @property
-    def busy_seconds(self) -> float:
-        """Wall-clock time in which at least one request was with the model."""
-        with self._changed:
-            running = time.perf_counter() - self._busy_since if self._busy else 0.0
-            return self._busy_seconds + running
 
     @property
     def failure(self) -> ModelError | None:
@@ -135,16 +126,12 @@ class Life:
         """
         self.check()
         with self._changed:
-            if self._busy == 0:
-                self._busy_since = time.perf_counter()
             self._busy += 1
         try:
             yield
         finally:
             with self._changed:
                 self._busy -= 1
-                if self._busy == 0:
-                    self._busy_seconds += time.perf_counter() - self._busy_since
 
     def stop(self) -> None:
         """Let no further request through until :meth:`go_on`, and tell how many are with the model."""

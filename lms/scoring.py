@@ -29,7 +29,6 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from inpars_plus.foundation.batching import Batcher
 from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.summaries import LmUsage
@@ -37,7 +36,7 @@ from inpars_plus.lms.embedded import local_model, shared_pipeline
 from inpars_plus.lms.pipeline import Pipeline
 from inpars_plus.lms.prefixes import BLOCK
 
-__all__ = ["BatchedScorer", "CompletionScore", "EmbeddedScorer", "Scorer", "load_scorer"]
+__all__ = ["CompletionScore", "EmbeddedScorer", "Scorer", "load_scorer"]
 
 _REMEMBERED = 200_000
 """Log-probabilities kept, about 35 MB."""
@@ -97,7 +96,7 @@ class _Sequence:
 class EmbeddedScorer:
     """Scores with a local GGUF model, the same one in memory that generates.
 
-    Safe to call from many threads, one of which is served at a time; :class:`BatchedScorer` serves them together.
+    Safe to call from many threads, one of which is served at a time.
 
     Args:
         path: the GGUF file; loaded at the first call.
@@ -186,31 +185,6 @@ class EmbeddedScorer:
             self._remembered.popitem(last=False)
 
     def __deepcopy__(self, memo: object) -> EmbeddedScorer:
-        return self
-
-
-class BatchedScorer:
-    """A scorer for many threads: pairs that are asked for at the same time are scored in one call.
-
-    Args:
-        scorer: scores the gathered pairs.
-        max_size: most callers served by one call.
-        max_wait_seconds: how long the first caller may wait for others.
-    """
-
-    def __init__(self, scorer: Scorer, *, max_size: int = 64, max_wait_seconds: float = 0.005) -> None:
-        self._scorer = scorer
-        self._batcher = Batcher(self._together, max_size=max_size, max_wait_seconds=max_wait_seconds)
-
-    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
-        """Score (prompt, completion) pairs; one score a pair, in order. Raises what the scorer raises."""
-        return self._batcher(tuple(pairs)) if pairs else []
-
-    def _together(self, calls: Sequence[tuple[tuple[str, str], ...]]) -> list[list[CompletionScore]]:
-        scores = iter(self._scorer.score([pair for call in calls for pair in call]))
-        return [[next(scores) for _ in call] for call in calls]
-
-    def __deepcopy__(self, memo: object) -> BatchedScorer:
         return self
 
 

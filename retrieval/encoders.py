@@ -121,13 +121,12 @@ class Encoder:
             )
 
 
-def load_encoder(name: str | None = None, *, allow_download: bool = False) -> Encoder:
+def load_encoder(name: str | None = None) -> Encoder:
     """Find an encoder on this machine.
 
     Args:
         name: a directory, or the id of a model on the Hugging Face hub that is in its local cache; ``None`` is the
             embedded all-MiniLM-L6-v2, which installs with the package index.
-        allow_download: whether a model that is not here may be fetched from the hub.
 
     Returns:
         The encoder; one a directory in this process, for as long as its files stay as they are.
@@ -141,7 +140,7 @@ def load_encoder(name: str | None = None, *, allow_download: bool = False) -> En
         package = require(_PACKAGE, install=_INSTALL, purpose="The embedded encoder")
         directory = Path(package.get_model_path())
     else:
-        directory = model_directory(name, allow_download=allow_download)
+        directory = model_directory(name)
     if not (directory / "modules.json").is_file() or not any(directory.rglob("*.safetensors")):
         raise ConfigurationError(
             "the directory holds no sentence-transformers model with safetensors weights",
@@ -159,18 +158,17 @@ def load_encoder(name: str | None = None, *, allow_download: bool = False) -> En
     return _encoder(directory, tuple(_stamp(path) for path in _files(directory)))
 
 
-def model_directory(name: str, *, allow_download: bool = False) -> Path:
+def model_directory(name: str) -> Path:
     """Where a model of any kind is on this machine.
 
     Args:
         name: a directory, or the id of a model on the Hugging Face hub that is in its local cache.
-        allow_download: whether a model that is not here may be fetched from the hub.
 
     Raises:
         MissingPartError: the model is not on this machine; the remedy is the command that gets it.
     """
     path = Path(name).expanduser()
-    return path if path.is_dir() else _from_hub(name, allow_download)
+    return path if path.is_dir() else _from_hub(name)
 
 
 def _kind(directory: Path) -> str:
@@ -199,7 +197,7 @@ def _stamp(path: Path) -> _Stamp:
     return path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _from_hub(name: str, allow_download: bool) -> Path:
+def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -207,7 +205,7 @@ def _from_hub(name: str, allow_download: bool) -> Path:
         return Path(
             snapshot_download(
                 name,
-                local_files_only=not allow_download,
+                local_files_only=True,
                 allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"],
                 ignore_patterns=["onnx/*", "openvino/*"],
             )

@@ -41,7 +41,6 @@ def build_retriever(
     *,
     cache_directory: Path | None = None,
     encoder: str | None = None,
-    allow_download: bool = False,
 ) -> Retriever:
     """Index documents, title and text, for search.
 
@@ -54,7 +53,6 @@ def build_retriever(
         documents: the corpus.
         cache_directory: ``None`` means ``$INPARS_PLUS_CACHE``, or ``~/.cache/inpars-plus``.
         encoder: for dense retrieval, a directory or a model id; ``None`` is the embedded all-MiniLM-L6-v2.
-        allow_download: whether an encoder that is not on this machine may be fetched.
 
     Raises:
         ConfigurationError: no retriever has this name, or a person's own one is not what it should be.
@@ -90,7 +88,7 @@ def build_retriever(
     from inpars_plus.retrieval.encoders import load_encoder
     from inpars_plus.retrieval.hybrid import ConvexRetriever, RrfRetriever
 
-    dense = DenseRetriever(ids, texts, load_encoder(encoder, allow_download=allow_download), cache_directory=cache)
+    dense = DenseRetriever(ids, texts, load_encoder(encoder), cache_directory=cache)
     if kind == "dense":
         return dense
     lexical = Bm25Retriever(ids, texts, cache_directory=cache)

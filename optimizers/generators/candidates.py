@@ -7,15 +7,12 @@ from pydantic import BaseModel, ConfigDict
 from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.metrics.words import words
 
-__all__ = ["QUERY_TYPES", "Candidate", "ScoredCandidate", "opening_of", "query_type"]
+__all__ = ["Candidate", "ScoredCandidate", "opening_of", "query_type"]
 
 _ASKING = {"what", "how", "why", "which", "when", "where", "who", "whose"}
 _YES_OR_NO = {
     "is", "are", "was", "were", "do", "does", "did", "can", "could", "should", "will", "would", "has", "have", "must",
 }  # fmt: skip
-
-QUERY_TYPES = (*sorted(_ASKING), "yes-or-no", "phrase")
-"""Kinds of query by how they begin: a question word, a verb that asks for yes or no, anything else."""
 
 
 class Candidate(BaseModel):
@@ -79,7 +76,7 @@ def opening_of(query: str) -> str:
 
 
 def query_type(query: str) -> str:
-    """One of :data:`QUERY_TYPES`."""
+    """The kind by how it begins: its question word, ``yes-or-no`` for a verb that asks for that, else ``phrase``."""
     opening = opening_of(query)
     if opening in _ASKING:
         return opening

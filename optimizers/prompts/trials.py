@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import dspy
 from dspy.utils.callback import BaseCallback
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from inpars_plus.foundation.files import append_lines
 from inpars_plus.optimizers.prompts.candidates import Candidate
 
-__all__ = ["Scored", "Trial", "TrialLog"]
+__all__ = ["Trial", "TrialLog"]
 
 
 class Trial(BaseModel):
@@ -49,15 +49,6 @@ class Trial(BaseModel):
     seconds: float
     accepted: bool | None = None
     reason: str = ""
-
-
-class Scored(Protocol):
-    """What the log needs of a judged query."""
-
-    @property
-    def score(self) -> float:
-        """The metric, in [0, 1]."""
-        ...
 
 
 class TrialLog(BaseCallback):

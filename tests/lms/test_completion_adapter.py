@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.lms import (
     PROMPT_FORMS,
-    UNREADABLE,
     CompletionAdapter,
     PromptForm,
     adapter_for,
@@ -113,7 +112,7 @@ def test_a_reply_that_does_not_fit_the_field_is_a_parse_error() -> None:
 
 def test_an_empty_reply_is_unreadable_and_asked_once(write_query: type) -> None:
     lm = scripted_lm(["  ", "never asked"])
-    with dspy.context(lm=lm, adapter=adapter_for(lm)), pytest.raises(UNREADABLE):
+    with dspy.context(lm=lm, adapter=adapter_for(lm)), pytest.raises(AdapterParseError):
         dspy.Predict(write_query)(**INPUTS)
     assert usage_of(lm).calls == 1
 

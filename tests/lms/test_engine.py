@@ -66,12 +66,11 @@ def test_usage_is_counted_in_the_engine_whichever_copy_and_thread_asks() -> None
     assert usage_of(copies[0]) == usage
 
 
-def test_busy_time_is_wall_clock_time_while_seconds_add_up_over_calls() -> None:
+def test_seconds_add_up_over_calls_that_run_side_by_side() -> None:
     lm = scripted_lm(lambda prompt: "x", seconds=0.1)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda i: lm("x"), range(8)))
     assert usage_of(lm).seconds > 0.7
-    assert lm.engine.busy_seconds < 0.5
 
 
 def test_a_kept_reply_is_used_again_and_counted_apart(tmp_path: Path) -> None:

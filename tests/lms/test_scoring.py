@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from inpars_plus.foundation.errors import InputError
-from inpars_plus.lms import BatchedScorer, CompletionScore, load_lm, load_scorer
+from inpars_plus.lms import CompletionScore, load_lm, load_scorer
 from inpars_plus.lms.embedded import shared_pipeline
 from inpars_plus.lms.scoring import EmbeddedScorer
 
@@ -17,34 +15,10 @@ NATURAL = " at what temperature does water boil"
 SHUFFLED = " boil water does temperature what at"
 
 
-class Lengths:
-    """Scores a completion by its length, and notes how it was called."""
-
-    def __init__(self) -> None:
-        self.calls: list[int] = []
-
-    def score(self, pairs: Sequence[tuple[str, str]]) -> list[CompletionScore]:
-        self.calls.append(len(pairs))
-        return [CompletionScore((-float(len(completion)),)) for _, completion in pairs]
-
-
 def test_the_mean_is_over_tokens_and_an_empty_completion_is_impossible() -> None:
     score = CompletionScore((-1.0, -2.0, -6.0))
     assert (score.tokens, score.mean_log_probability) == (3, -3.0)
     assert CompletionScore(()).mean_log_probability == -math.inf
-
-
-def test_callers_in_many_threads_are_scored_in_few_calls_and_get_their_own_scores() -> None:
-    inner = Lengths()
-    scorer = BatchedScorer(inner, max_size=64, max_wait_seconds=0.05)
-    with ThreadPoolExecutor(32) as threads:
-        results = list(threads.map(lambda n: scorer.score([("p", "x" * n), ("p", "y" * (n + 1))]), range(1, 33)))
-    assert [[score.mean_log_probability for score in scores] for scores in results] == [
-        [-float(n), -float(n + 1)] for n in range(1, 33)
-    ]
-    assert sum(inner.calls) == 64
-    assert len(inner.calls) < 10
-    assert scorer.score([]) == []
 
 
 def plain(scorer: EmbeddedScorer, prompt: str, completion: str) -> tuple[float, ...]:
