@@ -136,8 +136,12 @@ def test_the_public_names_of_a_module_are_sorted_and_complete(path: Path) -> Non
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=_name)
 def test_every_public_name_of_a_package_can_be_had(path: Path) -> None:
     package = importlib.import_module(_module(path))
-    for name in getattr(package, "__all__", []):
+    names = getattr(package, "__all__", [])
+    for name in names:
         assert getattr(package, name) is not None or name in vars(package)
+    assert set(getattr(package, "_HOMES", ())) <= set(names)
+    assert set(names) <= set(dir(package))
+    assert not hasattr(package, "no_such_name")
 
 
 def test_no_file_is_too_long_to_read_in_one_go() -> None:

@@ -6,9 +6,6 @@ import json
 import subprocess
 import sys
 
-import inpars_plus.programs
-import inpars_plus.signatures
-
 HEAVY = ("torch", "faiss", "sentence_transformers", "transformers", "openvino", "openvino_genai", "bm25s", "litellm")
 
 
@@ -36,15 +33,3 @@ def test_the_store_itself_waits_with_dspy_until_a_program_is_loaded() -> None:
 def test_a_program_brings_dspy_and_still_nothing_heavy() -> None:
     loaded, _ = _loaded_after("from inpars_plus.programs import QueryGenerator, DocumentAnalyst; QueryGenerator()")
     assert loaded == ["dspy"]
-
-
-def test_every_public_name_is_there_and_the_list_is_sorted() -> None:
-    for package in (inpars_plus.programs, inpars_plus.signatures):
-        assert all(hasattr(package, name) for name in package.__all__)
-        assert package.__all__ == sorted(
-            package.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
-        )
-
-
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    assert not hasattr(inpars_plus.programs, "nonsense")

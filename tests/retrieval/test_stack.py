@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from inpars_plus import retrieval
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError, RunError
-from inpars_plus.retrieval import Retriever
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec
 from inpars_plus.retrieval.stack import Reading, build_stack, load_stack
 
@@ -22,7 +22,7 @@ DOCUMENTS = [
 
 def test_a_stack_answers_the_same_where_it_is_taken_to(tmp_path: Path) -> None:
     built = build_stack(tmp_path / "one", hybrid_spec(0), DOCUMENTS)
-    assert isinstance(built, Retriever)
+    assert isinstance(built, retrieval.Retriever)
     shutil.move(tmp_path / "one", tmp_path / "two")
     taken = load_stack(tmp_path / "two")
     assert len(taken) == 3
@@ -30,6 +30,14 @@ def test_a_stack_answers_the_same_where_it_is_taken_to(tmp_path: Path) -> None:
     assert taken.document("b") == DOCUMENTS[1]
     for query in ("worn seal", "jam", ""):
         assert taken.search([query], 3) == built.search([query], 3)
+
+
+def test_a_stack_is_built_and_loaded_with_the_names_of_the_folder(tmp_path: Path) -> None:
+    spec = retrieval.RankerSpec.model_validate({"name": "plain", "components": [{"kind": "bm25"}]})
+    assert isinstance(retrieval.build_stack(tmp_path, spec, DOCUMENTS), retrieval.Stack)
+    (found,) = retrieval.load_stack(tmp_path).search(["worn seal"], 1)
+    assert isinstance(found, retrieval.Ranking)
+    assert found.ids == ("a",)
 
 
 def test_documents_are_added_for_good_and_twice_is_refused(tmp_path: Path) -> None:
