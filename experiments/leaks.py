@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from inpars_plus.corpora import read_queries
 from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, read_json, write_json
 from inpars_plus.metrics.words import words
-from inpars_plus.programs import list_programs, programs_folder
+from inpars_plus.programs import list_programs
 from inpars_plus.retrieval.rankers import RANKER_FILE, load_ranker
 
 __all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries", "trained_on", "write_trained_on"]
@@ -109,7 +109,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
         if (path / _TRAINED_ON).is_file():
             yield from ((text, str(path)) for text in trained_on(path))
             return
-        cards = list_programs(programs_folder(path))
+        cards = list_programs(path)
         if cards:
             for card in cards:
                 yield from _texts(Path(str(card.path)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inpars_plus.experiments.settings import Parser
 from inpars_plus.experiments.tables import number, text_table
-from inpars_plus.programs import list_programs, programs_folder
+from inpars_plus.programs import list_programs
 
 __all__ = ["main", "run"]
 
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("directory", metavar="DIR", type=Path, help="where compile-programs wrote: its folder compiled")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     directory: Path = parser.parse_args(list(arguments)).directory
-    cards = list_programs(programs_folder(directory))
+    cards = list_programs(directory)
     if not cards:
         print(f"There are no compiled programs in {directory}")
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.foundation import ConfigurationError
-from inpars_plus.programs import list_programs, load_program, programs_folder
+from inpars_plus.programs import list_programs, load_program
 from inpars_plus.programs.registry import is_query_generator
 
 __all__ = ["warm_programs"]
@@ -44,7 +44,7 @@ def _programs(path: Path) -> list[Any]:
                 remedy="Name a file that compile-programs wrote into its folder compiled",
             )
         return [program]
-    cards = [card for card in list_programs(programs_folder(path)) if is_query_generator(card.program)]
+    cards = [card for card in list_programs(path) if is_query_generator(card.program)]
     if not cards:
         raise ConfigurationError(
             "there are no programs that write queries here",

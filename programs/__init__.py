@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from inpars_plus.programs.rerank_reports import RerankReport
     from inpars_plus.programs.rerankers import ListwiseReranker, PairwiseReranker, PointwiseReranker
     from inpars_plus.programs.routes import ROUTE_REASONS, Analyst, Route
-    from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, programs_folder, save_program
+    from inpars_plus.programs.store import FORMAT_VERSION, list_programs, load_program, save_program
     from inpars_plus.programs.type_router import TypeRouter
 
 __all__ = [
@@ -76,7 +76,6 @@ __all__ = [
     "list_programs",
     "load_program",
     "measured_performance",
-    "programs_folder",
     "programs_of",
     "save_program",
 ]
@@ -118,7 +117,6 @@ _HOMES = {
     "list_programs": "store",
     "load_program": "store",
     "measured_performance": "performance",
-    "programs_folder": "store",
     "programs_of": "adaptive_generator",
     "save_program": "store",
 }

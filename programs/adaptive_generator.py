@@ -23,7 +23,7 @@ from inpars_plus.programs.program import Program
 from inpars_plus.programs.query_generator import QueryGenerator
 from inpars_plus.programs.registry import REGISTRY, is_query_generator, name_of, program_class
 from inpars_plus.programs.routes import Analyst, Route
-from inpars_plus.programs.store import list_programs, load_program, programs_folder
+from inpars_plus.programs.store import list_programs, load_program
 
 if TYPE_CHECKING:
     import os
@@ -167,7 +167,7 @@ class AdaptiveQueryGenerator(Program):
             ProgramFileWarning: as for :func:`~inpars_plus.programs.store.load_program`; and for each file of a program
                 that this version does not know, which is passed over.
         """
-        there = list_programs(programs_folder(directory))
+        there = list_programs(directory)
         cards = _by_type(there, directory)
         if base is not None and base not in cards:
             raise ConfigurationError(
@@ -257,7 +257,7 @@ def programs_of(directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:
     Warns:
         ProgramFileWarning: for each file of a program that this version does not know, which is passed over.
     """
-    return _by_type(list_programs(programs_folder(directory)), directory)
+    return _by_type(list_programs(directory), directory)
 
 
 def _by_type(there: Sequence[ProgramCard], directory: str | os.PathLike[str]) -> dict[str, ProgramCard]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import dspy
 
-__all__ = ["FORMAT_VERSION", "list_programs", "load_program", "programs_folder", "save_program"]
+__all__ = ["FORMAT_VERSION", "list_programs", "load_program", "save_program"]
 
 FORMAT_VERSION = 1
 _FORMAT = "inpars-plus compiled program"
@@ -144,21 +144,14 @@ def load_program(path: str | os.PathLike[str], *, lm: dspy.BaseLM | str | None =
     return program
 
 
-def programs_folder(directory: str | os.PathLike[str]) -> Path:
-    """Where the programs of a directory lie.
-
-    Args:
-        directory: of compiled programs, or a run directory, which is what people remember; its programs are one folder
-            down.
-    """
-    inner = Path(directory) / "compiled"
-    return inner if inner.is_dir() else Path(directory)
-
-
 def list_programs(directory: str | os.PathLike[str]) -> list[ProgramCard]:
     """The cards of all compiled programs in a directory, by file name; sub-directories are not searched.
 
     Other JSON files are passed over. A damaged, changed or newer program file is left out with a warning.
+
+    Args:
+        directory: of compiled programs, or a run directory, which is what people remember; its programs are one folder
+            down, in ``compiled``.
 
     Raises:
         ProgramFileError: if there is no such directory.
@@ -166,7 +159,8 @@ def list_programs(directory: str | os.PathLike[str]) -> list[ProgramCard]:
     Warns:
         ProgramFileWarning: for each program file that is left out.
     """
-    directory = Path(directory)
+    inner = Path(directory) / "compiled"
+    directory = inner if inner.is_dir() else Path(directory)
     if not directory.is_dir():
         raise ProgramFileError(
             "there is no directory of compiled programs here", place=str(directory), remedy="Check the path"

@@ -349,6 +349,13 @@ def test_a_directory_is_listed_by_file_name_and_other_json_is_passed_over(
     ]
 
 
+def test_of_a_run_directory_the_programs_one_folder_down_are_listed(compiled: QueryGenerator, tmp_path: Path) -> None:
+    save_program(compiled, tmp_path / "compiled" / "a.json", CARD)
+    save_program(compiled, tmp_path / "half-done.json", CARD)
+    assert [card.path for card in list_programs(tmp_path)] == [tmp_path / "compiled" / "a.json"]
+    assert list_programs(tmp_path / "compiled") == list_programs(tmp_path)
+
+
 def test_a_damaged_program_is_left_out_of_the_list_with_a_warning(compiled: QueryGenerator, tmp_path: Path) -> None:
     for name in ("a", "b"):
         save_program(compiled, tmp_path / f"{name}.json", CARD)
