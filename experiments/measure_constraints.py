@@ -26,7 +26,7 @@ from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.foundation import InputError, Summary, default_cache_directory, digest, write_summary
 from inpars_plus.foundation.summaries import measured
-from inpars_plus.metrics.significance import paired_bootstrap, paired_randomization
+from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.filtered import MetadataFilter
@@ -86,8 +86,9 @@ def measure_constraints(
         places = [ranking.rank(query.document_ids[0]) for query, ranking in zip(queries, rankings, strict=True)]
         ranks[name] = [1 / place if place else 0.0 for place in places]
         found[name] = {"RR@10": _mean(ranks[name]), "hit@10": _mean([float(place is not None) for place in places])}
-    found["difference"] = paired_bootstrap(ranks["plain"], ranks["filtered"], seed=seed).as_dict()
-    found["p"] = paired_randomization(ranks["plain"], ranks["filtered"], seed=seed)
+    compared = compare_values(ranks, "plain", seed=seed)["filtered"]
+    found["difference"] = compared.difference.as_dict()
+    found["p"] = compared.p
     return found
 
 
