@@ -13,7 +13,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from inpars_plus.metrics.query_metric import HIT_DEPTH, Judged
 from inpars_plus.programs import KeyTerms
 from inpars_plus.retrieval import build_retriever
 
-__all__ = ["COLLECTIONS", "check_collection", "collections_root", "main"]
+__all__ = ["COLLECTIONS", "check_collection", "collections_root", "human_pairs", "main"]
 
 COLLECTIONS = {"scifact": "train", "cosqa": "dev", "stackfaq": "test"}
 
@@ -48,12 +48,8 @@ def check_collection(directory: Path, split: str, *, seed: int, pairs: int, docu
         ``documents`` compared, and ``human_above[<cheat>]``, with the mean scores.
     """
     corpus = {document.id: document for document in open_corpus(str(directory.absolute())).documents()}
-    texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
-    judgments = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
-    judgments = [one for one in judgments if not corpus[one.document_id].is_empty]
-    random.Random(seed).shuffle(judgments)
     metric = QueryMetric(build_retriever("hybrid", list(corpus.values())), load_scorer())
-    human = [(corpus[one.document_id], texts[one.query_id]) for one in judgments[:pairs]]
+    human = human_pairs(directory, split, corpus, seed=seed)[:pairs]
     judged = metric.judge(human)
     reasons = Counter(one.reason for one in judged if one.reason not in (None, "not_retrieved", "duplicate"))
     found: dict[str, tuple[Document, Judged]] = {}
@@ -82,6 +78,27 @@ def check_collection(directory: Path, split: str, *, seed: int, pairs: int, docu
         "human_score": sum(one.score for _, one in chosen) / len(chosen),
         "cheats": cheats,
     }
+
+
+def human_pairs(
+    directory: Path, split: str, corpus: Mapping[str, Document], *, seed: int
+) -> list[tuple[Document, str]]:
+    """What people asked that a document of a collection answers, in an order that the seed draws.
+
+    Args:
+        directory: in BEIR's layout.
+        split: which of its judgments.
+        corpus: documents by id; pairs of others, and of empty ones, are left out.
+        seed: of the order.
+
+    Raises:
+        CorpusError: a file is missing or malformed.
+    """
+    texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
+    judged = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
+    judged = [one for one in judged if one.document_id in corpus and not corpus[one.document_id].is_empty]
+    random.Random(seed).shuffle(judged)
+    return [(corpus[one.document_id], texts[one.query_id]) for one in judged]
 
 
 def collections_root() -> Path:

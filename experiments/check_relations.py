@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
-from inpars_plus.experiments.check_metric import COLLECTIONS, collections_root
+from inpars_plus.corpora import Document, open_corpus
+from inpars_plus.experiments.check_metric import COLLECTIONS, collections_root, human_pairs
 from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.tables import interval
 from inpars_plus.foundation.files import digest, digest_file, read_json, read_lines, write_json
@@ -90,11 +90,7 @@ def _measure(
 def _both(directory: Path, split: str, *, pairs: int, seed: int) -> tuple[list[RelationSigns], list[RelationSigns]]:
     documents = open_corpus(str(directory.absolute())).documents()
     corpus = {document.id: document for document in documents if not document.is_empty}
-    texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
-    judged = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
-    judged = [one for one in judged if one.document_id in corpus]
-    random.Random(seed).shuffle(judged)
-    human = [(corpus[one.document_id], texts[one.query_id]) for one in judged]
+    human = human_pairs(directory, split, corpus, seed=seed)
     chosen = swapped_queries(human, list(corpus.values()), seed=seed)[:pairs]
     check = RelationCheck(load_scorer(), load_encoder())
     unchanged = _signs(check, [(document, query) for document, query, _ in chosen], f"{directory.name}, unchanged")
