@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -18,13 +20,31 @@ _BLOCKS = (
 )
 # A line break in the source means nothing in HTML, so breaks that do are marked by a character that text has not.
 _BREAK = "\x1e"
+_DEEPEST = 512
+"""Elements open at once. A parser has to look at all of them for each tag; browsers end at this number too."""
+_FLAT = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+_CLOSED_BY_OTHERS = frozenset(
+    "html head body p li dt dd caption colgroup tbody thead tfoot tr td th option optgroup".split()
+)
+_KEPT = frozenset({"svg", "template"})
+"""Text in these is not for readers, however deep they lie, and the parser is quick with them."""
+_BREAKING = frozenset(_BLOCKS.split(", "))
+# Each alternative ends at the end of the page if nothing else ends it: no part of a page is looked at twice.
+_TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(?P<raw>script|style|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>]).*?(?:</(?P=raw)(?=[\s/>])|\Z)"
+    r"""|<(?P<end>/?)(?P<name>[a-z][^\s/>]*)(?:[^>=]+|=\s*"[^"]*(?:"|\Z)|=\s*'[^']*(?:'|\Z)|=)*+(?:>|\Z)""",
+    re.IGNORECASE | re.DOTALL | re.ASCII,
+)
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
 
 
 def html_to_text(html: str) -> tuple[str, str]:
     """The title and the readable text of a page.
 
-    Scripts, styles and the like are left out; line breaks inside ``<pre>`` are kept.
+    Scripts, styles and the like are left out; line breaks inside ``<pre>`` are kept. Elements more than 512 deep, as
+    where none is closed, are read flat: their text is kept, and their blocks begin new lines, but they are nothing
+    else, neither a heading for the title nor ``<pre>``. So the time is in proportion to the length of the page.
 
     Args:
         html: the source; broken markup is read as a browser reads it.
@@ -32,7 +52,7 @@ def html_to_text(html: str) -> tuple[str, str]:
     Returns:
         The title (``<title>``, else the first ``<h1>`` or ``<h2>``, else empty) and the text.
     """
-    tree = LexborHTMLParser(html.replace(_BREAK, " "))
+    tree = LexborHTMLParser("".join(_flattened(html.replace(_BREAK, " "))))
     title_node = tree.css_first("head > title") or tree.css_first("h1") or tree.css_first("h2")
     title = " ".join(title_node.text().split()) if title_node is not None else ""
     for node in tree.css(_UNREADABLE):
@@ -45,6 +65,36 @@ def html_to_text(html: str) -> tuple[str, str]:
     root = tree.body or tree.root
     lines = (" ".join(line.split()) for line in (root.text() if root is not None else "").split(_BREAK))
     return title, "\n".join(line for line in lines if line)
+
+
+def _flattened(html: str) -> Iterator[str]:
+    """The page in pieces, without the tags of elements that lie deeper than the deepest; blocks leave a break."""
+    if html.count("<") <= _DEEPEST:
+        yield html
+        return
+    names: list[str] = []
+    there: Counter[str] = Counter()
+    done = 0
+    for tag in _TAG.finditer(html):
+        name = (tag["name"] or "").lower()
+        if not name or name in _FLAT or name in _CLOSED_BY_OTHERS:
+            continue
+        if not tag["end"]:
+            names.append(name)
+            there[name] += 1
+            deep = len(names) > _DEEPEST
+        elif there[name]:
+            while (closed := names.pop()) != name:
+                there[closed] -= 1
+            there[name] -= 1
+            deep = len(names) >= _DEEPEST
+        else:
+            continue
+        if deep and name not in _KEPT:
+            yield html[done : tag.start()]
+            yield _BREAK if name in _BREAKING else ""
+            done = tag.end()
+    yield html[done:]
 
 
 def declared_encoding(head: bytes) -> str | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,31 @@ def test_a_page_of_two_megabytes_is_read():
     title, text = html_to_text("<title>T</title>" + "<p>A <b>bold</b> sentence.</p>" * 70_000)
     assert title == "T"
     assert text == "\n".join(["A bold sentence."] * 70_000)
+
+
+@pytest.mark.parametrize("tag", ["div", "ul><li", "font", "pre"])
+def test_a_page_of_elements_that_are_never_closed_is_read_in_time_and_in_full(tag: str):
+    started = time.process_time()
+    title, text = html_to_text("<title>T</title>" + "".join(f"<{tag} id={n}>w{n}\n" for n in range(60_000)))
+    assert time.process_time() - started < 2.5  # with what is open looked at for each tag: 4 to 14 seconds
+    assert title == "T"
+    assert text.split() == [f"w{n}" for n in range(60_000)]
+
+
+def test_what_lies_deeper_than_512_elements_is_read_flat_and_what_follows_is_not():
+    deep = "<div>" * 600
+    html = (
+        f"{deep}<h1>No title</h1><p>a <b>bold</b>\nword<br>line<pre>x\ny</pre><svg><path/><text>no</text></svg>"
+        f"<script>'<div>'</script><!-- <div> --><img alt='>'>end{'</div>' * 600}<h2>Title</h2><pre>x\ny</pre>"
+    )
+    title, text = html_to_text(html)
+    assert title == "Title"
+    assert text == "No title\na bold word\nline\nx y\nend\nTitle\nx\ny"
+
+
+def test_many_elements_that_are_closed_or_need_not_be_are_not_deep():
+    rows = "<table>" + "<tr><td><p>a<br><span>b</span>" * 600 + "</table>"
+    items = "<ul>" + "<li>c<span>d" * 600 + "</ul>"
+    title, text = html_to_text(f"{rows}{items}<h1>Title</h1><pre>x\ny</pre>")
+    assert title == "Title"
+    assert text.splitlines()[-3:] == ["Title", "x", "y"]
