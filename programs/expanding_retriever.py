@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.programs.asking import model_of
 from inpars_plus.programs.inputs import check_queries
 from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
@@ -85,6 +86,10 @@ class ExpandingRetriever:
         self.threads = threads
         self.report = ExpansionReport()
         self._unread = UnreadReplies("the queries are searched as they are")
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

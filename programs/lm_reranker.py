@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.programs.asking import model_of
 from inpars_plus.programs.inputs import check_queries
 from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
@@ -70,6 +71,10 @@ class LmReranker:
         self.report = RerankReport()
         self._unread = UnreadReplies("the documents keep their order")
         self._documents = documents
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

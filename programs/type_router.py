@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.programs.form import FORM_FEATURES, form_features
 from inpars_plus.programs.inputs import check_document
 from inpars_plus.programs.program import Program
@@ -110,6 +111,10 @@ class _Encoding:
     def __init__(self, encoder: DocumentEncoder | None) -> None:
         self._encoder = encoder
         self._compared = False
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Encoding:

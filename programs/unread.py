@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
+from inpars_plus.foundation.forks import in_each_fork
+
 __all__ = ["UnreadReplies"]
 
 _log = logging.getLogger("inpars_plus")
@@ -19,8 +21,12 @@ class UnreadReplies:
 
     def __init__(self, effect: str) -> None:
         self._effect = effect
-        self._lock = threading.Lock()
         self._said = False
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def look(self, calls: int, unreadable: int) -> None:
         """Look at one search.

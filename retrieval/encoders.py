@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
 from inpars_plus.foundation.files import digest, digest_file, read_json
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.parts import require
 from inpars_plus.retrieval.threads import wait_without_spinning
 
@@ -53,6 +54,10 @@ class Encoder:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._model: Any = None
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     @functools.cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import OrderedDict
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.retrieval.embeddings import TextEncoder
 
 __all__ = ["QueryVectors", "query_vectors"]
@@ -28,6 +30,10 @@ class QueryVectors:
         # The registry below lives as long as the encoder; a strong reference would keep both for ever.
         self._encoder = weakref.ref(encoder)
         self._remembered: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def of(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -50,6 +56,14 @@ class QueryVectors:
 
 _known: weakref.WeakKeyDictionary[TextEncoder, QueryVectors] = weakref.WeakKeyDictionary()
 _known_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _known_lock
+    _known_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # another thread may have held it
 
 
 def query_vectors(encoder: TextEncoder) -> QueryVectors:

@@ -1,10 +1,13 @@
-"""How the threads of numerical libraries wait for each other."""
+"""How the threads of numerical libraries wait for each other, and what becomes of them in a forked process."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 __all__ = ["wait_without_spinning"]
+
+_used = False
 
 
 def wait_without_spinning() -> None:
@@ -13,5 +16,22 @@ def wait_without_spinning() -> None:
     Encoding shares the processor with a language model. While one of its threads is not running, the others would
     spin: on two busy cores that made encoding three to five times slower, and without competition it gains nothing.
     A choice that a person made in the environment stays.
+
+    A process that is forked afterwards encodes and searches with one thread.
     """
+    global _used
+    _used = True
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _go_on_alone() -> None:
+    # OpenMP's threads are not there after a fork, and what counts on them would wait for ever.
+    if not _used:
+        return
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
+    if (faiss := sys.modules.get("faiss")) is not None:
+        faiss.omp_set_num_threads(1)
+
+
+os.register_at_fork(after_in_child=_go_on_alone)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from inpars_plus.foundation.forks import in_each_fork
+
 __all__ = ["TOKENS", "Tokenizer", "with_parts"]
 
 TOKENS = {"stopwords": "english", "stemmer": "snowball-english", "pattern": r"(?u)\b\w\w+\b"}
@@ -42,6 +44,10 @@ class Tokenizer:
         import Stemmer
 
         self._stemmer = Stemmer.Stemmer("english")
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()  # a Snowball stemmer keeps state while it works
 
     @staticmethod
