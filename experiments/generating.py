@@ -149,6 +149,7 @@ def generate(
     with bar("Generating", len(documents)) as progress:
         for chunk in batched(documents, CHUNK):
             writers = _stated(chunk, programs) if adaptive is None else _told(chunk, adaptive)
+            progress.update(len(chunk) - len(writers))
             tasks = [
                 (
                     one.program,
@@ -280,6 +281,7 @@ def _stated(documents: Sequence[Document], programs: Mapping[str, Any]) -> list[
 
 
 def _told(documents: Sequence[Document], adaptive: AdaptiveQueryGenerator) -> list[_Writer]:
+    """The writers of documents, without those whose analysis did not come: another run asks for it again."""
     names = program_digests(adaptive)
     return [
         _Writer(
@@ -289,6 +291,7 @@ def _told(documents: Sequence[Document], adaptive: AdaptiveQueryGenerator) -> li
             {"told_type": one.route.document_type, "route_reason": one.reason},
         )
         for one in adaptive.assign(documents)
+        if one.program is not None
     ]
 
 

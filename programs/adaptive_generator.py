@@ -1,7 +1,8 @@
 """One program for documents of several types: an analyst tells the type, and the program of that type writes.
 
-Where there is no such program, the base program writes, and the prediction says why. Nothing else differs from calling
-the chosen program itself: same prompts, same checks, same result.
+Where there is no such program, the base program writes, and the prediction says why. Where the analyst's own call
+failed, nobody writes: the type is not unknown then, only not told yet. Nothing else differs from calling the chosen
+program itself: same prompts, same checks, same result.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
 from inpars_plus.programs.fingerprints import predictors_of
 from inpars_plus.programs.inputs import check_document
 from inpars_plus.programs.key_terms import KeyTerms
+from inpars_plus.programs.outcomes import RejectedCandidate
 from inpars_plus.programs.program import Program
 from inpars_plus.programs.query_generator import QueryGenerator
 from inpars_plus.programs.registry import REGISTRY, is_query_generator, name_of, program_class
-from inpars_plus.programs.routes import Analyst, Route
+from inpars_plus.programs.routes import ROUTE_REASONS, Analyst, Route
 from inpars_plus.programs.store import list_programs, load_program
 
 if TYPE_CHECKING:
@@ -33,13 +35,15 @@ __all__ = ["BASE", "AdaptiveQueryGenerator", "Assignment", "programs_of"]
 BASE = "base"
 """What the base program is called where it is the program of no type."""
 
+_FAILED = "no_analysis"
+
 
 @dataclass(frozen=True)
 class Assignment:
     """Which program writes for a document, and why.
 
     Attributes:
-        program: the program.
+        program: the program; ``None`` where the analyst's call failed, so that the document is for another run.
         name: the type that it was compiled for, or :data:`BASE`.
         source: the document as the program gets it: with the type that was told, if any.
         reason: ``None`` where the program is that of the document's type; else a key of
@@ -47,7 +51,7 @@ class Assignment:
         route: what the analyst said.
     """
 
-    program: QueryGenerator
+    program: QueryGenerator | None
     name: str
     source: Document
     reason: str | None
@@ -101,7 +105,8 @@ class AdaptiveQueryGenerator(Program):
                 found.append(Assignment(self.programs[name], name, source, None, route))
                 continue
             reason = route.reason or "no_program_for_type"
-            found.append(Assignment(self.base, self.base_name, source, reason, route))
+            base = None if reason == _FAILED else self.base
+            found.append(Assignment(base, self.base_name, source, reason, route))
         return found
 
     def forward(self, source: Document, number_of_queries: int = 1) -> dspy.Prediction:
@@ -114,8 +119,9 @@ class AdaptiveQueryGenerator(Program):
         Returns:
             The prediction of the chosen :class:`QueryGenerator`, with three fields more: ``document_type`` (the type
             that the analyst told, or ``None``), ``program`` (the type that the program which wrote was compiled for,
-            or :data:`BASE`; ``None`` for an empty document, for which nobody writes) and ``route_reason`` (``None``, or
-            why it was not the program of the type that wrote).
+            or :data:`BASE`; ``None`` where nobody writes: for an empty document, and where the analyst's call failed,
+            which is rejected as ``no_reply``) and ``route_reason`` (``None``, or why it was not the program of the type
+            that wrote).
 
         Raises:
             ConfigurationError: if N is below 1, there is no language model, the source is no document, or the analyst
@@ -124,11 +130,15 @@ class AdaptiveQueryGenerator(Program):
         """
         check_document(source)
         (chosen,) = self.assign([source])
-        made = chosen.program(source=chosen.source, number_of_queries=number_of_queries)
+        if chosen.program is None:
+            none = RejectedCandidate(text=ROUTE_REASONS[_FAILED], reason="no_reply", attempt=1)
+            made = dspy.Prediction(queries=[], attempts=[], shown=[], rejected=[none], shortfall=number_of_queries)
+        else:
+            made = chosen.program(source=chosen.source, number_of_queries=number_of_queries)
         return dspy.Prediction(
             **dict(made.items()),
             document_type=chosen.route.document_type,
-            program=None if source.is_empty else chosen.name,
+            program=None if source.is_empty or chosen.program is None else chosen.name,
             route_reason=chosen.reason,
         )
 

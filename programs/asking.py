@@ -9,7 +9,7 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError, LMError, LMUnexpectedError
 
-from inpars_plus.foundation.errors import ConfigurationError, ReplyError
+from inpars_plus.foundation.errors import ConfigurationError, NoReplyError, ReplyError
 from inpars_plus.lms.failures import dead_model, lasting_failure, own_cause
 from inpars_plus.programs.foreign_models import failed_call, is_foreign, note_answer, under_way
 
@@ -48,7 +48,12 @@ def model_of(program: Any) -> dspy.BaseLM | None:
 
 
 def ask_for_json(
-    step: dspy.Predict | dspy.ChainOfThought, *, reply_tokens: int, adapter: dspy.Adapter | None = None, **inputs: Any
+    step: dspy.Predict | dspy.ChainOfThought,
+    *,
+    reply_tokens: int,
+    adapter: dspy.Adapter | None = None,
+    tell_failed: bool = False,
+    **inputs: Any,
 ) -> dspy.Prediction | None:
     """Ask for a reply in JSON, whatever the model.
 
@@ -61,6 +66,8 @@ def ask_for_json(
             one-line queries would break off in the middle of the JSON; a model without a limit gets none, because it
             may think before it writes.
         adapter: that reads JSON, instead of DSPy's.
+        tell_failed: whether a failed call that may pass is an error, for who must tell it from a reply that cannot be
+            read: another attempt may bring what this one did not.
         inputs: of the step, ``signature`` among them where another than its own is to be used.
 
     Returns:
@@ -69,6 +76,7 @@ def ask_for_json(
 
     Raises:
         ConfigurationError: there is no language model.
+        NoReplyError: the call failed in a way that may pass, and that is to be told.
         ModelError: the model is dead, refuses every call, or its spending cap is reached; or its engine broke off, with
             no connection for one.
     """
@@ -84,6 +92,8 @@ def ask_for_json(
         if isinstance(error, LMUnexpectedError):
             # What an engine lets through uncounted; a traceback would tell a person less.
             raise dead_model(error, model=str(lm.model)) from error
+        if tell_failed and isinstance(error, NoReplyError):
+            raise
         return None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import dspy
 
 from inpars_plus.corpora.documents import Document
-from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.errors import ConfigurationError, NoReplyError
 from inpars_plus.programs.asking import ask_for_json, model_of
 from inpars_plus.programs.inputs import check_document
 from inpars_plus.programs.program import Program
@@ -21,6 +21,7 @@ __all__ = ["DocumentAnalyst"]
 
 _REPLY_TOKENS = 512
 _THREADS = 8
+_ROUTE_REASONS = {"unreadable_reply": "unreadable_analysis", "no_reply": "no_analysis"}
 
 
 class DocumentAnalyst(Program):
@@ -61,7 +62,8 @@ class DocumentAnalyst(Program):
 
         Returns:
             A prediction with ``analysis`` (a :class:`~inpars_plus.signatures.DocumentAnalysis`, or ``None``) and
-            ``reason`` (``None``, or why there is no analysis: ``empty_document`` or ``unreadable_reply``).
+            ``reason`` (``None``, or why there is no analysis: ``empty_document``, ``unreadable_reply``, or ``no_reply``
+            where the call failed and another attempt may bring one).
 
         Raises:
             ConfigurationError: if there is no language model, or the source is no document.
@@ -72,13 +74,17 @@ class DocumentAnalyst(Program):
             return dspy.Prediction(analysis=None, reason="empty_document")
         # A type outside the list is refused in parsing; the predictor's own signature stays the one that is compiled.
         signature = self.analyze.signature.with_updated_fields("analysis", type_=analysis_of_types(self.document_types))
-        reply = ask_for_json(
-            self.analyze,
-            reply_tokens=_REPLY_TOKENS,
-            signature=signature,
-            document=fit_text(f"{source.title}\n{source.text}".strip(), self.max_characters),
-            document_types=list(self.document_types),
-        )
+        try:
+            reply = ask_for_json(
+                self.analyze,
+                reply_tokens=_REPLY_TOKENS,
+                tell_failed=True,
+                signature=signature,
+                document=fit_text(f"{source.title}\n{source.text}".strip(), self.max_characters),
+                document_types=list(self.document_types),
+            )
+        except NoReplyError:
+            return dspy.Prediction(analysis=None, reason="no_reply")
         if reply is None:
             return dspy.Prediction(analysis=None, reason="unreadable_reply")
         # Out of the type that is bound to this list, so that analyses of several analysts compare and pickle.
@@ -89,7 +95,7 @@ class DocumentAnalyst(Program):
         """The types of documents, as :class:`~inpars_plus.programs.routes.Analyst` has it, in calls at once.
 
         Returns:
-            A route a document: a type of the list, or ``empty_document`` or ``unreadable_analysis``.
+            A route a document: a type of the list, or ``empty_document``, ``unreadable_analysis`` or ``no_analysis``.
 
         Raises:
             ConfigurationError: if there is no language model.
@@ -99,8 +105,7 @@ class DocumentAnalyst(Program):
         analyses = together(lambda document: self(source=document), documents, threads=self.threads, lm=model_of(self))
         for found in analyses:
             if found.analysis is None:
-                reason = "unreadable_analysis" if found.reason == "unreadable_reply" else found.reason
-                routes.append(Route(document_type=None, reason=reason))
+                routes.append(Route(document_type=None, reason=_ROUTE_REASONS.get(found.reason, found.reason)))
             else:
                 routes.append(Route(document_type=found.analysis.doc_type, nearest=found.analysis.doc_type))
         return routes

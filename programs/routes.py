@@ -13,6 +13,7 @@ __all__ = ["ROUTE_REASONS", "Analyst", "Route"]
 
 ROUTE_REASONS: Mapping[str, str] = {
     "empty_document": "there is nothing in the document to tell its type by",
+    "no_analysis": "the call for the analysis failed, so the document is not done with, and no program writes for it",
     "no_program_for_type": "the type is known, but no program is compiled for it",
     "unknown_type": "the document is unlike those of every known type",
     "unreadable_analysis": "the language model's analysis could not be read",

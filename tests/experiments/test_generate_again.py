@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dspy import lm15
 
 from inpars_plus.corpora import Document, Ledger, open_corpus, read_judgments, read_queries, write_documents
 from inpars_plus.experiments.generate_queries import RECORD, generate_queries
@@ -15,7 +16,7 @@ from inpars_plus.experiments.generating import contents_of
 from inpars_plus.foundation import ConfigurationError, DeadModelError, SpendingCapError, Summary
 from inpars_plus.lms import SpendingLimits
 from inpars_plus.lms.limits import Budget
-from inpars_plus.programs import QueryGenerator, load_program, save_program
+from inpars_plus.programs import AdaptiveQueryGenerator, DocumentAnalyst, QueryGenerator, load_program, save_program
 from inpars_plus.programs.constrained_generator import ConstrainedQueryGenerator
 
 
@@ -110,6 +111,36 @@ def test_a_directory_does_not_mix_the_queries_of_two_servers(
     monkeypatch.setenv("SCRIPTED_API_BASE", "http://two:2/v1")
     with pytest.raises(ConfigurationError, match=f"{told} http://two:2/v1"):
         generate_queries(one.model_copy(update={"api_base": None}), **small.World().parts)
+
+
+def test_a_document_whose_analysis_failed_waits_for_the_next_run_and_is_no_other_program_s(
+    compiled: Path, tmp_path: Path, small: Any
+) -> None:
+    base: Any = load_program(compiled / "compiled" / "manual.json")
+    adaptive = AdaptiveQueryGenerator({"manual": base}, base, DocumentAnalyst(["manual", "news"]))
+    save_program(adaptive, tmp_path / "adaptive.json", base.card.model_copy(update={"document_type": "any"}))
+    corpus, out = write(tmp_path / "corpus.jsonl", small, *range(6)), tmp_path / "queries"
+    settings = small.generate_settings(corpus, tmp_path / "adaptive.json", out, adaptive=True)
+    labels = {"domain": "software", "topics": ["pumps"], "complexity": "advanced", "audience": "developers"}
+
+    def replies(prompt: str) -> str:
+        if "document_types" not in prompt:
+            return good(prompt)
+        if down and "manualx3" in prompt:
+            raise lm15.ServerError("busy")
+        if "manualx4" in prompt:
+            return "What a lovely document!"
+        return json.dumps({"analysis": {"doc_type": "manual", **labels}})
+
+    down = True
+    summary = generate_queries(settings, **small.World(replies=replies).parts)
+    assert (summary.results["documents"], summary.results["documents_failed"]) == (5, 1)
+    assert summary.results["written_by"]["reasons"] == {"unreadable_analysis": 1}
+    assert "4" not in Ledger(out / "ledger.jsonl").documents_done()
+    down = False
+    summary = generate_queries(settings, **small.World(replies=replies).parts)
+    assert (summary.results["documents"], summary.results["documents_failed"]) == (6, 0)
+    assert summary.results["written_by"]["reasons"] == {"unreadable_analysis": 1}
 
 
 def test_what_was_finished_when_a_cap_ends_the_run_is_in_the_ledger(compiled: Path, tmp_path: Path, small: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import dspy
 import pytest
+from dspy import lm15
 
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ProgramFileError
@@ -156,6 +157,18 @@ def test_an_analyst_that_answers_nonsense_leads_to_the_base_program(
     assert (made.document_type, made.program, made.route_reason) == (None, "base", "unreadable_analysis")
     assert made.queries == ["why do valves stick"]
     assert "Write for base." in engine.prompts[1]
+
+
+def test_an_analysis_that_did_not_come_is_no_unknown_type_and_nobody_writes(
+    programs: dict[str, QueryGenerator], program: MakeProgram, chat_lm: Make
+) -> None:
+    adaptive = AdaptiveQueryGenerator(programs, program("Write for base."), DocumentAnalyst(["talk", "code"]))
+    lm, engine = chat_lm([lm15.ServerError("busy"), '[[ ## queries ## ]]\n["why do valves stick"]'])
+    made = _made(lm, adaptive, number_of_queries=2)
+    assert (made.document_type, made.program, made.route_reason) == (None, None, "no_analysis")
+    assert (made.queries, made.attempts, made.shown, made.shortfall) == ([], [], [], 2)
+    assert [candidate.reason for candidate in made.rejected] == ["no_reply"]
+    assert len(engine.prompts) == 1
 
 
 def test_a_dead_model_ends_the_call(programs: dict[str, QueryGenerator], program: MakeProgram, chat_lm: Make) -> None:

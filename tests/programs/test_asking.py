@@ -90,7 +90,7 @@ def test_a_failed_call_is_a_missing_reply_of_our_models_and_the_end_of_another_t
     chat_lm: Make,
 ) -> None:
     busy = [lm15.ServerError("busy")] * len(DOCUMENTS)
-    assert set(_routes(chat_lm(busy)[0])) == {"unreadable_analysis"}
+    assert set(_routes(chat_lm(busy)[0])) == {"no_analysis"}
     foreign = dspy.LM("chat/foreign", engine=chat_lm(busy)[1], cache=False, num_retries=0)
     with pytest.raises(DeadModelError, match=r"busy"):
         _routes(foreign)
