@@ -154,15 +154,20 @@ class Workbench:
     def second_model(self, name: str, api_base: str | None = None) -> dspy.LM:
         """A model beside the one that writes queries, which writes longer texts.
 
+        Its replies have as many tokens as those of such a model have where nothing is said, 1,024 at least, and more
+        where ``--max-reply-tokens`` are more: what is meant to bound queries does not cut instructions, or thoughts.
+
         Args:
             name: see :func:`inpars_plus.lms.load_lm`.
             api_base: address of its server. Without one it has that of ``--lm`` where both are of one provider: another
                 provider's key is nothing for that server.
         """
-        tokens: int | None = max(_WRITTEN_TOKENS, self.settings.max_reply_tokens or 0)
-        if tokens == _WRITTEN_TOKENS and not is_local(name):
-            tokens = None  # its own default is as much or more
-        return self.model(name, api_base or self._shared_address(name), max_tokens=tokens)
+        lm = self.model(name, api_base or self._shared_address(name), max_tokens=None)
+        if self._make_lm is None:
+            lm.kwargs["max_tokens"] = max(
+                _WRITTEN_TOKENS, self.settings.max_reply_tokens or 0, lm.kwargs["max_tokens"] or 0
+            )
+        return lm
 
     def _shared_address(self, name: str) -> str | None:
         given = self.settings

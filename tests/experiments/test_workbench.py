@@ -49,7 +49,7 @@ def test_a_local_second_model_stands_beside_a_server(tmp_path: Path, small: Any)
         assert bench.second_model(local).kwargs["max_tokens"] == 1024
 
 
-def test_the_most_tokens_of_a_reply_hold_for_every_model_and_are_part_of_what_steps_depend_on(
+def test_the_most_tokens_of_a_reply_bound_the_model_that_writes_and_give_no_other_less_than_its_own(
     tmp_path: Path, small: Any
 ) -> None:
     (tmp_path / "small.gguf").write_bytes(b"abc")
@@ -61,6 +61,16 @@ def test_the_most_tokens_of_a_reply_hold_for_every_model_and_are_part_of_what_st
     with bench_of(small, tmp_path, lm="openai/mine", max_reply_tokens=300) as bench:
         assert bench.second_model("openai/writer").kwargs["max_tokens"] == 1024
         assert bench.second_model("openai/gpt-5-mini").kwargs["max_tokens"] == 16_000
+    with bench_of(small, tmp_path, lm="openai/mine", max_reply_tokens=4000) as bench:
+        assert bench.lm.kwargs["max_tokens"] == 4000
+        assert bench.second_model("openai/gpt-5-mini").kwargs["max_tokens"] == 16_000
+    with bench_of(small, tmp_path, lm="openai/gpt-5-mini", max_reply_tokens=20_000) as bench:
+        assert bench.second_model("openai/gpt-5").kwargs["max_tokens"] == 20_000
+    with (
+        bench_of(small, tmp_path, lm="openai/gpt-5-mini", max_reply_tokens=4000) as bench,
+        pytest.raises(ConfigurationError, match="4,000 tokens are too few"),
+    ):
+        _ = bench.lm
     with bench_of(small, tmp_path, lm="openai/mine") as bench:
         assert bench.asked_with == {}
 
