@@ -21,10 +21,10 @@ from inpars_plus.experiments.workbench import Workbench
 from inpars_plus.foundation import JSON, bar, batched, digest
 from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.optimizers.prompts.evaluation import generate_all
-from inpars_plus.optimizers.prompts.watch import Watch
+from inpars_plus.optimizers.prompts.reading_watch import ReadingWatch
 from inpars_plus.programs import AdaptiveQueryGenerator, example_of
 from inpars_plus.programs.granularities import granularity_of
-from inpars_plus.programs.outcomes import NOT_ASKED
+from inpars_plus.programs.outcomes import NO_QUERY, NOT_ASKED
 
 if TYPE_CHECKING:
     from inpars_plus.experiments.generate_queries import GenerateSettings
@@ -141,11 +141,13 @@ def generate(
         Documents whose call failed in a way that may pass; they are not in the ledger, so another run asks again.
 
     Raises:
-        InParsError: the model is dead, the cap is reached, the disk is full; the ledger holds what was finished.
+        InParsError: the model is dead or none of its replies can be read, the cap is reached, the disk is full; the
+            ledger holds what was finished.
     """
     failed = 0
     # Where others were answered for, a few that are left may be ones that the server has no answer for.
-    watch = Watch(model=str(bench.lm.model), answered_before=any(True for _ in ledger.entries()))
+    before = {one.reason for one in ledger.entries()}
+    watch = ReadingWatch(bench.lm, answered_before=bool(before), read_before=bool(before - (NO_QUERY | NOT_ASKED)))
     with bar("Generating", len(documents)) as progress:
         for chunk in batched(documents, CHUNK):
             writers = _stated(chunk, programs) if adaptive is None else _told(chunk, adaptive)
@@ -163,7 +165,8 @@ def generate(
             try:
                 generate_all(tasks, bench.lm, threads=settings.threads, watch=watch, on_done=progress.update, made=made)
             except Exception:  # a cap, a dead model: what was finished before is not to wait for another run
-                _enter(writers, made, bench, ledger, contents)
+                if not watch.fruitless:  # else another run is to ask about them in another way
+                    _enter(writers, made, bench, ledger, contents)
                 raise
             failed += len(chunk) - _enter(writers, made, bench, ledger, contents)
     return failed

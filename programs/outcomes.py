@@ -11,7 +11,16 @@ from pydantic import BaseModel, ConfigDict
 from inpars_plus.corpora.documents import Document
 from inpars_plus.metrics.words import words
 
-__all__ = ["GENERATION_REASONS", "NOT_ASKED", "NO_QUERY", "Outcome", "RejectedCandidate", "Turn", "stems_of"]
+__all__ = [
+    "GENERATION_REASONS",
+    "NOT_ASKED",
+    "NO_QUERY",
+    "UNREADABLE",
+    "Outcome",
+    "RejectedCandidate",
+    "Turn",
+    "stems_of",
+]
 
 GENERATION_REASONS: Mapping[str, str] = {
     "constraint_not_met": "the query states a constraint that its document does not meet",
@@ -28,7 +37,10 @@ GENERATION_REASONS: Mapping[str, str] = {
 NOT_ASKED = frozenset({"empty_document", "no_metadata"})
 """Of these, the reasons why nothing was asked about a document: it counts neither as asked about nor as failed."""
 
-NO_QUERY = frozenset({"no_reply", "unreadable_reply"})
+UNREADABLE = "unreadable_reply"
+"""Of these, the reason of a reply that came and could not be read."""
+
+NO_QUERY = frozenset({"no_reply", UNREADABLE})
 """Of these, the reasons with which no query came: the document failed, but nothing was written."""
 
 

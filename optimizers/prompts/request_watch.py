@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import dspy
 from dspy.utils.exceptions import LMInvalidRequestError
 
-from inpars_plus.lms.failures import is_failed_call, lasting_failure, to_raise
+from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
+from inpars_plus.lms.failures import is_failed_call, lasting_failure, own_cause, to_raise
 from inpars_plus.optimizers.prompts.watch import Halt, Watch
 
 __all__ = ["RequestWatch"]
@@ -23,14 +26,45 @@ class RequestWatch(Watch):
     Args:
         model: its name, for messages.
         on_call: called with 1 at each call, to move a progress bar.
+        read_of: end the work too where no reply of this chat model can be read: of as many as the error budget looks
+            at, or of one query where they are empty because they were cut. ``None`` where that is a figure like others.
     """
 
-    def __init__(self, *, model: str, on_call: Callable[[int], object] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        model: str,
+        on_call: Callable[[int], object] | None = None,
+        read_of: dspy.BaseLM | None = None,
+    ) -> None:
         super().__init__(model=model, on_call=on_call)
         self._failures: list[Exception] = []
+        self._lm = read_of
+        self._read = read_of is None or isinstance(adapter_for(read_of, None), CompletionAdapter)
+        self._asked = 0
+        self._reading = threading.Lock()
+
+    def call(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
+        """As :meth:`Watch.call`, of programs whose predictions have a report.
+
+        Raises:
+            Halt: none of the replies could be read, too.
+        """
+        found = super().call(function, inputs)
+        with self._reading:
+            if self._lm is not None and not self._read:
+                self._asked += found.report.calls
+                self._read = found.report.unreadable < found.report.calls
+                self.halt_if_nothing_was_read(
+                    tokens=self._lm.kwargs.get("max_tokens"), certain=self._asked < self._window
+                )
+        return found
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """DSPy's callback after each LM call."""
+        if not self._read:
+            with self._reading:
+                self._unread.append(_said(outputs, exception))
         if isinstance(exception, LMInvalidRequestError) and lasting_failure(exception) is None:
             exception = None
         if isinstance(exception, Exception) and is_failed_call(exception):
@@ -56,3 +90,11 @@ class RequestWatch(Watch):
         if self._failures:
             what = f"failed in {len(self._failures)} of {self.calls} calls"
             raise to_raise(self._failures[-1], model=self.model, what=what)
+
+
+def _said(outputs: Any, exception: BaseException | None) -> str:
+    """What came back of a call: the reply, or the sentence of the error."""
+    if exception is not None:
+        return str(own_cause(exception) or exception)
+    first = next(iter(outputs or ()), "")
+    return str(first.get("text") or "") if isinstance(first, dict) else str(first)

@@ -229,7 +229,8 @@ def compile_reranker(
 
     Raises:
         ConfigurationError: there is nothing to learn from or to choose by, or no such form.
-        DeadModelError: a request failed; what a model with a reply store answered is not asked again.
+        DeadModelError: a request failed, or no reply of a chat model can be read; what a model with a reply store
+            answered is not asked again.
         SpendingCapError: the cap is reached.
     """
     started = time.monotonic()
@@ -251,14 +252,17 @@ def compile_reranker(
     fields = predictor_of(student).signature.fields
     with bar(f"Compiling a {type(student).__name__}", calls) as progress:
         # A re-ranker takes a failed request for a reply without meaning: chosen by those, demonstrations mean nothing.
-        watch = RequestWatch(model=str(lm.model), on_call=progress.update)
+        watch = RequestWatch(model=str(lm.model), on_call=progress.update, read_of=lm)
         with watch.to_the_end():
+            # First, because a model that cannot be read below demonstrations may well be without.
+            known: dict[str, float] = {}
+            _scored(student, candidates, validation, lm, watch, threads, known)
             for number in range(1, sets + 1):
                 drawn = _shuffled(student, train, seed=seed + 1_000 * number)
                 labelled = candidates["none"].with_demonstrations(drawn[:demonstrations], fields)
                 candidates[f"labelled {number}"] = labelled
                 candidates[f"bootstrapped {number}"] = _bootstrapped(student, drawn, lm, watch, demonstrations)
-            trials = _scored(student, candidates, validation, lm, watch, threads)
+            trials = _scored(student, candidates, validation, lm, watch, threads, known)
     # The first of equal ones, and that is none.
     origin = max(trials, key=lambda name: trials[name])
     program: Any = candidates[origin].apply(student)
@@ -302,7 +306,9 @@ def _scored(
     lm: dspy.BaseLM,
     watch: Watch,
     threads: int,
+    by_key: dict[str, float],
 ) -> dict[str, float]:
+    """The score of each candidate by its name; ``by_key`` has those that are known, and gets the others."""
     metric = RankingMetric("ndcg")
     examples = [
         dspy.Example(query=one.query, passages=list(one.passages), grades=one.grades, threads=1).with_inputs(
@@ -311,7 +317,6 @@ def _scored(
         for one in validation
     ]
     scores: dict[str, float] = {}
-    by_key: dict[str, float] = {}
     for name, candidate in candidates.items():
         if candidate.key not in by_key:
             program = candidate.apply(student)

@@ -21,7 +21,7 @@ from inpars_plus.foundation.errors import DeadModelError
 from inpars_plus.lms.failures import is_bad_reply, is_failed_call, to_raise
 from inpars_plus.lms.hosted import EMPTY_AND_CUT
 from inpars_plus.optimizers.prompts.pool_engine import POOL_LM_NAME
-from inpars_plus.programs.outcomes import NO_QUERY, NOT_ASKED
+from inpars_plus.programs.outcomes import NO_QUERY, NOT_ASKED, UNREADABLE
 
 __all__ = [
     "AllowanceSpent",
@@ -146,7 +146,7 @@ class Watch(BaseCallback):
         for prediction in predictions:
             if prediction is not None:
                 rejected = prediction.get("rejected") or ()
-                self._unread += [one.text for one in rejected if one.reason in NO_QUERY]
+                self._unread += [one.text for one in rejected if one.reason == UNREADABLE]
                 came = any(one.reason not in NO_QUERY | NOT_ASKED for one in rejected)
                 self._read = self._read or came or bool(prediction.get("queries"))
 
@@ -172,6 +172,17 @@ class Watch(BaseCallback):
             place=f"model '{self.model}'",
             remedy=f"Check what it writes; {room}. What was paid for is kept",
         )
+
+    def halt_if_nothing_was_read(self, *, tokens: int | None, certain: bool) -> None:
+        """As :meth:`raise_if_nothing_was_read`, where a program has just been called.
+
+        Raises:
+            Halt: there were replies, and none of them could be read.
+        """
+        try:
+            self.raise_if_nothing_was_read(tokens=tokens, certain=certain)
+        except DeadModelError as error:
+            raise self.halt(error) from None
 
     def raise_if_no_prompt_came(self, model: str) -> None:
         """Raise if the model that writes instructions was called and failed every time.

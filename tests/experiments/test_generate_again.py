@@ -159,6 +159,7 @@ class Served:
     def __init__(self, small: Any, loopback: Any, program: Path, corpus: Path, ill: set[str]) -> None:
         self.ill = ill
         self.asked: list[str] = []
+        self.nonsense: set[str] = set()
         self.server = loopback.LoopbackServer(self._reply, self._misbehave)
         self._small = small
         self._settings = small.generate_settings(
@@ -174,12 +175,18 @@ class Served:
         return 503 if unit in self.ill else None
 
     def _reply(self, text: str) -> str:
+        if self._unit(text) in self.nonsense:
+            return "Let me think about pumps."
         query = good(f"Document: The {text.rpartition('The ')[2]}").strip()
         return f'[[ ## queries ## ]]\n[{{"text": "{query}"}}]\n\n[[ ## completed ## ]]'
 
-    def run(self) -> Summary:
+    def run(self, **changed: Any) -> Summary:
         self.asked.clear()
-        return generate_queries(self._settings, scorer=self._small.FlatScorer())
+        return generate_queries(self._settings.model_copy(update=changed), scorer=self._small.FlatScorer())
+
+    @property
+    def done(self) -> set[str]:
+        return set(Ledger(self._settings.out / "ledger.jsonl").documents_done())
 
 
 @pytest.fixture
@@ -212,6 +219,35 @@ def test_a_document_that_the_server_failed_for_is_asked_about_again_once_it_is_w
     again = generation.run().results
     assert (again["documents"], again["documents_failed"], again["accepted"]) == (40, 0, 40)
     assert generation.asked == ["manualx7"]
+
+
+def test_a_model_that_only_thinks_ends_the_generation_which_goes_on_with_more_tokens(served: Any) -> None:
+    generation = served()
+    generation.server.thinking = True
+    for most in (8, 0):  # the second run reads the kept replies, of four threads, three a document
+        with pytest.raises(DeadModelError, match=r"every reply was empty and cut at 1,024 tokens.*--max-reply-tokens"):
+            generation.run()
+        assert len(generation.asked) <= 3 * most
+        assert generation.done == set()
+    generation.server.thinking = False
+    results = generation.run(max_reply_tokens=4000).results
+    assert (results["documents"], results["accepted"]) == (40, 40)
+
+
+def test_a_model_none_of_whose_replies_can_be_read_ends_the_generation_and_nothing_counts_as_done(served: Any) -> None:
+    generation = served()
+    generation.nonsense = {f"manualx{number}" for number in range(40)}
+    with pytest.raises(DeadModelError, match=r"none of its \d+ replies could be read; one begins 'Let me think"):
+        generation.run()
+    assert 20 <= len(set(generation.asked)) <= 26
+    assert generation.done == set()
+
+
+def test_replies_that_cannot_be_read_are_data_where_others_can_be(served: Any) -> None:
+    generation = served()
+    generation.nonsense = {f"manualx{number}" for number in range(40) if number != 12}
+    assert generation.run().results["documents"] == 40
+    assert generation.run(max_reply_tokens=None).results["accepted"] == 1
 
 
 def test_a_few_documents_that_a_server_never_serves_do_not_end_the_run(served: Any) -> None:

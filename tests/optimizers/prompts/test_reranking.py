@@ -13,7 +13,8 @@ import pytest
 from dspy.lm15 import ServerError
 
 from inpars_plus.corpora.documents import Document
-from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
+from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ReplyError
+from inpars_plus.lms.hosted import EMPTY_AND_CUT
 from inpars_plus.lms.scripted import scripted_lm
 from inpars_plus.optimizers.prompts.reranking import (
     JudgedList,
@@ -175,6 +176,24 @@ def test_nothing_is_chosen_where_a_request_failed() -> None:
     lm = scripted_lm(falters, chat=True, num_retries=0)
     with pytest.raises(DeadModelError, match=r"failed in 1 of \d+ calls.*502 Bad Gateway"):
         compile_reranker(PointwiseReranker(), train=TRAIN, validation=VALIDATION, lm=lm)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_compile_ends_early_where_no_reply_can_be_read(form: Callable[[], Reranker]) -> None:
+    lm = scripted_lm(lambda prompt: "Let me think about seals.", chat=True)
+    with pytest.raises(DeadModelError, match=r"none of its \d+ replies .* 'Let me think about.*--max-reply-tokens"):
+        compile_reranker(form(), train=TRAIN, validation=VALIDATION, lm=lm, threads=1)
+    assert len(lm.engine.prompts) <= 80  # twenty asks and those of the same query, in JSON and once more without
+
+
+def test_a_compile_ends_with_the_first_query_where_every_reply_is_empty_and_cut() -> None:
+    def thinks(prompt: str) -> str:
+        raise ReplyError(f"{EMPTY_AND_CUT} at 64 tokens")
+
+    lm = scripted_lm(thinks, chat=True, num_retries=0)
+    with pytest.raises(DeadModelError, match=r"every reply was empty and cut at 64 tokens"):
+        compile_reranker(PointwiseReranker(), train=TRAIN, validation=VALIDATION, lm=lm, threads=1)
+    assert len(lm.engine.prompts) == 5  # the passages of one query
 
 
 @pytest.mark.parametrize("wrong", [{"train": []}, {"validation": []}, {"demonstrations": 0}])
