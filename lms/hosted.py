@@ -8,8 +8,9 @@ when a server is not worth asking any more. The policy, after DSPy's attempts fo
 - It gets too many requests (429): all threads wait, as long as it asks for, and one at a time tries again; after two
   and a half minutes without an answer it is dead.
 - It answers with errors (``NoReplyError``) or garbage (``ReplyError``): this reply is missing, which is data; after
-  twelve such calls or twelve garbled answers in a row, or when it has never answered usably, in this run or one whose
-  replies are kept, the model is dead.
+  twelve such calls or twelve garbled answers in a row the model is dead. One that has never answered usably, in this
+  run or one whose replies are kept, is dead after errors at two different requests, where no other is with it that it
+  may answer yet: one alone may be what it cannot serve.
 
 What may pass is forgotten after a while (``HOLD_SECONDS``), so that a long-lived application recovers with its server.
 """
@@ -77,6 +78,7 @@ _NAMES = (
 
 _FINAL = (LMAuthError, LMBillingError, LMUnsupportedModelError, LMNotConfiguredError)
 _SILENT = (LMTransportError, LMTimeoutError)
+_FAILED = (LMServerError, LMRateLimitError)
 
 
 class _GarbledError(ServerError):
@@ -127,6 +129,7 @@ class HostedEngine(Engine):
         self._answers = 0
         self._answered_earlier = store is not None and store.holds(name)
         self._last_answer = float("-inf")
+        self._failed: set[int] = set()
         self._failures_in_a_row = 0
         self._garbled = 0
 
@@ -186,9 +189,13 @@ class HostedEngine(Engine):
         except LMError as problem:
             if isinstance(problem, LMRateLimitError) and self._patience:
                 raise self._dead(f"{self.host} takes no more requests ({sentence(problem)})", problem) from problem
+            if isinstance(problem, _FAILED):
+                with self._health:
+                    self._failed.add(hash(request_text(request)))
             raise self._noted(problem) from problem
         with self._health:
             self._answers += 1
+            self._failed.clear()
             self._last_answer = time.monotonic()
             self._failures_in_a_row = 0
         return self._reply(request, response)
@@ -242,13 +249,14 @@ class HostedEngine(Engine):
         """The error of a failed call; see the policy above."""
         dead = None
         garbled = isinstance(problem.__cause__, _GarbledError)
-        failed = isinstance(problem, LMServerError | LMRateLimitError)
+        failed = isinstance(problem, _FAILED)
         with self._health:
             # A call counts once: the attempts at a few documents that a server cannot serve are not yet its end.
             self._failures_in_a_row += failed and not garbled
             silent = self._last_answer < started
             hopeless = self._failures_in_a_row >= _FAILURES_IN_A_ROW
             never = self._answers == 0 and self._garbled == 0 and not self._answered_earlier
+            never = never and len(self._failed) > 1 and not self.life.under_way
         if _is_final(problem):
             dead = f"{self.host} refuses the model '{self.name}' ({sentence(problem)})"
         elif isinstance(problem, _SILENT) and silent:

@@ -53,6 +53,12 @@ class Life:
         self._changed = threading.Condition()
 
     @property
+    def under_way(self) -> int:
+        """Calls between the look into the store and the reply's being kept; not those that wait to be tried again."""
+        with self._changed:
+            return self._calls
+
+    @property
     def failure(self) -> ModelError | None:
         """Why the model was given up; ``None`` while it works, and after a hold once it is tried again."""
         with self._changed:

@@ -6,8 +6,9 @@ programs judge by the same rule:
 - What no further call would mend (key, bill, unknown model) is the end of the model, at once.
 - A refused request is a reply that cannot be read.
 - What may pass (server error, time-out, no connection, rate limit) is a missing reply; but a model is given up that has
-  failed twelve calls in a row, or has never answered while no other call is under way that it may answer yet. It is
-  asked again whenever a program is called again.
+  failed twelve calls in a row, or has never answered while no other call is under way that it may answer yet: after one
+  where it was silent, after two where it answered with errors, of which one alone may be of a request that it cannot
+  serve. It is asked again whenever a program is called again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ import threading
 from collections.abc import Iterator
 
 import dspy
-from dspy.utils.exceptions import LMError, LMInvalidRequestError, LMUnsupportedFeatureError
+from dspy.utils.exceptions import (
+    LMError,
+    LMInvalidRequestError,
+    LMTimeoutError,
+    LMTransportError,
+    LMUnsupportedFeatureError,
+)
 
 from inpars_plus.foundation.errors import ConfigurationError, InParsError, ModelError, NoReplyError, ReplyError
 from inpars_plus.foundation.forks import in_each_fork
@@ -28,6 +35,7 @@ from inpars_plus.lms.life import GIVEN_UP
 __all__ = ["failed_call", "is_foreign", "note_answer", "refuses_temperature", "under_way"]
 
 _FAILURES_IN_A_ROW = 12
+_SILENT = (LMTransportError, LMTimeoutError)
 
 
 class _Health:
@@ -61,10 +69,10 @@ class _Health:
         with self._lock:
             self._answered, self._failures = True, 0
 
-    def is_lost_after_failure(self) -> bool:
+    def is_lost_after_failure(self, *, silent: bool) -> bool:
         with self._lock:
             self._failures += 1
-            never = not self._answered and self._under_way <= 1
+            never = not self._answered and self._under_way <= 1 and (silent or self._failures > 1)
             return never or self._failures >= _FAILURES_IN_A_ROW
 
 
@@ -113,7 +121,7 @@ def failed_call(error: LMError, lm: dspy.BaseLM) -> InParsError:
         return ReplyError(f"the model refused the request ({sentence(error)})", place=name)
     if isinstance(error, LMUnsupportedFeatureError):
         return ConfigurationError(sentence(error), place=name)
-    if _health_of(lm).is_lost_after_failure():
+    if _health_of(lm).is_lost_after_failure(silent=isinstance(error, _SILENT)):
         return dead_model(error, model=name)
     return NoReplyError(f"no usable reply came back ({sentence(error)})", place=name)
 

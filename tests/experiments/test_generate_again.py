@@ -221,6 +221,12 @@ def test_a_document_that_the_server_failed_for_is_asked_about_again_once_it_is_w
     assert generation.asked == ["manualx7"]
 
 
+def test_a_first_document_that_a_server_never_serves_does_not_end_the_run(served: Any) -> None:
+    generation = served(0)
+    results = generation.run(threads=1).results
+    assert (results["documents"], results["documents_failed"], results["accepted"]) == (39, 1, 39)
+
+
 def test_a_model_that_only_thinks_ends_the_generation_which_goes_on_with_more_tokens(served: Any) -> None:
     generation = served()
     generation.server.thinking = True

@@ -107,11 +107,31 @@ def test_errors_now_and_then_are_tried_again(loopback: ModuleType, quick: list[f
         assert [lm(f"{number}") for number in range(4)] == [["a reply"]] * 4
 
 
-def test_a_server_that_only_fails_is_given_up_after_one_call(loopback: ModuleType, quick: list[float]) -> None:
+def test_a_server_that_only_fails_is_given_up_at_a_second_request_and_not_for_one_alone(
+    loopback: ModuleType, quick: list[float]
+) -> None:
     with loopback.LoopbackServer(misbehave=lambda number: 500) as server:
+        lm = loopback.lm_of(server)
+        for _ in range(2):
+            with pytest.raises(NoReplyError, match="no usable reply came back"):
+                lm("x")
         with pytest.raises(DeadModelError, match="not usably"):
-            loopback.lm_of(server)("x")
-        assert server.requests == 4
+            lm("y")
+        assert server.requests == 12
+
+
+def test_a_first_request_that_a_server_never_serves_is_one_missing_reply(
+    loopback: ModuleType, quick: list[float]
+) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 500 if number not in (4, 9) else None) as server:
+        lm = loopback.lm_of(server)
+        with pytest.raises(NoReplyError):
+            lm("x")
+        assert lm("y") == ["a reply"]
+        with pytest.raises(NoReplyError):
+            lm("z")
+        assert lm("y") == ["a reply"]
+        assert failure_of(lm) is None
 
 
 def test_calls_that_fail_for_good_end_the_model_when_twelve_in_a_row_did(
@@ -183,12 +203,16 @@ def test_a_model_is_asked_again_some_time_after_its_server_failed(
     loopback: ModuleType, monkeypatch: pytest.MonkeyPatch, fault: int | str
 ) -> None:
     monkeypatch.setattr(life, "HOLD_SECONDS", 0.3)
-    with loopback.LoopbackServer(misbehave=lambda number: fault if number == 0 else None) as server:
+    failing = 2 if fault == 503 else 1
+    with loopback.LoopbackServer(misbehave=lambda number: fault if number < failing else None) as server:
         lm = loopback.lm_of(server, num_retries=0)
+        if fault == 503:
+            with pytest.raises(NoReplyError):
+                lm("w")
         for _ in range(3):
             with pytest.raises(DeadModelError):
                 lm("x")
-        assert server.requests == 1
+        assert server.requests == failing
         time.sleep(0.3)
         assert lm("x") == ["a reply"]
         assert failure_of(lm) is None
