@@ -19,7 +19,7 @@ from typing import Any
 
 from inpars_plus.corpora import Document, open_corpus, read_judgments, read_queries
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 from inpars_plus.foundation.files import write_json
 from inpars_plus.foundation.summaries import measured, write_summary
 from inpars_plus.lms import load_scorer
@@ -92,12 +92,19 @@ def human_pairs(
         seed: of the order.
 
     Raises:
-        CorpusError: a file is missing or malformed.
+        CorpusError: a file is missing or malformed, or a judged query has no text.
     """
     texts = {query.id: query.text for query in read_queries(directory / "queries.jsonl")}
     judged = [one for one in read_judgments(directory / "qrels" / f"{split}.tsv") if one.grade > 0]
     judged = [one for one in judged if one.document_id in corpus and not corpus[one.document_id].is_empty]
     random.Random(seed).shuffle(judged)
+    lost = next((one.query_id for one in judged if one.query_id not in texts), None)
+    if lost is not None:
+        raise CorpusError(
+            f"the query '{lost}' is judged and has no text",
+            place=str(directory / "qrels" / f"{split}.tsv"),
+            remedy="Add it to queries.jsonl, or take its judgments out",
+        )
     return [(corpus[one.document_id], texts[one.query_id]) for one in judged]
 
 

@@ -165,7 +165,7 @@ def generate(
             try:
                 generate_all(tasks, bench.lm, threads=settings.threads, watch=watch, on_done=progress.update, made=made)
             except Exception:  # a cap, a dead model: what was finished before is not to wait for another run
-                if not watch.fruitless:  # else another run is to ask about them in another way
+                if watch.read:  # else another run may ask about them in another way
                     _enter(writers, made, bench, ledger, contents)
                 raise
             failed += len(chunk) - _enter(writers, made, bench, ledger, contents)

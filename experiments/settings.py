@@ -121,7 +121,7 @@ class ModelSettings(_Settings):
     api_base: str | None = option("address of the model's server, such as a local one", metavar="URL", default=None)
     max_reply_tokens: int | None = option(
         "most tokens of a reply, thinking included (default: 48 for local models, 16000 for OpenAI's reasoning models, "
-        "1024 for others); a model beside --lm has no less than by default",
+        "1024 for others); the model of --prompt-lm never has less than its default",
         metavar="N",
         default=None,
         gt=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,14 @@ __all__ = ["is_other_language"]
 _SURE = 0.5
 _KNOWN_SHARE = 0.5
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # another thread may have held it
 
 
 def is_other_language(query: str, document: Document) -> bool:

@@ -28,10 +28,10 @@ def _go_on_alone() -> None:
     # OpenMP's threads are not there after a fork, and what counts on them would wait for ever.
     if not _used:
         return
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.set_num_threads(1)
-    if (faiss := sys.modules.get("faiss")) is not None:
-        faiss.omp_set_num_threads(1)
+    for module, setter in (("torch", "set_num_threads"), ("faiss", "omp_set_num_threads")):
+        # Another thread may be in the midst of importing it; then it has no threads yet.
+        if (set_threads := getattr(sys.modules.get(module), setter, None)) is not None:
+            set_threads(1)
 
 
 os.register_at_fork(after_in_child=_go_on_alone)

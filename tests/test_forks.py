@@ -72,6 +72,15 @@ with Busy(encoding._lock):
     code = forked(lambda: encoding.vectors(["a text"], encoder.encode([PROBE])[0]).shape == (1, 64))
 """
 
+_LANGUAGES = """
+from inpars_plus.corpora import Document
+from inpars_plus.metrics import languages
+
+english = Document(id="1", text="Nothing of the sort.")
+with Busy(languages._lock):
+    code = forked(lambda: languages.is_other_language("Warum steht die Pumpe immer wieder still", english))
+"""
+
 _ENCODER = """
 from inpars_plus.retrieval.encoders import Encoder
 
@@ -127,7 +136,7 @@ def _code(script: str) -> int:
     return made.returncode
 
 
-@pytest.mark.parametrize("script", [_QUERIES, _TERMS, _ROUTER, _ENCODER, _AROUND_SEARCH])
+@pytest.mark.parametrize("script", [_QUERIES, _TERMS, _ROUTER, _LANGUAGES, _ENCODER, _AROUND_SEARCH])
 def test_a_lock_of_search_that_another_thread_holds_at_the_fork_stops_nobody_there(script: str) -> None:
     assert _code(script) == 0
 

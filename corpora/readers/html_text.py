@@ -26,8 +26,10 @@ _FLAT = frozenset("area base br col embed hr img input link meta param source tr
 _CLOSED_BY_OTHERS = frozenset(
     "html head body p li dt dd caption colgroup tbody thead tfoot tr td th option optgroup".split()
 )
-_KEPT = frozenset({"svg", "template"})
-"""Text in these is not for readers, however deep they lie, and the parser is quick with them."""
+_KEPT = frozenset({"noscript", "svg", "template"})
+"""Text in these is not for readers, however deep they lie."""
+_QUICK = 8_000
+"""Tags of a page that a parser reads in a fraction of a second, however deep they lie."""
 _BREAKING = frozenset(_BLOCKS.split(", "))
 # Each alternative ends at the end of the page if nothing else ends it: no part of a page is looked at twice.
 _TAG = re.compile(
@@ -42,9 +44,10 @@ _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:
 def html_to_text(html: str) -> tuple[str, str]:
     """The title and the readable text of a page.
 
-    Scripts, styles and the like are left out; line breaks inside ``<pre>`` are kept. Elements more than 512 deep, as
-    where none is closed, are read flat: their text is kept, and their blocks begin new lines, but they are nothing
-    else, neither a heading for the title nor ``<pre>``. So the time is in proportion to the length of the page.
+    Scripts, styles and the like are left out; line breaks inside ``<pre>`` are kept. Where a page has more than 8,000
+    tags, elements more than 512 deep, as where none is closed, are read flat, because a parser looks at all open ones
+    for each tag: their text is kept, and their blocks begin new lines, but they are nothing else, neither a heading for
+    the title nor ``<pre>``.
 
     Args:
         html: the source; broken markup is read as a browser reads it.
@@ -69,7 +72,7 @@ def html_to_text(html: str) -> tuple[str, str]:
 
 def _flattened(html: str) -> Iterator[str]:
     """The page in pieces, without the tags of elements that lie deeper than the deepest; blocks leave a break."""
-    if html.count("<") <= _DEEPEST:
+    if html.count("<") <= _QUICK:
         yield html
         return
     names: list[str] = []
@@ -78,6 +81,10 @@ def _flattened(html: str) -> Iterator[str]:
     for tag in _TAG.finditer(html):
         name = (tag["name"] or "").lower()
         if not name or name in _FLAT or name in _CLOSED_BY_OTHERS:
+            if name in _BREAKING and len(names) >= _DEEPEST:  # a row whose table is not there is no row
+                yield html[done : tag.start()]
+                yield _BREAK
+                done = tag.start()
             continue
         if not tag["end"]:
             names.append(name)

@@ -9,37 +9,38 @@ from typing import Any
 import dspy
 
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
-from inpars_plus.optimizers.prompts.watch import Halt, Watch
+from inpars_plus.optimizers.prompts.watch import Watch
 from inpars_plus.programs.outcomes import UNREADABLE
 
 __all__ = ["ReadingWatch"]
 
-_CERTAIN = 2
-"""Documents, as in the preflight of a compile: what was cut while the model thought will be cut for others."""
+_CERTAIN = 4
+"""Documents; what was cut while the model thought for all of them will be cut for others."""
 
 
 class ReadingWatch(Watch):
     """Ends a generation by a chat model none of whose replies can be read.
 
-    Two documents tell it where all replies are empty because they were cut, else as many as the error budget looks at.
+    Four documents tell it where all replies are empty because they were cut, else as many as the error budget looks at.
     A completion model has no form to keep to: what it writes can be read, or is a bad reply like others.
 
     Args:
         lm: writes the queries.
         read_before: one of its replies was read in an earlier run.
         answered_before: as for :class:`Watch`.
-
-    Attributes:
-        fruitless: whether it ended the generation.
     """
 
     def __init__(self, lm: dspy.BaseLM, *, read_before: bool = False, answered_before: bool = False) -> None:
         super().__init__(model=str(lm.model), answered_before=answered_before)
-        self.fruitless = False
         self._lm = lm
         self._read = read_before or isinstance(adapter_for(lm, None), CompletionAdapter)
         self._documents = 0
         self._reading = threading.Lock()
+
+    @property
+    def read(self) -> bool:
+        """Whether a reply was read, or need not be."""
+        return self._read
 
     def call(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
         """As :meth:`Watch.call`.
@@ -55,9 +56,5 @@ class ReadingWatch(Watch):
             self._documents += any(one.reason == UNREADABLE for one in made.get("rejected") or ())
             if self._documents >= _CERTAIN:
                 certain = self._documents < self._window
-                try:
-                    self.halt_if_nothing_was_read(tokens=self._lm.kwargs.get("max_tokens"), certain=certain)
-                except Halt:
-                    self.fruitless = True
-                    raise
+                self.halt_if_nothing_was_read(tokens=self._lm.kwargs.get("max_tokens"), certain=certain)
         return made

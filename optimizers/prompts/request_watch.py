@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import dspy
@@ -16,6 +17,12 @@ from inpars_plus.optimizers.prompts.watch import Halt, Watch
 
 __all__ = ["RequestWatch"]
 
+_QUERIES = 3
+"""One or two may be of a kind that the model cannot answer; a compile has a few dozen."""
+
+_said: ContextVar[list[str] | None] = ContextVar("_said", default=None)
+"""What came back for the query that is under way here; others are in other threads."""
+
 
 class RequestWatch(Watch):
     """Ends a ranking of which requests failed.
@@ -26,8 +33,9 @@ class RequestWatch(Watch):
     Args:
         model: its name, for messages.
         on_call: called with 1 at each call, to move a progress bar.
-        read_of: end the work too where no reply of this chat model can be read: of as many as the error budget looks
-            at, or of one query where they are empty because they were cut. ``None`` where that is a figure like others.
+        read_of: end the work too where no reply of this chat model can be read: of three queries, and of as many
+            replies as the error budget looks at unless they are empty because they were cut. ``None`` where that is a
+            figure like others.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class RequestWatch(Watch):
         self._failures: list[Exception] = []
         self._lm = read_of
         self._read = read_of is None or isinstance(adapter_for(read_of, None), CompletionAdapter)
-        self._asked = 0
+        self._queries = 0
         self._reading = threading.Lock()
 
     def call(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
@@ -50,23 +58,31 @@ class RequestWatch(Watch):
         Raises:
             Halt: none of the replies could be read, too.
         """
-        found = super().call(function, inputs)
+        said: list[str] = []
+        token = _said.set(said)
+        try:
+            found = super().call(function, inputs)
+        finally:
+            _said.reset(token)
         with self._reading:
-            if self._lm is not None and not self._read:
-                self._asked += found.report.calls
-                self._read = found.report.unreadable < found.report.calls
-                self.halt_if_nothing_was_read(
-                    tokens=self._lm.kwargs.get("max_tokens"), certain=self._asked < self._window
-                )
+            if self._lm is None or self._read:
+                return found
+            self._read = found.report.unreadable < found.report.calls
+            if said:  # else its requests were refused, which tells nothing of other queries
+                self._unread += said
+                self._queries += 1
+            if self._queries >= _QUERIES:
+                certain = len(self._unread) < self._window
+                self.halt_if_nothing_was_read(tokens=self._lm.kwargs.get("max_tokens"), certain=certain)
         return found
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """DSPy's callback after each LM call."""
-        if not self._read:
-            with self._reading:
-                self._unread.append(_said(outputs, exception))
-        if isinstance(exception, LMInvalidRequestError) and lasting_failure(exception) is None:
+        refused = isinstance(exception, LMInvalidRequestError) and lasting_failure(exception) is None
+        if refused:
             exception = None
+        elif (said := _said.get()) is not None:
+            said.append(_text(outputs, exception))
         if isinstance(exception, Exception) and is_failed_call(exception):
             self._failures.append(exception)
         super().on_lm_end(call_id, outputs, exception)
@@ -92,7 +108,7 @@ class RequestWatch(Watch):
             raise to_raise(self._failures[-1], model=self.model, what=what)
 
 
-def _said(outputs: Any, exception: BaseException | None) -> str:
+def _text(outputs: Any, exception: BaseException | None) -> str:
     """What came back of a call: the reply, or the sentence of the error."""
     if exception is not None:
         return str(own_cause(exception) or exception)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,7 @@ from inpars_plus.foundation.lazy import lazy_attributes
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """A package with one lazy name, on the path and imported."""
     folder = tmp_path / "lazy_package"
     folder.mkdir()
@@ -21,8 +22,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(tmp_path)
     module = __import__("lazy_package")
     module.__getattr__, module.__dir__ = lazy_attributes("lazy_package", {"late": "home"})  # type: ignore[method-assign]
-    monkeypatch.setitem(sys.modules, "lazy_package", module)
-    return module
+    yield module
+    for name in ("lazy_package", "lazy_package.home"):
+        sys.modules.pop(name, None)
 
 
 def test_a_name_is_imported_when_it_is_asked_for(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

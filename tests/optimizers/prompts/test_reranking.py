@@ -6,11 +6,12 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dspy
 import pytest
-from dspy.lm15 import ServerError
+from dspy.lm15 import InvalidRequestError, ServerError
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ReplyError
@@ -186,14 +187,29 @@ def test_a_compile_ends_early_where_no_reply_can_be_read(form: Callable[[], Rera
     assert len(lm.engine.prompts) <= 80  # twenty asks and those of the same query, in JSON and once more without
 
 
-def test_a_compile_ends_with_the_first_query_where_every_reply_is_empty_and_cut() -> None:
+@pytest.mark.parametrize("threads", [1, 4])
+def test_one_query_whose_requests_are_refused_does_not_end_a_compile(threads: int) -> None:
+    refused = VALIDATION[0].query
+
+    def some(prompt: str) -> str:
+        if refused in prompt:
+            raise InvalidRequestError("content filter")
+        return _truth(prompt)
+
+    lm = scripted_lm(some, chat=True)
+    long = [replace(one, passages=one.passages * 5, grades=one.grades * 5) for one in VALIDATION]
+    compiled = compile_reranker(PointwiseReranker(), train=TRAIN, validation=long, lm=lm, threads=threads)
+    assert compiled.trials
+
+
+def test_a_compile_ends_with_three_queries_where_every_reply_is_empty_and_cut() -> None:
     def thinks(prompt: str) -> str:
         raise ReplyError(f"{EMPTY_AND_CUT} at 64 tokens")
 
     lm = scripted_lm(thinks, chat=True, num_retries=0)
     with pytest.raises(DeadModelError, match=r"every reply was empty and cut at 64 tokens"):
         compile_reranker(PointwiseReranker(), train=TRAIN, validation=VALIDATION, lm=lm, threads=1)
-    assert len(lm.engine.prompts) == 5  # the passages of one query
+    assert len(lm.engine.prompts) == 15  # the passages of three queries
 
 
 @pytest.mark.parametrize("wrong", [{"train": []}, {"validation": []}, {"demonstrations": 0}])
