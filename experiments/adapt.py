@@ -44,8 +44,8 @@ TEXT = JobText(
         "Everything, from documents that nobody has labelled to a search stack: compile a query-writing program, tune\n"
         "the model for it, generate queries, train a ranker, choose between it and untrained ones without labels, and\n"
         "build the stack that inpars-plus search uses. With --judged, people's judgments say what training is worth.\n"
-        "Every stage is a job of its own, in a folder of its own; the same command goes on after a stop. About 50\n"
-        "minutes for 5,000 documents on two cores."
+        "Every stage is a job of its own, in a folder of its own; the same command goes on after a stop. About 25\n"
+        "minutes for 5,000 documents on two cores that have bfloat16, longer without."
     ),
     examples=(
         ("A folder of your own", "inpars-plus adapt --corpus notes/ --out runs/notes"),

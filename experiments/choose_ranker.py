@@ -180,7 +180,8 @@ class _Job:
         say(f"{len(selection.queries):,} {kind} queries to choose by, {len(self.specs)} rankers")
         # Titles that are asked for cannot be searched by themselves.
         tried = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
-        systems = self._systems(tried, selection)
+        bare = [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec]
+        systems = self._systems(tried, bare, selection)
         choice = choose_system(systems, seed=settings.seed)
         chosen = next((spec for spec in self.specs if spec.name == choice.name), None)
         results: dict[str, Any] = {
@@ -191,7 +192,7 @@ class _Job:
             },
             "queries": len(selection.queries),
             "kind": kind,
-            "without_titles": [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec],
+            "without_titles": bare,
             "systems": choice.rows,
         }
         self._hand_over(chosen)
@@ -261,7 +262,7 @@ class _Job:
             )
             build_stack(stack, chosen, self.documents, reading=reading)
 
-    def _systems(self, specs: Sequence[RankerSpec], selection: HeldOut) -> list[System]:
+    def _systems(self, specs: Sequence[RankerSpec], bare: Sequence[str], selection: HeldOut) -> list[System]:
         own = Selection(selection, self.settings.out / "selection")
         own.write()
         # First, because a run that will not do is told sooner than anything is encoded.
@@ -276,6 +277,7 @@ class _Job:
                 without_set_aside(indexes.ranker(spec).search(texts, depth), selection.queries),
                 selection.queries,
                 preference=-len(spec.components) - abs((spec.dense_weight or 0.5) - 0.5),
+                understated=spec.name in bare,
             )
             for spec in specs
         ]
@@ -313,10 +315,13 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
     head = ["", "nDCG@10", "interval", "less chosen", "best in", *(["by people"] if judged else [])]
     chosen = results["chosen"]
     weight = "" if chosen["dense_weight"] is None else f", dense weight {chosen['dense_weight']:.1f}"
+    first = next(iter(results["systems"]))
+    why = "" if first == chosen["name"] else f",\n         and without its titles not shown to be worse than {first}"
     said = (
         f"\n{results['queries']:,} {results['kind']} queries\n\n"
         f"{text_table(head, rows, numbers=set(range(1, len(head))))}\n\n"
         f"use:     {chosen['name']}{weight}; it is the best in {chosen['sureness']:.0%} of resamples of the queries"
+        f"{why}"
     )
     if judged:
         behind = "" if judged["behind_best"] is None else f", {judged['behind_best']:.3f} behind the best"

@@ -56,7 +56,13 @@ def choice_report(summary: Summary, queries: Sequence[str]) -> str:
             title="nDCG@10 less that of the chosen system",
         ),
         *(
-            [paragraph(f"Here without the part over titles alone, which are asked for: {', '.join(bare)}.", soft=True)]
+            [
+                paragraph(
+                    f"Here without the part over titles alone, which are asked for: {', '.join(bare)}. So this is less "
+                    "than it has, and it is used unless it is shown to be worse.",
+                    soft=True,
+                )
+            ]
             if bare
             else []
         ),

@@ -34,6 +34,19 @@ def test_the_simpler_of_two_equals_is_chosen() -> None:
     assert choose_system([System("a", values, -2), System("b", values, -1)], seed=0).name == "b"
 
 
+def test_an_understated_system_is_chosen_unless_it_is_shown_to_be_worse() -> None:
+    best, near, far = tuple([1.0] * 30 + [0.0] * 10), tuple([1.0] * 29 + [0.0] * 11), tuple([1.0] * 10 + [0.0] * 30)
+    choice = choose_system([System("best", best), System("near", near, understated=True)], seed=0)
+    assert choice.name == "near"
+    assert list(choice.rows) == ["best", "near"]
+    assert choice.sureness == choice.rows["near"]["best"] < 0.5
+    assert choice.rows["best"]["less_chosen"]["score"] == pytest.approx(1 / 40)
+    assert choose_system([System("best", best), System("near", near)], seed=0).name == "best"
+    assert choose_system([System("best", best), System("far", far, understated=True)], seed=0).name == "best"
+    same = [System("plain", best, preference=1.0), System("richer", best, understated=True)]
+    assert choose_system(same, seed=0).name == "plain"
+
+
 def test_systems_that_tie_share_how_sure_the_choice_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="inpars_plus")
     better, worse = (0.5, 1.0, 0.5, 1.0), (0.0, 0.5, 0.0, 0.5)
