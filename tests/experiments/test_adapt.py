@@ -44,7 +44,14 @@ def test_where_the_choice_has_no_unseen_judged_query_nothing_is_evaluated(
     judged_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = {"chosen": {"name": "bm25", "dense_weight": 0.0, "sureness": 1.0}, "queries": 60, "kind": "held-out"}
-    results = {**chosen, "without_titles": [], "systems": {}, "accepted": 60, "asked": 60}
+    row = {
+        "ndcg@10": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+        "best": 1.0,
+        "less_chosen": dict.fromkeys(("score", "low", "high"), 0),
+    }
+    results = {**chosen, "without_titles": [], "systems": {"bm25": row}, "accepted": 60, "asked": 60}
 
     def job(given: Any, **_: Any) -> Summary:
         summary = Summary(settings={}, seed=0, hashes={}, seconds=1.0, peak_memory_mb=1, results=results)
