@@ -71,9 +71,14 @@ def test_there_is_a_process_for_each_gpu_and_none_without_documents(monkeypatch:
 def test_two_processes_end_with_the_weights_of_one(
     make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A process that prints while it starts has sent no message, and is heard all the same.
-    (tmp_path / "sitecustomize.py").write_text("print('{half a line', flush=True)\nprint(3, flush=True)\n")
+    # A process that prints while it starts has sent no message, and is heard all the same. Weights are alike to four
+    # digits in single precision alone, so there is no bfloat16 for either process.
+    (tmp_path / "sitecustomize.py").write_text(
+        "print('{half a line', flush=True)\nprint(3, flush=True)\n"
+        "import torch\ntorch.cpu._is_avx512_bf16_supported = lambda: False\n"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     asked: list[list[str]] = []
     found = {}
     for processes in (1, 2):

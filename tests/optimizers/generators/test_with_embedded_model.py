@@ -51,22 +51,22 @@ def base() -> BaseModel:
 
 @pytest.fixture(scope="module")
 def tuned(
-    base: BaseModel, documents: list[Document], tmp_path_factory: pytest.TempPathFactory
+    base: BaseModel, documents: list[Document], prompts: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Any, Path]]:
     """The embedded model after some steps of training, merged in torch, and its directory."""
     directory = tmp_path_factory.mktemp("tuned")
     model = add_lora(base, LoraSettings(), seed=0)
     pairs = [
         PreferencePair(
-            # A short prompt: what is compared is the weights, and a prompt with demonstrations takes ten times as long.
-            prompt=f"{document.title}\nQuery:",
+            # The prompts that are compared: behind others the model is less sure, and roundings decide what it writes.
+            prompt=prompt,
             chosen=question(document),
             rejected=" function",
             chosen_score=0.9,
             rejected_score=0.0,
             document_id=document.id,
         )
-        for document in documents[:TRAINED]
+        for document, prompt in zip(documents[:TRAINED], prompts[:TRAINED], strict=True)
     ]
     settings = TrainSettings(learning_rate=2e-3, documents_per_step=4)
     Trainer(model, settings, directory=directory / "training").train(group_pairs(pairs, base, max_tokens=1024))
