@@ -185,6 +185,8 @@ class Engine(ABC):
         key = digest(self._identity, request_fields(request), [draw.rollout, draw.candidate])
         # One thread asks, others with the same request wait for its reply instead of paying for their own.
         with self._store.asking(key):
+            if self._store.closed:
+                self.life.wait(0.0)  # where the work has ended, that is the reason
             stored = self._store.get(key)
             if stored is not None:
                 with self._lock:

@@ -107,26 +107,16 @@ class Life:
             if left > 0 and _ending.is_set():
                 raise ModelError("the program ended while the call waited for its turn", place=self._name)
             if self._stopped.wait(min(max(0.0, left), LOOK_SECONDS)):
-                raise self._stop_error()
+                raise ModelError("the work was stopped", place=self._name, remedy="Run it again to go on")
             if left <= LOOK_SECONDS:
                 return
 
-    def _stop_error(self) -> ModelError:
-        return ModelError("the work was stopped", place=self._name, remedy="Run it again to go on")
-
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:
-        """Around a call, from the look into the store to the reply's being kept.
-
-        Raises:
-            ModelError: the work is stopped; whoever waits for its end may close the store as soon as no call is under
-                way.
-        """
+        """Around a call, from the look into the store to the reply's being kept."""
         with self._changed:
             self._calls += 1
         try:
-            if self._stopped.is_set():
-                raise self._stop_error()
             yield
         finally:
             with self._changed:

@@ -52,6 +52,11 @@ class ReplyStore:
         _stores.add(self)
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing can be read or kept any more."""
+        return self._closed
+
+    @property
     def _connection(self) -> sqlite3.Connection:
         """The connection, opened where there is none; for whoever holds the lock."""
         if self._closed:

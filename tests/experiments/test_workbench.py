@@ -119,7 +119,7 @@ def test_a_compile_with_a_model_that_only_thinks_ends_in_the_preflight(
 def test_a_closed_workbench_keeps_the_reply_under_way_and_lets_no_thread_send_another(
     corpus: Path, tmp_path: Path, small: Any, loopback: Any
 ) -> None:
-    sent, answer = threading.Event(), threading.Event()
+    sent, answer, ended = threading.Event(), threading.Event(), threading.Event()
     told: list[str] = []
 
     def reply(text: str) -> str:
@@ -136,14 +136,19 @@ def test_a_closed_workbench_keeps_the_reply_under_way_and_lets_no_thread_send_an
             with pytest.raises(ModelError, match="the work was stopped"):
                 bench.lm("y")
             told.append("refused")
+            ended.wait(5)
+            with pytest.raises(ModelError, match="the work was stopped"):  # and not that the store is closed
+                bench.lm("z")
+            told.append("refused again")
 
         thread = threading.Thread(target=goes_on)
         thread.start()
         assert sent.wait(20)
         threading.Timer(0.1, answer.set).start()
         bench.close()
+        ended.set()
         thread.join(5)
-        assert told == ["a reply", "refused"]
+        assert told == ["a reply", "refused", "refused again"]
         assert server.requests == 1
     assert len(ReplyStore(tmp_path / "replies.sqlite")) == 1
 
