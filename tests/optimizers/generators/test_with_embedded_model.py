@@ -68,7 +68,7 @@ def tuned(
         )
         for document, prompt in zip(documents[:TRAINED], prompts[:TRAINED], strict=True)
     ]
-    settings = TrainSettings(learning_rate=2e-3, documents_per_step=4)
+    settings = TrainSettings(learning_rate=2e-3, documents_per_step=4, epochs=2)
     Trainer(model, settings, directory=directory / "training").train(group_pairs(pairs, base, max_tokens=1024))
     merged = merge_adapters(model)
     write_gguf(base, merged, directory / TUNED_FILE)
