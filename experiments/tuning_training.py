@@ -17,6 +17,7 @@ from inpars_plus.lms.embedded import TUNED_FILE, TUNED_WEIGHTS, release_pipeline
 from inpars_plus.metrics.query_metric import QueryMetric
 from inpars_plus.optimizers.generators.export import (
     merge_adapters,
+    round_weights,
     save_weights,
     why_not_gguf,
     why_not_served,
@@ -95,11 +96,13 @@ def train_round(
         reason, file = why_not_gguf(base), folder / "generator" / TUNED_FILE
         if reason is None:
             write_gguf(base, merged, file)
-        save_weights(merged, base.tokenizer, folder / "generator" / TUNED_WEIGHTS)
         if reason is None and not base.is_gguf:  # of a GGUF file the tokenizer is carried over as it stands
             reason = why_not_served(base, file)
             if reason is not None:
                 file.unlink()
+        if reason is None:
+            round_weights(merged)  # one model in two forms
+        save_weights(merged, base.tokenizer, folder / "generator" / TUNED_WEIGHTS)
     if reason is not None:
         say(f"Torch will serve the tuned model: {reason}")
     return {

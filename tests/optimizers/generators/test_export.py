@@ -16,6 +16,7 @@ from inpars_plus.lms.embedded import release_pipelines
 from inpars_plus.lms.scoring import EmbeddedScorer
 from inpars_plus.optimizers.generators.export import (
     merge_adapters,
+    round_weights,
     save_weights,
     why_not_gguf,
     why_not_served,
@@ -51,8 +52,24 @@ def test_a_directory_in_hugging_faces_form_becomes_a_gguf_file_with_the_same_wei
     assert fields["tokenizer.ggml.eos_token_id"] == base.end
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     down = gguf.quants.dequantize(tensors["blk.0.ffn_down.weight"].data, tensors["blk.0.ffn_down.weight"].tensor_type)
-    mine = base.model.model.layers[0].mlp.down_proj.weight.detach().numpy()
+    mine = base.model.model.layers[0].mlp.down_proj.weight.detach().clone().numpy()
     assert abs(down - mine).max() < abs(mine).max() / 100
+    round_weights(base.model)
+    rounded = base.model.model.layers[0].mlp.down_proj.weight.detach().numpy()
+    assert (rounded == down).all()
+    assert (rounded != mine).any()
+
+
+def test_rounding_rounds_once_and_leaves_what_the_file_holds_in_single_precision(tiny_base: BaseModel) -> None:
+    before = {name: tensor.clone() for name, tensor in tiny_base.model.state_dict().items()}
+    round_weights(tiny_base.model)
+    once = {name: tensor.clone() for name, tensor in tiny_base.model.state_dict().items()}
+    round_weights(tiny_base.model)
+    twice = tiny_base.model.state_dict()
+    assert all(torch.equal(once[name], twice[name]) for name in before)
+    changed = {name for name in before if not torch.equal(before[name], once[name])}
+    assert changed
+    assert all(before[name].ndim == 2 for name in changed)
 
 
 @pytest.mark.slow

@@ -68,17 +68,17 @@ def test_there_is_a_process_for_each_gpu_and_none_without_documents(monkeypatch:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("bfloat16", [False, True], ids=["single precision", "bfloat16"])
 def test_two_processes_end_with_the_weights_of_one(
-    make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bfloat16: bool, make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A process that prints while it starts has sent no message, and is heard all the same. Weights are alike to four
-    # digits in single precision alone, so there is no bfloat16 for either process.
+    # A process that prints while it starts has sent no message, and is heard all the same.
     (tmp_path / "sitecustomize.py").write_text(
         "print('{half a line', flush=True)\nprint(3, flush=True)\n"
-        "import torch\ntorch.cpu._is_avx512_bf16_supported = lambda: False\n"
+        f"import torch\ntorch.cpu._is_avx512_bf16_supported = lambda: {bfloat16}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16)
     asked: list[list[str]] = []
     found = {}
     for processes in (1, 2):
@@ -97,17 +97,29 @@ def test_two_processes_end_with_the_weights_of_one(
     assert (one[0].steps, one[0].best_step, one[0].stopped_early) == (4, 2, True)
     assert len(asked) == 8
     assert {len(texts) for texts in asked} == {3}
+    # A gradient's sum is cut otherwise, and so rounds otherwise: in bfloat16 by a hundredth of it, and what is near 0
+    # then moves to either side.
+    near = 2e-2 if bfloat16 else 1e-4
+    apart = all_weights(one[1]) - all_weights(two[1])
+    assert torch.linalg.vector_norm(apart) <= (0.1 if bfloat16 else 1e-4) * torch.linalg.vector_norm(
+        all_weights(one[1])
+    )
     for name, value in one[1].items():
-        assert torch.allclose(value, two[1][name], atol=1e-4), name
+        assert bfloat16 or torch.allclose(value, two[1][name], atol=1e-4), name
         assert "lora_A" in name or bool(value.any())
     for mine, theirs in zip(one[2], two[2], strict=True):
         assert theirs["reward"] == mine["reward"]
-        assert theirs["loss"] == pytest.approx(mine["loss"], abs=1e-4)
-        assert theirs["gradient"] == pytest.approx(mine["gradient"], rel=1e-3)
+        assert theirs["loss"] == pytest.approx(mine["loss"], abs=near)
+        assert theirs["gradient"] == pytest.approx(mine["gradient"], rel=0.1 if bfloat16 else 1e-3)
         assert theirs["kl"] == pytest.approx(mine["kl"], abs=1e-4)
     tokens = torch.tensor([[1, 2, 3]])
-    with torch.no_grad():
-        assert torch.allclose(one[3](tokens).logits, two[3](tokens).logits, atol=1e-3)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        assert (one[3](tokens).logits - two[3](tokens).logits).abs().max() <= (0.05 if bfloat16 else 1e-3)
+
+
+def all_weights(adapter: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What is trained from zero, in one row."""
+    return torch.cat([value.flatten() for name, value in adapter.items() if "lora_B" in name])
 
 
 @pytest.mark.slow
