@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,10 @@ import dspy
 
 from inpars_plus.corpora import Corpus, Document, Judgment, Ledger, LedgerEntry, Query, write_beir
 from inpars_plus.experiments.workbench import Workbench
-from inpars_plus.foundation import JSON, bar, batched, digest
+from inpars_plus.foundation import JSON, bar, digest
 from inpars_plus.metrics.query_metric import Judged
 from inpars_plus.optimizers.prompts.evaluation import generate_all
-from inpars_plus.optimizers.prompts.reading_watch import ReadingWatch
+from inpars_plus.optimizers.prompts.reading_watch import CERTAIN, ReadingWatch
 from inpars_plus.programs import AdaptiveQueryGenerator, example_of
 from inpars_plus.programs.granularities import granularity_of
 from inpars_plus.programs.outcomes import NO_QUERY, NOT_ASKED
@@ -144,12 +145,15 @@ def generate(
         InParsError: the model is dead or none of its replies can be read, the cap is reached, the disk is full; the
             ledger holds what was finished.
     """
-    failed = 0
     # Where others were answered for, a few that are left may be ones that the server has no answer for.
     before = {one.reason for one in ledger.entries()}
     watch = ReadingWatch(bench.lm, answered_before=bool(before), read_before=bool(before - (NO_QUERY | NOT_ASKED)))
+    entered = 0
+    came: list[tuple[_Writer, dspy.Prediction]] = []  # is entered once a reply was read: else another way may do better
+    left = iter(documents)
     with bar("Generating", len(documents)) as progress:
-        for chunk in batched(documents, CHUNK):
+        # An analyst asks about a whole chunk before anything is written for it, and may be a model that only thinks.
+        while chunk := list(islice(left, CHUNK if adaptive is None or watch.read else CERTAIN)):
             writers = _stated(chunk, programs) if adaptive is None else _told(chunk, adaptive)
             progress.update(len(chunk) - len(writers))
             tasks = [
@@ -165,11 +169,21 @@ def generate(
             try:
                 generate_all(tasks, bench.lm, threads=settings.threads, watch=watch, on_done=progress.update, made=made)
             except Exception:  # a cap, a dead model: what was finished before is not to wait for another run
-                if watch.read:  # else another run may ask about them in another way
-                    _enter(writers, made, bench, ledger, contents)
+                if watch.read:
+                    _enter([*came, *_answered(writers, made)], bench, ledger, contents)
                 raise
-            failed += len(chunk) - _enter(writers, made, bench, ledger, contents)
-    return failed
+            came += _answered(writers, made)
+            if watch.read:
+                entered += _enter(came, bench, ledger, contents)
+                came = []
+        watch.raise_if_nothing_was_read(tokens=bench.lm.kwargs.get("max_tokens"))
+        entered += _enter(came, bench, ledger, contents)
+    return len(documents) - entered
+
+
+def _answered(writers: Sequence[_Writer], made: Mapping[int, dspy.Prediction]) -> list[tuple[_Writer, dspy.Prediction]]:
+    """What came for documents that are done with, in their order."""
+    return [(writers[at], made[at]) for at in sorted(made) if not _unanswered(made[at])]
 
 
 def _unanswered(made: dspy.Prediction) -> bool:
@@ -178,14 +192,9 @@ def _unanswered(made: dspy.Prediction) -> bool:
 
 
 def _enter(
-    writers: Sequence[_Writer],
-    made: Mapping[int, dspy.Prediction],
-    bench: Workbench,
-    ledger: Ledger,
-    contents: Mapping[str, str],
+    came: Sequence[tuple[_Writer, dspy.Prediction]], bench: Workbench, ledger: Ledger, contents: Mapping[str, str]
 ) -> int:
     """Judge what was written and enter it; returns for how many documents."""
-    came = [(writers[at], made[at]) for at in sorted(made) if not _unanswered(made[at])]
     if not came:
         return 0  # the index that judging needs would be built for nothing
     judged = iter(bench.metric.judge([(one.source, query) for one, found in came for query in found.queries]))

@@ -12,9 +12,9 @@ from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.optimizers.prompts.watch import Watch
 from inpars_plus.programs.outcomes import UNREADABLE
 
-__all__ = ["ReadingWatch"]
+__all__ = ["CERTAIN", "ReadingWatch"]
 
-_CERTAIN = 4
+CERTAIN = 4
 """Documents; what was cut while the model thought for all of them will be cut for others."""
 
 
@@ -22,6 +22,7 @@ class ReadingWatch(Watch):
     """Ends a generation by a chat model none of whose replies can be read.
 
     Four documents tell it where all replies are empty because they were cut, else as many as the error budget looks at.
+    Who generates for fewer asks :meth:`raise_if_nothing_was_read` at the end.
     A completion model has no form to keep to: what it writes can be read, or is a bad reply like others.
 
     Args:
@@ -54,7 +55,7 @@ class ReadingWatch(Watch):
                 return made
             self.note([made])
             self._documents += any(one.reason == UNREADABLE for one in made.get("rejected") or ())
-            if self._documents >= _CERTAIN:
+            if self._documents >= CERTAIN:
                 certain = self._documents < self._window
                 self.halt_if_nothing_was_read(tokens=self._lm.kwargs.get("max_tokens"), certain=certain)
         return made

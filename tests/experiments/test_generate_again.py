@@ -249,6 +249,47 @@ def test_a_model_none_of_whose_replies_can_be_read_ends_the_generation_and_nothi
     assert generation.done == set()
 
 
+@pytest.mark.parametrize(("nonsense", "limit"), [(False, 3), (True, 19)])
+def test_a_small_generation_none_of_whose_replies_can_be_read_is_not_done_and_goes_on_in_another_way(
+    served: Any, nonsense: bool, limit: int
+) -> None:
+    generation = served()
+    generation.server.thinking = not nonsense
+    generation.nonsense = {f"manualx{number}" for number in range(40)}
+    told = rf"none of its {3 * limit} replies could be read" if nonsense else "every reply was empty and cut"
+    with pytest.raises(DeadModelError, match=told):
+        generation.run(limit=limit)
+    assert generation.done == set()
+    generation.server.thinking, generation.nonsense = False, set()
+    results = generation.run(limit=limit, max_reply_tokens=4000).results
+    assert (results["documents"], results["accepted"]) == (limit, limit)
+
+
+def _choosing(tmp_path: Path) -> dict[str, Any]:
+    """What lets the server tell the types of documents too."""
+    base: Any = load_program(tmp_path / "program.json")
+    adaptive = AdaptiveQueryGenerator({"manual": base}, base, DocumentAnalyst(["manual", "news"]))
+    save_program(adaptive, tmp_path / "adaptive.json", base.card.model_copy(update={"document_type": "any"}))
+    return {"adaptive": True, "programs": tmp_path / "adaptive.json"}
+
+
+@pytest.mark.parametrize(("nonsense", "most"), [(False, 8), (True, 24)])
+def test_few_documents_are_analysed_by_a_model_none_of_whose_replies_can_be_read(
+    served: Any, tmp_path: Path, nonsense: bool, most: int
+) -> None:
+    generation = served()
+    generation.server.thinking = not nonsense
+    generation.nonsense = {f"manualx{number}" for number in range(40)}
+    choosing = _choosing(tmp_path)
+    with pytest.raises(DeadModelError, match="none of its" if nonsense else "every reply was empty and cut"):
+        generation.run(**choosing)
+    assert len(set(generation.asked)) <= most
+    assert generation.done == set()
+    generation.server.thinking, generation.nonsense = False, set()
+    results = generation.run(**choosing, max_reply_tokens=4000).results
+    assert (results["documents"], results["accepted"]) == (40, 40)
+
+
 def test_replies_that_cannot_be_read_are_data_where_others_can_be(served: Any) -> None:
     generation = served()
     generation.nonsense = {f"manualx{number}" for number in range(40) if number != 12}
