@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser
 
+from inpars_plus.corpora.readers.html_depth import without_depth
 from inpars_plus.corpora.readers.text_files import check_encoding
 from inpars_plus.foundation.errors import ConfigurationError
 
@@ -20,24 +19,9 @@ _BLOCKS = (
 )
 # A line break in the source means nothing in HTML, so breaks that do are marked by a character that text has not.
 _BREAK = "\x1e"
-_DEEPEST = 512
-"""Elements open at once. A parser has to look at all of them for each tag; browsers end at this number too."""
-_FLAT = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_CLOSED_BY_OTHERS = frozenset(
-    "html head body p li dt dd caption colgroup tbody thead tfoot tr td th option optgroup".split()
-)
-_KEPT = frozenset({"noscript", "svg", "template"})
-"""Text in these is not for readers, however deep they lie."""
 _QUICK = 8_000
-"""Tags of a page that a parser reads in a fraction of a second, however deep they lie."""
+"""Tags of a page that a parser reads in a fraction of a second, however deep its blocks lie; with others it may not."""
 _BREAKING = frozenset(_BLOCKS.split(", "))
-# Each alternative ends at the end of the page if nothing else ends it: no part of a page is looked at twice.
-_TAG = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    r"|<(?P<raw>script|style|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>]).*?(?:</(?P=raw)(?=[\s/>])|\Z)"
-    r"""|<(?P<end>/?)(?P<name>[a-z][^\s/>]*)(?:[^>=]+|=\s*"[^"]*(?:"|\Z)|=\s*'[^']*(?:'|\Z)|=)*+(?:>|\Z)""",
-    re.IGNORECASE | re.DOTALL | re.ASCII,
-)
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
 
 
@@ -45,9 +29,9 @@ def html_to_text(html: str) -> tuple[str, str]:
     """The title and the readable text of a page.
 
     Scripts, styles and the like are left out; line breaks inside ``<pre>`` are kept. Where a page has more than 8,000
-    tags, elements more than 512 deep, as where none is closed, are read flat, because a parser looks at all open ones
-    for each tag: their text is kept, and their blocks begin new lines, but they are nothing else, neither a heading for
-    the title nor ``<pre>``.
+    tags, blocks more than 512 deep, as where none is closed, are read flat, because a parser looks at all open ones for
+    each tag: their text is kept and they begin new lines, but they are nothing else, neither a heading for the title
+    nor ``<pre>``. Inline elements, which change neither text nor lines, are not looked at there.
 
     Args:
         html: the source; broken markup is read as a browser reads it.
@@ -55,7 +39,10 @@ def html_to_text(html: str) -> tuple[str, str]:
     Returns:
         The title (``<title>``, else the first ``<h1>`` or ``<h2>``, else empty) and the text.
     """
-    tree = LexborHTMLParser("".join(_flattened(html.replace(_BREAK, " "))))
+    html = html.replace(_BREAK, " ")
+    if html.count("<") > _QUICK:
+        html = "".join(without_depth(html, breaking=_BREAKING, line_break=_BREAK))
+    tree = LexborHTMLParser(html)
     title_node = tree.css_first("head > title") or tree.css_first("h1") or tree.css_first("h2")
     title = " ".join(title_node.text().split()) if title_node is not None else ""
     for node in tree.css(_UNREADABLE):
@@ -68,40 +55,6 @@ def html_to_text(html: str) -> tuple[str, str]:
     root = tree.body or tree.root
     lines = (" ".join(line.split()) for line in (root.text() if root is not None else "").split(_BREAK))
     return title, "\n".join(line for line in lines if line)
-
-
-def _flattened(html: str) -> Iterator[str]:
-    """The page in pieces, without the tags of elements that lie deeper than the deepest; blocks leave a break."""
-    if html.count("<") <= _QUICK:
-        yield html
-        return
-    names: list[str] = []
-    there: Counter[str] = Counter()
-    done = 0
-    for tag in _TAG.finditer(html):
-        name = (tag["name"] or "").lower()
-        if not name or name in _FLAT or name in _CLOSED_BY_OTHERS:
-            if name in _BREAKING and len(names) >= _DEEPEST:  # a row whose table is not there is no row
-                yield html[done : tag.start()]
-                yield _BREAK
-                done = tag.start()
-            continue
-        if not tag["end"]:
-            names.append(name)
-            there[name] += 1
-            deep = len(names) > _DEEPEST
-        elif there[name]:
-            while (closed := names.pop()) != name:
-                there[closed] -= 1
-            there[name] -= 1
-            deep = len(names) >= _DEEPEST
-        else:
-            continue
-        if deep and name not in _KEPT:
-            yield html[done : tag.start()]
-            yield _BREAK if name in _BREAKING else ""
-            done = tag.end()
-    yield html[done:]
 
 
 def declared_encoding(head: bytes) -> str | None:
