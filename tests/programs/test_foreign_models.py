@@ -103,7 +103,8 @@ def test_a_model_that_has_never_answered_is_given_up_at_the_second_error_and_at_
         assert server.requests == 1
 
 
-def test_a_first_failure_is_no_end_while_another_call_may_be_answered(chat_lm: Make) -> None:
+@pytest.mark.parametrize("failure", [lm15.TransportError("reset"), lm15.ServerError("busy")])
+def test_a_first_failure_is_no_end_while_another_call_may_be_answered(chat_lm: Make, failure: Exception) -> None:
     begun = threading.Event()
 
     def reply(prompt: str) -> str:
@@ -112,7 +113,7 @@ def test_a_first_failure_is_no_end_while_another_call_may_be_answered(chat_lm: M
             time.sleep(1)
             return GRADE
         begun.wait(20)
-        raise lm15.ServerError("busy")
+        raise failure
 
     _, engine = chat_lm(reply)
     with dspy.context(lm=_foreign(engine)):

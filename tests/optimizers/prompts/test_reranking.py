@@ -202,6 +202,35 @@ def test_one_query_whose_requests_are_refused_does_not_end_a_compile(threads: in
     assert compiled.trials
 
 
+def test_first_queries_whose_requests_are_all_refused_do_not_end_a_compile() -> None:
+    refused = {one.query for one in VALIDATION[:3]}
+
+    def some(prompt: str) -> str:
+        if any(query in prompt for query in refused):
+            raise InvalidRequestError("content filter")
+        return _truth(prompt)
+
+    lm = scripted_lm(some, chat=True)
+    long = [replace(one, passages=one.passages * 5, grades=one.grades * 5) for one in VALIDATION]
+    compiled = compile_reranker(PointwiseReranker(), train=TRAIN, validation=long, lm=lm, threads=1)
+    assert compiled.trials
+
+
+def test_a_query_whose_requests_are_refused_is_none_of_the_three_that_end_a_compile() -> None:
+    lists = _lists(6, "v")
+    refused, cut = {one.query for one in lists[:3]}, {one.query for one in lists[3:5]}
+
+    def some(prompt: str) -> str:
+        if any(query in prompt for query in refused):
+            raise InvalidRequestError("content filter")
+        if any(query in prompt for query in cut):
+            raise ReplyError(f"{EMPTY_AND_CUT} at 64 tokens")
+        return _truth(prompt)
+
+    lm = scripted_lm(some, chat=True, num_retries=0)
+    assert compile_reranker(PointwiseReranker(), train=TRAIN, validation=lists, lm=lm, threads=1).trials
+
+
 def test_a_compile_ends_with_three_queries_where_every_reply_is_empty_and_cut() -> None:
     def thinks(prompt: str) -> str:
         raise ReplyError(f"{EMPTY_AND_CUT} at 64 tokens")

@@ -9,7 +9,9 @@ import pytest
 from dspy.utils.exceptions import AdapterParseError, LMAuthError, LMTransportError, LMUnexpectedError
 
 from inpars_plus.foundation.errors import DeadModelError, ReplyError, SpendingCapError
+from inpars_plus.lms.hosted import EMPTY_AND_CUT
 from inpars_plus.optimizers.prompts.watch import AllowanceSpent, BudgetSpent, Halt, Watch
+from inpars_plus.programs.outcomes import RejectedCandidate
 
 
 def failing(error: Exception) -> Any:
@@ -134,3 +136,18 @@ def test_a_ceiling_stops_calls_only_while_it_stands() -> None:
 def test_copies_of_a_program_report_to_the_same_watch() -> None:
     watch = Watch(model="m")
     assert copy.deepcopy(watch) is watch
+
+
+def test_failed_calls_do_not_hide_that_every_reply_was_cut() -> None:
+    watch = Watch(model="m")
+    for text, reason in [("502 Bad Gateway", "no_reply"), (f"{EMPTY_AND_CUT} at 64 tokens", "unreadable_reply")]:
+        watch.note([dspy.Prediction(queries=[], rejected=[RejectedCandidate(text=text, reason=reason, attempt=1)])])
+    with pytest.raises(DeadModelError, match="every reply was empty and cut at 64 tokens"):
+        watch.raise_if_nothing_was_read(tokens=64, certain=True)
+
+
+def test_failed_calls_alone_are_no_replies_that_could_not_be_read() -> None:
+    watch = Watch(model="m")
+    failed = RejectedCandidate(text="502 Bad Gateway", reason="no_reply", attempt=1)
+    watch.note([None, dspy.Prediction(queries=[], rejected=[failed])])
+    watch.raise_if_nothing_was_read(tokens=64)
