@@ -191,11 +191,11 @@ class HostedEngine(Engine):
                 raise self._dead(f"{self.host} takes no more requests ({sentence(problem)})", problem) from problem
             if isinstance(problem, _FAILED):
                 with self._health:
-                    self._failed.add(hash(request_text(request)))
+                    if self._answers == 0 and self.life.failure is None:
+                        self._failed.add(hash(request_text(request)))
             raise self._noted(problem) from problem
         with self._health:
             self._answers += 1
-            self._failed.clear()
             self._last_answer = time.monotonic()
             self._failures_in_a_row = 0
         return self._reply(request, response)
@@ -256,7 +256,9 @@ class HostedEngine(Engine):
             silent = self._last_answer < started
             hopeless = self._failures_in_a_row >= _FAILURES_IN_A_ROW
             never = self._answers == 0 and self._garbled == 0 and not self._answered_earlier
-            never = never and len(self._failed) > 1 and not self.life.under_way
+            lost = len(self._failed) > 1 and not self.life.under_way
+            # Another thread may have given it up just now, and forgotten the requests that failed.
+            never = never and (lost or self.life.failure is not None)
         if _is_final(problem):
             dead = f"{self.host} refuses the model '{self.name}' ({sentence(problem)})"
         elif isinstance(problem, _SILENT) and silent:
@@ -274,10 +276,13 @@ class HostedEngine(Engine):
             remedy = f"Set {' or '.join(keys)}"
         elif isinstance(problem, LMRateLimitError):
             remedy = "Ask more slowly, with --requests-per-minute or fewer --threads"
-        return self.life.give_up(
+        given_up = self.life.give_up(
             DeadModelError(what, place=self.name, remedy=f"{remedy}; finished work is kept"),
             may_pass=not _is_final(problem),
         )
+        with self._health:
+            self._failed.clear()  # when it is asked again, one request alone may again be what it cannot serve
+        return given_up
 
     def _announce(self) -> None:
         with self._health:

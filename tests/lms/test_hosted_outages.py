@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from dspy.utils.exceptions import LMServerError
 
 from inpars_plus.foundation.errors import DeadModelError, NoReplyError, ReplyError
 from inpars_plus.lms import (
@@ -134,6 +135,31 @@ def test_a_first_request_that_a_server_never_serves_is_one_missing_reply(
         assert failure_of(lm) is None
 
 
+def test_a_model_that_has_never_answered_is_not_given_up_while_another_request_is_with_it(
+    loopback: ModuleType,
+) -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    def reply(text: str) -> str:
+        held.set()
+        go_on.wait(20)
+        return "a reply"
+
+    with loopback.LoopbackServer(reply, lambda number: 500 if number else None) as server:
+        lm = loopback.lm_of(server, num_retries=0)
+        with ThreadPoolExecutor(1) as threads:
+            first = threads.submit(lm, "x")
+            try:
+                assert held.wait(20)
+                for other in ("y", "z"):
+                    with pytest.raises(NoReplyError):
+                        lm(other)
+            finally:
+                go_on.set()
+            assert first.result() == ["a reply"]
+        assert failure_of(lm) is None
+
+
 def test_calls_that_fail_for_good_end_the_model_when_twelve_in_a_row_did(
     loopback: ModuleType, quick: list[float]
 ) -> None:
@@ -216,6 +242,62 @@ def test_a_model_is_asked_again_some_time_after_its_server_failed(
         time.sleep(0.3)
         assert lm("x") == ["a reply"]
         assert failure_of(lm) is None
+
+
+def test_a_model_that_is_asked_again_some_time_after_is_not_given_up_for_one_request_alone(
+    loopback: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "HOLD_SECONDS", 0.3)
+    with loopback.LoopbackServer(misbehave=lambda number: 503 if number < 3 else None) as server:
+        lm = loopback.lm_of(server, num_retries=0)
+        with pytest.raises(NoReplyError):
+            lm("w")
+        with pytest.raises(DeadModelError):
+            lm("x")
+        time.sleep(0.3)
+        with pytest.raises(NoReplyError):
+            lm("y")
+        assert lm("z") == ["a reply"]
+
+
+def test_a_request_that_fails_after_the_model_was_given_up_does_not_count_when_it_is_asked_again(
+    loopback: ModuleType, monkeypatch: pytest.MonkeyPatch, quick: list[float]
+) -> None:
+    monkeypatch.setattr(life, "HOLD_SECONDS", 0.3)
+    held, go_on = threading.Event(), threading.Event()
+
+    def faults(number: int) -> int | str | None:
+        if number == 0:
+            held.set()
+            go_on.wait(20)
+        return [503, "close", "close", 503, 503, None][number]
+
+    with loopback.LoopbackServer(misbehave=faults) as server, ThreadPoolExecutor(1) as threads:
+        lm = loopback.lm_of(server, num_retries=1)
+        late = threads.submit(lm, "late")
+        try:
+            assert held.wait(20)
+            with pytest.raises(DeadModelError, match="does not answer"):
+                lm("x")
+        finally:
+            go_on.set()
+        with pytest.raises(DeadModelError, match="does not answer"):
+            late.result()
+        held.clear()
+        held.wait(0.3)  # to sleep is not to wait here
+        with pytest.raises(NoReplyError):
+            lm("y")
+        assert lm("z") == ["a reply"]
+
+
+def test_a_call_that_fails_just_after_the_model_was_given_up_is_told_so(loopback: ModuleType) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 503) as server:
+        lm = loopback.lm_of(server, num_retries=0)
+        for prompt, error in (("w", NoReplyError), ("x", DeadModelError)):
+            with pytest.raises(error):
+                lm(prompt)
+    late = lm.engine.explain(LMServerError("busy"), time.monotonic())
+    assert isinstance(late, DeadModelError)
 
 
 @pytest.mark.parametrize("fault", [401, 404])
