@@ -85,8 +85,9 @@ class ReplyStore:
         Raises:
             RunError: the file cannot be read.
         """
+        names = (hide_secrets(model),)
         with self._lock, self._explained():
-            row = self._connection.execute("SELECT 1 FROM replies WHERE model = ? LIMIT 1", (model,)).fetchone()
+            row = self._connection.execute("SELECT 1 FROM replies WHERE model = ? LIMIT 1", names).fetchone()
         return row is not None
 
     def put(self, key: str, model: str, reply: Reply) -> None:

@@ -120,6 +120,14 @@ def test_no_secret_and_no_request_is_in_the_file(tmp_path: Path) -> None:
     assert b"echo [hidden]" in data
 
 
+def test_replies_of_a_model_are_found_where_a_secret_stands_in_its_name(tmp_path: Path) -> None:
+    register_secret("sk-very-secret-text")
+    store = ReplyStore(tmp_path / "r.sqlite")
+    store.put("key", "custom/sk-very-secret-text", REPLY)
+    assert store.holds("custom/sk-very-secret-text")
+    assert not store.holds("custom/other")
+
+
 def test_keeping_a_reply_is_fast(tmp_path: Path) -> None:
     store = ReplyStore(tmp_path / "r.sqlite")
     started = time.perf_counter()
