@@ -40,6 +40,7 @@ from inpars_plus.foundation.errors import (
     ModelError,
     NoReplyError,
     ReplyError,
+    RunError,
     SpendingCapError,
 )
 from inpars_plus.foundation.files import digest
@@ -185,9 +186,12 @@ class Engine(ABC):
         key = digest(self._identity, request_fields(request), [draw.rollout, draw.candidate])
         # One thread asks, others with the same request wait for its reply instead of paying for their own.
         with self._store.asking(key):
-            if self._store.closed:
-                self.life.wait(0.0)  # where the work has ended, that is the reason
-            stored = self._store.get(key)
+            try:
+                stored = self._store.get(key)
+            except RunError:
+                if self._store.closed:
+                    self.life.wait(0.0)  # where the work has ended, that is the reason
+                raise
             if stored is not None:
                 with self._lock:
                     self._reused += 1

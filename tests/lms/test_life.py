@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inpars_plus.foundation.errors import DeadModelError, ModelError, SpendingCapError
-from inpars_plus.lms import ReplyStore, SpendingLimits, life, scripted_lm
+from inpars_plus.lms import Reply, ReplyStore, SpendingLimits, life, scripted_lm
 from inpars_plus.lms.life import Life, asking_threads
 from inpars_plus.lms.limits import Budget
 
@@ -99,6 +99,23 @@ def test_to_settle_is_to_wait_until_the_reply_under_way_is_kept(tmp_path: Path) 
     with pytest.raises(ModelError, match="stopped"):
         lm("b")
     assert lm("a") == ["x"]  # what is kept costs nothing
+
+
+def test_a_call_that_finds_its_store_closed_is_told_that_the_work_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    lm = scripted_lm(["x"], store=store)
+    find = store.get
+
+    def closed_meanwhile(key: str) -> Reply | None:
+        lm.engine.life.stop()
+        store.close()
+        return find(key)
+
+    monkeypatch.setattr(store, "get", closed_meanwhile)
+    with pytest.raises(ModelError, match="the work was stopped"):
+        lm("a")
 
 
 def test_an_interrupt_stops_threads_that_wait_for_their_turn() -> None:
