@@ -238,15 +238,15 @@ class _Job:
             raise RunError(
                 "the record of the generation is of another version", place=str(self.record), remedy=_ANOTHER_DIRECTORY
             )
+        if not any(True for _ in self.ledger.entries()):
+            # Nothing was generated that another way could be mixed with: the run ended before, or could read no reply.
+            return {**new, "seconds": old["seconds"], "peak_memory_mb": old["peak_memory_mb"]}
         # Ledgers that were begun before there was a choice are about documents, by the program of the stated type.
         begun = {"granularity": "document", "choice of programs": "stated types", **self._asked_before()}
         begun |= old["made_with"]
         now = {**made_with, **{f"program for '{name}'": one for name, one in programs.items()}}
         then = {**begun, **{f"program for '{name}'": one for name, one in old["programs"].items()}}
         other = next((name for name in now if name in then and then[name] != now[name]), None)
-        if not any(True for _ in self.ledger.entries()):
-            # None of the replies could be read, and another way may do better.
-            return {**new, "seconds": old["seconds"], "peak_memory_mb": old["peak_memory_mb"]}
         if other is not None:
             raise ConfigurationError(
                 f"these queries were generated with another {other}: {_brief(then[other])}, not {_brief(now[other])}",

@@ -142,7 +142,7 @@ def compare_values(
 
     Raises:
         ConfigurationError: there is no system of that name.
-        InputError: a system has not as many values as the baseline, or there are none.
+        InputError: another system has not as many values as the baseline, or both have none.
     """
     if baseline not in values:
         raise ConfigurationError(

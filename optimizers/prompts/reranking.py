@@ -254,7 +254,7 @@ def compile_reranker(
         # A re-ranker takes a failed request for a reply without meaning: chosen by those, demonstrations mean nothing.
         watch = RequestWatch(model=str(lm.model), on_call=progress.update, read_of=lm)
         with watch.to_the_end():
-            # First, because a model that cannot be read below demonstrations may well be without.
+            # Without demonstrations first: a model may be readable so, and not behind demonstrations.
             known: dict[str, float] = {}
             _scored(student, candidates, validation, lm, watch, threads, known)
             for number in range(1, sets + 1):
