@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import importlib.util
 import logging
@@ -30,6 +31,9 @@ if _workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(_workers))))
 for _name in [name for name in os.environ if name.endswith("_API_KEY")]:
     del os.environ[_name]
+# LiteLLM asks for the event loop of the main thread, which Python makes at the first question, and closes none. Once
+# none was set there is none to find, and LiteLLM makes and closes its own.
+asyncio.set_event_loop(None)
 
 _COLLECTIONS = os.environ.get("INPARS_PLUS_COLLECTIONS")
 
