@@ -68,7 +68,7 @@ def test_it_starts_from_the_nearest_program_and_beats_it_on_unseen_documents(
 
 def test_it_needs_a_third_of_the_calls_of_a_cold_start(toy: Any, near: Any, far: Any) -> None:
     compiled = compile_program(**toy.arguments, budget=BUDGET, start=[far, near])
-    assert compiled.calls == len(toy.engine.prompts) <= compiled.plan.calls <= BUDGET // 3
+    assert compiled.calls == len(toy.engine.prompts) <= compiled.plan.calls <= BUDGET * 0.32
 
 
 def test_instruction_and_form_stay_and_the_key_terms_are_those_of_the_new_corpus(toy: Any, near: Any) -> None:
@@ -191,7 +191,7 @@ def test_too_many_programs_for_the_budget_are_refused_with_the_number_that_would
 @pytest.mark.parametrize("budget", [120, 150, 280, 800, 1_800, 5_000])
 @pytest.mark.parametrize("programs", [1, 2])
 @pytest.mark.parametrize(("train", "validation", "calls"), [(4, 4, 1), (240, 160, 1), (60, 20, 3)])
-def test_a_plan_never_takes_more_than_a_third(
+def test_a_plan_never_takes_more_than_a_third_of_what_a_cold_start_spends(
     budget: int, programs: int, train: int, validation: int, calls: int
 ) -> None:
     sizes = {"programs": programs, "train": train, "validation": validation, "calls_per_document": calls}
@@ -200,7 +200,7 @@ def test_a_plan_never_takes_more_than_a_third(
             plan_warm_start(budget, **sizes)
         return
     plan = plan_warm_start(budget, **sizes)
-    assert plan.calls <= plan.budget <= budget // 3
+    assert plan.calls <= plan.budget <= budget * 0.32
     first, second = plan.harvest
     assert first.documents + second.documents <= train
     assert min(second.documents, plan.final.documents, *(rung.documents for rung in plan.demonstrations)) >= 0
