@@ -26,6 +26,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.batching import Batcher
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import digest
+from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.metrics.checks import COPIED_SHARE_LIMIT, REASONS, check_query, copied_share, own_words_share
 from inpars_plus.metrics.naturalness import NATURALNESS_FLOOR, CompletionScorer, likeness, naturalness_pairs
 from inpars_plus.metrics.words import words
@@ -104,10 +105,14 @@ class QueryMetric:
         self._floor = floor
         self._one_at_a_time = one_at_a_time
         self._known: OrderedDict[_Key, Judged] = OrderedDict()
-        self._lock = threading.Lock()
+        self._renew_lock()
+        in_each_fork(self._renew_lock)
         self._batcher: Batcher[Sequence[tuple[Document, str | None]], list[Judged]] = Batcher(
             self._judge_calls, max_size=64, max_wait_seconds=0.01
         )
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: object) -> QueryMetric:
         return self

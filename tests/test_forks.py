@@ -81,6 +81,14 @@ with Busy(languages._lock):
     code = forked(lambda: languages.is_other_language("Warum steht die Pumpe immer wieder still", english))
 """
 
+_METRIC = """
+from inpars_plus.metrics import QueryMetric
+
+metric = QueryMetric(type("Nothing", (), {"search": lambda *_: []})(), None)
+with Busy(metric._lock):
+    code = forked(lambda: metric._lock.acquire(timeout=5))
+"""
+
 _ENCODER = """
 from inpars_plus.retrieval.encoders import Encoder
 
@@ -136,7 +144,7 @@ def _code(script: str) -> int:
     return made.returncode
 
 
-@pytest.mark.parametrize("script", [_QUERIES, _TERMS, _ROUTER, _LANGUAGES, _ENCODER, _AROUND_SEARCH])
+@pytest.mark.parametrize("script", [_QUERIES, _TERMS, _ROUTER, _LANGUAGES, _METRIC, _ENCODER, _AROUND_SEARCH])
 def test_a_lock_of_search_that_another_thread_holds_at_the_fork_stops_nobody_there(script: str) -> None:
     assert _code(script) == 0
 
