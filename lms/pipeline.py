@@ -37,17 +37,19 @@ _SEQUENCES = 96
 _BATCHED_TOKENS = 512
 """Most tokens of one step. The smallest of the sizes tried was the fastest on two cores."""
 _CACHED_TOKENS = 32_768
-"""Tokens whose keys and values are kept, about 23 kB each with the embedded model. Requests wait until theirs fit."""
+"""Tokens whose keys and values are kept, 12 kB each with the embedded model, 23 kB in single-stream mode. Requests wait
+until theirs fit."""
 _PLAIN_SEQUENCES = 24
 """Most requests at once without a prefix cache: each holds keys and values of its own."""
 _PLAIN_CACHED_TOKENS = 16_384
 _LONGEST_REPLY = 4096
 """No reply is waited for as if it were longer; without a limit, the engine's is the model's context."""
 _ARITHMETIC = {"INFERENCE_PRECISION_HINT": "f32"}
-"""Single precision also where a processor has bfloat16, which OpenVINO would choose; it is a tenth slower at most."""
-_EXACT_ARITHMETIC = _ARITHMETIC | {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
-"""Nor are activations rounded to 8 bits, as they are on processors with VNNI: what a model says is the same on all
-processors and in torch. It takes up to twice as long."""
+"""Single precision also where a processor has bfloat16, which OpenVINO would choose; docs/benchmarks.md has what it
+costs."""
+_EXACT_ARITHMETIC = _ARITHMETIC | {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "0", "KV_CACHE_PRECISION": "f16"}
+"""Nor are activations rounded to 8 bits, as they are on processors with VNNI, nor keys and values, as they are on all:
+what a model says is the same on all processors and in torch. It takes up to twice as long."""
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 0.03
 """Longest wait between two requests for a batch to fill up again; a caller needs about 3 ms from reply to request."""
@@ -90,7 +92,8 @@ class Pipeline:
         prefix_caching: keep keys and values of prompts, so that demonstrations shared by prompts are read once.
             Requests that the cache would mix up (see :mod:`inpars_plus.lms.prefixes`) go to a second pipeline without
             one, loaded when the first comes.
-        one_at_a_time: never batch, and round no activations to 8 bits. Both change words; this mode repeats exactly.
+        one_at_a_time: never batch, and round nothing but weights to 8 bits. Both change words; this mode repeats
+            exactly.
 
     Raises:
         MissingPartError: ``openvino-genai`` is not installed.

@@ -98,7 +98,9 @@ def compared(
     served = [pipeline.submit(pipeline.encode(prompt), config) for prompt in prompts]
     written = [_with_end(future.result().tokens, base) for future in served]
     completions = [question(document) for document in documents]
-    scored = EmbeddedScorer(directory / TUNED_FILE, "tuned").score(list(zip(prompts, completions, strict=True)))
+    scored = EmbeddedScorer(directory / TUNED_FILE, "tuned", single_stream=True).score(
+        list(zip(prompts, completions, strict=True))
+    )
     same, differences = [], []
     for prompt, completion, theirs, one in zip(prompts, completions, written, scored, strict=True):
         tokens, more = base.encode(prompt), base.encode(completion)
@@ -130,7 +132,7 @@ def _after(model: Any, kept: Any, tokens: list[int]) -> torch.Tensor:
 def test_the_exported_model_writes_what_the_torch_model_writes(compared: tuple[list[bool], list[float]]) -> None:
     same, _ = compared
     assert len(same) == PROMPTS
-    assert sum(same) / len(same) >= 0.9
+    assert sum(same) / len(same) >= 0.95
 
 
 def test_the_exported_model_finds_a_completion_as_likely_as_the_torch_model(
@@ -138,7 +140,7 @@ def test_the_exported_model_finds_a_completion_as_likely_as_the_torch_model(
 ) -> None:
     _, differences = compared
     assert len(differences) > PROMPTS
-    assert sum(differences) / len(differences) <= 0.05
+    assert sum(differences) / len(differences) <= 0.02
 
 
 def test_the_merged_weights_can_be_tuned_again(base: BaseModel, tuned: tuple[Any, Path], tmp_path: Path) -> None:
