@@ -49,7 +49,8 @@ class Row(BaseModel):
     Attributes:
         what: what is compared with what.
         value: the ratio, or seconds where the unit says so.
-        unit: ``times`` (how many times as fast), ``of`` (how many times as long) or ``s``.
+        unit: ``times`` (how many times as fast), ``of`` (how many times as long), ``s``, or ``apart`` (a difference, in
+            what ``what`` says).
         at_least: what the project wants, where it wants something.
         at_most: the same from above.
     """
@@ -176,7 +177,7 @@ def row_table(rows: Sequence[Row]) -> str:
         if row.at_most is not None:
             wanted = f"≤ {row.at_most:g}"
         met = {True: "yes", False: "NO", None: ""}[row.met]
-        unit = {"times": "×", "of": "×", "s": " s"}[row.unit]
+        unit = {"times": "×", "of": "×", "s": " s", "apart": ""}[row.unit]
         digits = 1 if row.unit == "times" and row.value >= 10 else 2 if row.unit == "times" else 3
         cells.append([row.what, f"{row.value:.{digits}f}{unit}", wanted, met])
     return text_table(["", "measured", "wanted", "met"], cells, numbers={1, 2})

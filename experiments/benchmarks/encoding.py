@@ -69,7 +69,7 @@ def measure(quick: bool = False) -> Benchmark:
     ]
     if ndcg:
         apart = abs(ndcg["ours"] - ndcg["SentenceTransformer"])
-        rows.append(Row(what="nDCG@10 on SciFact, difference in points", value=100 * apart, unit="of", at_most=0.3))
+        rows.append(Row(what="nDCG@10 on SciFact, difference in points", value=100 * apart, unit="apart", at_most=0.3))
     return Benchmark(
         name="encoding",
         compared=f"{count:,} documents a round, {rounds} rounds, in turn, cut at {MAX_TOKENS} tokens; ours in "

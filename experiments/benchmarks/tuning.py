@@ -56,7 +56,8 @@ def measure(quick: bool = False) -> Benchmark:
             rows.append(Row(what=what, value=_ratio(two, "trl"), at_least=2.5 if wanted else None))
     apart = max(losses.values()) - min(losses.values())
     # A relative difference would flatter: losses are about 4.
-    rows.append(Row(what="greatest difference of their losses in fp32, in 1e-4", value=apart * 1e4, at_most=1.0))
+    what = "greatest difference of their losses in fp32, in 1e-4"
+    rows.append(Row(what=what, value=apart * 1e4, unit="apart", at_most=1.0))
     return Benchmark(
         name="tuning",
         compared=f"Forward, backward and update on {_DOCUMENTS} documents of 245 tokens, completions of 13, behind "

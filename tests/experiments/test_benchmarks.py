@@ -111,6 +111,11 @@ def test_a_missed_ratio_says_so() -> None:
     assert "NO" in row_table(rows).splitlines()[2]
 
 
+def test_a_difference_is_no_ratio() -> None:
+    line = row_table([Row(what="points", value=0.062, unit="apart", at_most=0.3)]).splitlines()[-1]
+    assert line.split() == ["points", "0.062", "≤", "0.3", "yes"]
+
+
 def test_ratios_are_taken_of_figures_measured_side_by_side() -> None:
     assert median_ratio([10.0, 1.0, 4.0], [5.0, 0.5, 1.0]) == 2.0
 
