@@ -86,8 +86,8 @@ def measure(quick: bool = False) -> Benchmark:
             Row(what="dense, a query alone / in batches", value=in_memory["dense_one_by_one_over_batched"]),
             *(
                 Row(what=f"memory to search the index on disk, {what} / its size", value=mib / on_disk, unit="of")
-                for what, mib in (("files not counted", searched["own_mib"]), ("mapped ones too", searched["search_mib"]))
-                if mib is not None
+                for what, key in (("files not counted", "own_mib"), ("mapped ones too", "search_mib"))
+                if (mib := searched[key]) is not None
             ),
             Row(
                 what="on disk, the nearest document found that an exact search finds",

@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,9 @@ def test_plain_encoding_gives_the_same_vectors() -> None:
 @pytest.mark.slow
 def test_an_index_on_disk_finds_what_an_exact_search_finds() -> None:
     result = importlib.import_module("inpars_plus.experiments.benchmarks.search").measure(quick=True)
-    _check(result, 4)
+    own = result.figures["on_disk"]["own_mib"]
+    _check(result, 4 if own is None else 5)
+    assert (own is None) == (sys.platform != "linux")
     assert result.figures["on_disk"]["found"] > 0.9
     assert set(result.figures["on_disk"]["milliseconds_a_query"]) == {"bm25", "dense", "hybrid"}
 
