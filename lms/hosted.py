@@ -256,14 +256,14 @@ class HostedEngine(Engine):
             silent = self._last_answer < started
             hopeless = self._failures_in_a_row >= _FAILURES_IN_A_ROW
             never = self._answers == 0 and self._garbled == 0 and not self._answered_earlier
-            lost = len(self._failed) > 1 and not self.life.under_way
-            # Another thread may have given it up just now, and forgotten the requests that failed.
-            never = never and (lost or self.life.failure is not None)
+            never = never and len(self._failed) > 1 and not self.life.under_way
+            # Another thread may have given it up just now, and forgotten what failed.
+            gone = hopeless or never or self.life.failure is not None
         if _is_final(problem):
             dead = f"{self.host} refuses the model '{self.name}' ({sentence(problem)})"
         elif isinstance(problem, _SILENT) and silent:
             dead = f"{self.host} does not answer ({sentence(problem)})"
-        elif failed and (hopeless or never):
+        elif failed and gone:
             dead = f"{self.host} answers, but not usably ({sentence(problem)})"
         if dead is None and garbled:
             return ReplyError(f"no usable reply came back ({sentence(problem)})", place=self.name)
@@ -281,7 +281,9 @@ class HostedEngine(Engine):
             may_pass=not _is_final(problem),
         )
         with self._health:
-            self._failed.clear()  # when it is asked again, one request alone may again be what it cannot serve
+            # When it is asked again, one request alone may again be what it cannot serve.
+            self._failed.clear()
+            self._failures_in_a_row = 0
         return given_up
 
     def _announce(self) -> None:

@@ -260,6 +260,33 @@ def test_a_model_that_is_asked_again_some_time_after_is_not_given_up_for_one_req
         assert lm("z") == ["a reply"]
 
 
+def test_a_model_that_answered_once_is_given_up_for_twelve_failures_each_time_that_it_is_asked_again(
+    loopback: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "HOLD_SECONDS", 0.0)
+    served = (0, 14)
+    with loopback.LoopbackServer(misbehave=lambda number: None if number in served else 500) as server:
+        lm = loopback.lm_of(server, num_retries=0)
+
+        def fail(times: int) -> None:
+            for number in range(times):
+                with pytest.raises(NoReplyError):
+                    lm(f"{number}")
+
+        def end_with_twelve() -> None:
+            fail(11)
+            with pytest.raises(DeadModelError, match="not usably"):
+                lm("x")
+
+        assert lm("good") == ["a reply"]
+        end_with_twelve()
+        fail(1)
+        assert lm("another") == ["a reply"]
+        for _ in range(2):  # a server that is gone still ends each work that asks it
+            end_with_twelve()
+        assert server.requests == 1 + 12 + 2 + 2 * 12
+
+
 def test_a_request_that_fails_after_the_model_was_given_up_does_not_count_when_it_is_asked_again(
     loopback: ModuleType, monkeypatch: pytest.MonkeyPatch, quick: list[float]
 ) -> None:
@@ -290,12 +317,17 @@ def test_a_request_that_fails_after_the_model_was_given_up_does_not_count_when_i
         assert lm("z") == ["a reply"]
 
 
-def test_a_call_that_fails_just_after_the_model_was_given_up_is_told_so(loopback: ModuleType) -> None:
-    with loopback.LoopbackServer(misbehave=lambda number: 503) as server:
+@pytest.mark.parametrize("answers", [0, 1])
+def test_a_call_that_fails_just_after_the_model_was_given_up_is_told_so(loopback: ModuleType, answers: int) -> None:
+    with loopback.LoopbackServer(misbehave=lambda number: 503 if number >= answers else None) as server:
         lm = loopback.lm_of(server, num_retries=0)
-        for prompt, error in (("w", NoReplyError), ("x", DeadModelError)):
-            with pytest.raises(error):
-                lm(prompt)
+        for number in range(answers):
+            assert lm(f"good {number}") == ["a reply"]
+        for number in range(11 if answers else 1):
+            with pytest.raises(NoReplyError):
+                lm(f"{number}")
+        with pytest.raises(DeadModelError):
+            lm("x")
     late = lm.engine.explain(LMServerError("busy"), time.monotonic())
     assert isinstance(late, DeadModelError)
 
