@@ -330,10 +330,12 @@ def hosted_lm(
             f"a model cannot be waited for {patience:g} seconds", place="patience", remedy="Give 0 or more"
         )
     price = price_of(name)
-    budget = budget_of(limits, price=price, label=name, store=store)
     if api_key is None and name.startswith(_OPENAI) and _address(name, api_base):
         api_key = os.environ.get("OPENAI_API_KEY") or _NO_KEY
     try:
+        # Before the budget is made: replies are kept under the name without what is secret in it.
+        register_secret(api_key)
+        register_address(_address(name, api_base))
         engine = HostedEngine(
             name=name,
             api_base=api_base,
@@ -342,7 +344,7 @@ def hosted_lm(
             patience=patience,
             price=price,
             store=store,
-            budget=budget,
+            budget=budget_of(limits, price=price, label=name, store=store),
         )
         if engine.thinks:
             temperature = temperature or None

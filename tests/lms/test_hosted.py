@@ -13,8 +13,10 @@ from typing import Any
 import dspy
 import pytest
 
+from inpars_plus.foundation import secrets
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError, ReplyError, SpendingCapError
 from inpars_plus.lms import (
+    Reply,
     ReplyStore,
     SpendingLimits,
     adapter_for,
@@ -153,6 +155,21 @@ def test_the_same_command_again_gets_no_fresh_cap(loopback: ModuleType, tmp_path
         assert first > 1
         assert start(server, 30) == 0
         assert start(server, 50) > 1
+
+
+@pytest.mark.parametrize("secret", ["the-key-of-it", "the-password-to-it"])
+def test_the_same_command_again_gets_no_fresh_cap_where_a_secret_stands_in_the_name_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    name, limits = f"openai/{secret}", SpendingLimits(max_tokens=60)
+    with ReplyStore(tmp_path / "r.sqlite") as store:
+        monkeypatch.setattr(secrets, "_registered", {secret})
+        store.put("key", name, Reply(text="paid for", prompt_tokens=30, completion_tokens=30))
+        monkeypatch.setattr(secrets, "_registered", set())  # as another process begins
+        address = "http://me:the-password-to-it@localhost:1/v1"
+        lm = load_lm(name, api_base=address, api_key="the-key-of-it", store=store, limits=limits)
+        with pytest.raises(SpendingCapError, match=r"60 of 60 tokens are spent"):
+            lm("x")
 
 
 # LiteLLM's table has prices by length for the second, and none for the third; asked for them, LiteLLM says 0.
