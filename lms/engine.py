@@ -186,22 +186,29 @@ class Engine(ABC):
         key = digest(self._identity, request_fields(request), [draw.rollout, draw.candidate])
         # One thread asks, others with the same request wait for its reply instead of paying for their own.
         with self._store.asking(key):
-            try:
+            with self._using(self._store):
                 stored = self._store.get(key)
-            except RunError:
-                if self._store.closed:
-                    self.life.wait(0.0)  # where the work has ended, that is the reason
-                raise
             if stored is not None:
                 with self._lock:
                     self._reused += 1
                     self._reused_earlier += key not in self._paid_keys
                 return stored
             reply = self._paid(request, draw)
-            self._store.put(key, self.name, reply)
+            with self._using(self._store):
+                self._store.put(key, self.name, reply)
             with self._lock:
                 self._paid_keys.add(key)
             return reply
+
+    @contextlib.contextmanager
+    def _using(self, store: ReplyStore) -> Iterator[None]:
+        """Around a look into the store: where the work has ended and closed it, that is the reason."""
+        try:
+            yield
+        except RunError:
+            if store.closed:
+                self.life.wait(0.0)
+            raise
 
     def _paid(self, request: Request, draw: Draw) -> Reply:
         self.life.check()

@@ -5,10 +5,11 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from inpars_plus.foundation.errors import DeadModelError, ModelError, SpendingCapError
+from inpars_plus.foundation.errors import DeadModelError, ModelError, RunError, SpendingCapError
 from inpars_plus.lms import Reply, ReplyStore, SpendingLimits, life, scripted_lm
 from inpars_plus.lms.life import Life, asking_threads
 from inpars_plus.lms.limits import Budget
@@ -101,20 +102,38 @@ def test_to_settle_is_to_wait_until_the_reply_under_way_is_kept(tmp_path: Path) 
     assert lm("a") == ["x"]  # what is kept costs nothing
 
 
+@pytest.mark.parametrize("looks", ["get", "put"])
 def test_a_call_that_finds_its_store_closed_is_told_that_the_work_is_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    looks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ReplyStore(tmp_path / "r.sqlite")
     lm = scripted_lm(["x"], store=store)
-    find = store.get
+    use = getattr(store, looks)
 
-    def closed_meanwhile(key: str) -> Reply | None:
+    def closed_meanwhile(*given: Any) -> Reply | None:
         lm.engine.life.stop()
         store.close()
-        return find(key)
+        found: Reply | None = use(*given)
+        return found
 
-    monkeypatch.setattr(store, "get", closed_meanwhile)
+    monkeypatch.setattr(store, looks, closed_meanwhile)
     with pytest.raises(ModelError, match="the work was stopped"):
+        lm("a")
+
+
+@pytest.mark.parametrize("looks", ["get", "put"])
+def test_a_full_disk_is_told_as_that_also_where_the_work_is_stopped_meanwhile(
+    looks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    lm = scripted_lm(["x"], store=store)
+
+    def full(*given: Any) -> Reply | None:
+        lm.engine.life.stop()
+        raise RunError("the store of replies cannot be used (the disk is full)")
+
+    monkeypatch.setattr(store, looks, full)
+    with pytest.raises(RunError, match="the disk is full"):
         lm("a")
 
 
