@@ -42,6 +42,7 @@ from inpars_plus.foundation import (
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import AdaptiveQueryGenerator, load_program, programs_of
 from inpars_plus.programs.granularities import Granularity, granularity_of, of_granularity
+from inpars_plus.programs.outcomes import NOT_ASKED
 from inpars_plus.programs.registry import is_query_generator
 
 __all__ = ["RECORD", "TEXT", "GenerateSettings", "generate_queries", "main", "run", "tell"]
@@ -238,8 +239,9 @@ class _Job:
             raise RunError(
                 "the record of the generation is of another version", place=str(self.record), remedy=_ANOTHER_DIRECTORY
             )
-        if not any(True for _ in self.ledger.entries()):
-            # Nothing was generated that another way could be mixed with: the run ended before, or could read no reply.
+        if all(entry.reason in NOT_ASKED for entry in self.ledger.entries()):
+            # Nothing was generated that another way could be mixed with: the run ended before, could read no reply, or
+            # passed over all documents.
             return {**new, "seconds": old["seconds"], "peak_memory_mb": old["peak_memory_mb"]}
         # Ledgers that were begun before there was a choice are about documents, by the program of the stated type.
         begun = {"granularity": "document", "choice of programs": "stated types", **self._asked_before()}

@@ -146,8 +146,8 @@ def generate(
             ledger holds what was finished.
     """
     # Where others were answered for, a few that are left may be ones that the server has no answer for.
-    before = {one.reason for one in ledger.entries()}
-    watch = ReadingWatch(bench.lm, answered_before=bool(before), read_before=bool(before - (NO_QUERY | NOT_ASKED)))
+    before = {one.reason for one in ledger.entries()} - NOT_ASKED
+    watch = ReadingWatch(bench.lm, answered_before=bool(before), read_before=bool(before - NO_QUERY))
     entered = 0
     came: list[tuple[_Writer, dspy.Prediction]] = []  # is entered once a reply was read: else another way may do better
     left = iter(documents)

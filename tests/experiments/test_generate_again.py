@@ -11,7 +11,7 @@ import pytest
 from dspy import lm15
 
 from inpars_plus.corpora import Document, Ledger, open_corpus, read_judgments, read_queries, write_documents
-from inpars_plus.experiments.generate_queries import RECORD, generate_queries
+from inpars_plus.experiments.generate_queries import RECORD, GenerateSettings, generate_queries
 from inpars_plus.experiments.generating import contents_of
 from inpars_plus.foundation import ConfigurationError, DeadModelError, SpendingCapError, Summary
 from inpars_plus.lms import SpendingLimits
@@ -151,6 +151,39 @@ def test_what_was_finished_when_a_cap_ends_the_run_is_in_the_ledger(compiled: Pa
     done = Ledger(tmp_path / "q" / "ledger.jsonl").documents_done()
     assert 0 < len(done) < 12
     assert units(tmp_path / "q").keys() == done.keys()
+
+
+@pytest.fixture
+def passed_over(compiled: Path, tmp_path: Path, small: Any) -> Callable[..., GenerateSettings]:
+    """A generation for an empty document alone; gives its settings with others, once the corpus has three more."""
+    corpus, out = tmp_path / "corpus.jsonl", tmp_path / "queries"
+    corpus.write_text(json.dumps({**small.row(0), "id": "0", "title": "", "text": ""}) + "\n")
+    world = small.World(replies=good)
+    results = generate_queries(small.generate_settings(corpus, compiled, out), **world.parts).results
+    assert (world.calls, results["documents"], results["empty_documents"]) == (0, 0, 1)
+    more = write(tmp_path / "more.jsonl", small, *range(3)).read_text()
+    corpus.write_text(corpus.read_text() + more)
+    return lambda **changed: small.generate_settings(corpus, compiled, out, **changed)
+
+
+def test_where_documents_were_only_passed_over_another_way_of_asking_is_not_refused(
+    passed_over: Any, tmp_path: Path, small: Any
+) -> None:
+    results = generate_queries(passed_over(max_reply_tokens=30), **small.World(replies=good).parts).results
+    assert (results["documents"], results["accepted"], results["empty_documents"]) == (3, 3, 1)
+    assert json.loads((tmp_path / "queries" / RECORD).read_text())["made_with"]["max_reply_tokens"] == 30
+    with pytest.raises(ConfigurationError, match=r"generated with another max_reply_tokens: 30, not default"):
+        generate_queries(passed_over(), **small.World(replies=good).parts)
+
+
+def test_where_documents_were_only_passed_over_a_model_that_answers_nobody_is_still_told_as_gone(
+    passed_over: Any, small: Any
+) -> None:
+    def down(prompt: str) -> str:
+        raise lm15.ServerError("busy")
+
+    with pytest.raises(DeadModelError, match=r"answered none of \d+ calls"):
+        generate_queries(passed_over(), **small.World(replies=down).parts)
 
 
 class Served:
