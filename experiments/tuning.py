@@ -44,7 +44,7 @@ from inpars_plus.foundation import (
 )
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import is_local, load_lm
-from inpars_plus.lms.embedded import TUNED_CARD, local_model, release_pipelines, shared_pipeline
+from inpars_plus.lms.embedded import TUNED_CARD, TUNED_WEIGHTS, local_model, release_pipelines, shared_pipeline
 from inpars_plus.lms.torch_models import weights_digest
 from inpars_plus.optimizers.generators.candidates import ScoredCandidate
 from inpars_plus.optimizers.generators.pairs import (
@@ -179,6 +179,8 @@ class Tuning:
         return f"rounds/{number}"
 
     def _round(self, number: int, lm_name: str, openings: tuple[str, ...]) -> dict[str, Any]:
+        from inpars_plus.optimizers.generators.export import EXPORT_FORM
+
         settings = self.settings
         count = min(settings.train_documents, len(self.documents.train) // settings.rounds)
         documents = self.documents.train[(number - 1) * count : number * count]
@@ -226,7 +228,7 @@ class Tuning:
         }
         trained = self.steps.do(
             f"train, round {number}",
-            train_inputs,
+            {**train_inputs, "export": EXPORT_FORM},  # which no checkpoint depends on: what is trained is kept
             lambda: self._train(number, kind, digest(train_inputs)),
             files=[f"{folder}/adapter", f"{folder}/generator"],
         )
@@ -322,6 +324,7 @@ class Tuning:
         """The directory that people take: model and program, with a card that serving needs."""
         inputs: dict[str, JSON] = {
             "model": self._model_digest(last),
+            "weights for torch": weights_digest(Path(last) / TUNED_WEIGHTS),
             "program": self.program.card.digest,
             "openings": rounds[-1]["sampled"]["openings"],
         }

@@ -22,6 +22,7 @@ from inpars_plus.lms.torch_models import silent
 from inpars_plus.optimizers.generators.models import BaseModel, same_tokens
 
 __all__ = [
+    "EXPORT_FORM",
     "GGUF_ARCHITECTURES",
     "merge_adapters",
     "round_weights",
@@ -34,6 +35,9 @@ __all__ = [
 
 GGUF_ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """``model_type`` of ``transformers`` → architecture of GGUF. Others are not written as GGUF."""
+
+EXPORT_FORM = "Q8_0, and weights for torch rounded alike"
+"""How tuned weights are written. It is an input of what writes them: say another form, and they are written again."""
 
 _BLOCK = 32
 _Q8_0_FILE = 7  # llama.cpp's number for a file of mostly Q8_0 tensors

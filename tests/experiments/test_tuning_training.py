@@ -97,6 +97,28 @@ def unlike(generator: Path) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_tuning_of_before_its_weights_for_torch_were_rounded_writes_them_anew_and_trains_nothing(
+    corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    checkpoint = run / "rounds" / "1" / "training" / "checkpoint.safetensors"
+    settings = small.tune_settings(corpus, compiled, run, tiny_directory, rounds=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("inpars_plus.experiments.tuning_training.round_weights", lambda model: None)
+        patch.setattr("inpars_plus.optimizers.generators.export.EXPORT_FORM", "as trained")
+        first = tune_generator(settings, **small.World(replies=small.write_candidate).parts)
+    assert unlike(run / "generator") != []
+    trained = checkpoint.stat().st_mtime_ns
+    world = small.World(replies=small.write_candidate)
+    second = tune_generator(settings, **world.parts)
+    assert unlike(run / "generator") == unlike(run / "rounds" / "1" / "generator") == []
+    assert (checkpoint.stat().st_mtime_ns, world.calls) == (trained, 0)
+    assert first is not None
+    assert second is not None
+    assert (second.results, second.hashes) == (first.results, first.hashes)
+
+
+@pytest.mark.slow
 def test_a_tuning_killed_while_it_hands_over_leaves_the_generator_of_before(
     corpus: Path, compiled: Path, tiny_directory: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
