@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from inpars_plus.foundation.errors import ConfigurationError, RunError
 from inpars_plus.foundation.files import read_lines
-from inpars_plus.optimizers.generators.fitting import ADAPTER_FILE, TrainingTask
+from inpars_plus.optimizers.generators.fitting import ADAPTER_FILE, TrainingTask, adapted_model
 from inpars_plus.optimizers.generators.models import LoraSettings
 from inpars_plus.optimizers.generators.pairs import PreferencePair
 from inpars_plus.optimizers.generators.processes import fit, processes_for
@@ -98,12 +99,13 @@ def test_two_processes_end_with_the_weights_of_one(
     assert len(asked) == 8
     assert {len(texts) for texts in asked} == {3}
     # A gradient's sum is cut otherwise, and so rounds otherwise: in bfloat16 by a hundredth of it, and what is near 0
-    # then moves to either side.
+    # then moves to either side. With five seeds that was .11 of how far lora_A moved at most, and .03 of lora_B; where
+    # each process keeps to its own documents' gradient of lora_A, it is .26.
     near = 2e-2 if bfloat16 else 1e-4
-    apart = all_weights(one[1]) - all_weights(two[1])
-    assert torch.linalg.vector_norm(apart) <= (0.1 if bfloat16 else 1e-4) * torch.linalg.vector_norm(
-        all_weights(one[1])
-    )
+    fresh = get_peft_model_state_dict(adapted_model(task, None)[1])
+    for part, most in (("lora_A", 0.18), ("lora_B", 0.1)):
+        moved = distance(one[1], fresh, part)
+        assert distance(one[1], two[1], part) <= (most if bfloat16 else 1e-4) * moved, part
     for name, value in one[1].items():
         assert bfloat16 or torch.allclose(value, two[1][name], atol=1e-4), name
         assert "lora_A" in name or bool(value.any())
@@ -117,9 +119,10 @@ def test_two_processes_end_with_the_weights_of_one(
         assert (one[3](tokens).logits - two[3](tokens).logits).abs().max() <= (0.05 if bfloat16 else 1e-3)
 
 
-def all_weights(adapter: dict[str, torch.Tensor]) -> torch.Tensor:
-    """What is trained from zero, in one row."""
-    return torch.cat([value.flatten() for name, value in adapter.items() if "lora_B" in name])
+def distance(adapter: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> float:
+    """How far the weights of a part are from each other, as one vector."""
+    apart = [(value - other[name]).flatten() for name, value in adapter.items() if part in name]
+    return float(torch.linalg.vector_norm(torch.cat(apart)))
 
 
 @pytest.mark.slow
