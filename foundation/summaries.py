@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 from inpars_plus.foundation.files import write_json
 from inpars_plus.foundation.secrets import redact
 
-__all__ = ["LmUsage", "Summary", "measured", "peak_memory_mb", "write_summary"]
+__all__ = ["LmUsage", "Summary", "measured", "own_memory_mb", "peak_memory_mb", "write_summary"]
 
 
 class LmUsage(BaseModel):
@@ -88,17 +88,23 @@ def peak_memory_mb() -> int:
     """
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    own = _high_water_mark() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    own = _of_status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return round(max(own, children) / 2**20)
 
 
-def _high_water_mark() -> int | None:
-    """This process's own peak in bytes where Linux tells it; getrusage starts from what its parent held."""
+def own_memory_mb() -> int | None:
+    """MiB that this process holds beside pages of files, which the system takes back at need; only Linux tells."""
+    held = _of_status("RssAnon")
+    return None if held is None else round(held / 2**20)
+
+
+def _of_status(line: str) -> int | None:
+    """Bytes, where Linux tells them of this process. Its peak there is its own; getrusage starts from its parent's."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    found = re.search(rf"^{line}:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import statistics
 import sys
 import tempfile
@@ -28,7 +27,7 @@ import numpy.typing as npt
 
 from inpars_plus.corpora import Document, open_corpus
 from inpars_plus.experiments.benchmarks.common import Benchmark, Row, json_of_child, main_of, median_ratio, timed
-from inpars_plus.foundation import peak_memory_mb
+from inpars_plus.foundation.summaries import own_memory_mb, peak_memory_mb
 from inpars_plus.metrics.words import words
 from inpars_plus.retrieval.bm25 import Bm25Retriever
 from inpars_plus.retrieval.dense import DenseRetriever
@@ -166,7 +165,7 @@ def _search(folder: Path, count: int) -> dict[str, Any]:
             (ranking,) = index.search([query], _DEPTH)
             seconds[name].append(time.perf_counter() - started)
             first += [ranking.ids[0]] if name == "dense" else []
-    memory, own = peak_memory_mb(), _own_memory_mb()
+    memory, own = peak_memory_mb(), own_memory_mb()
     nearest = _nearest(asked, count)
     return {
         "queries": len(asked),
@@ -175,16 +174,6 @@ def _search(folder: Path, count: int) -> dict[str, Any]:
         "search_mib": memory,
         "own_mib": own,
     }
-
-
-def _own_memory_mb() -> int | None:
-    """MiB of this process that are no pages of files, which the system takes back at need; only Linux tells."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    found = re.search(r"^RssAnon:\s+(\d+) kB$", status, re.MULTILINE)
-    return round(int(found[1]) / 1024) if found else None
 
 
 def _nearest(asked: Sequence[str], count: int) -> list[str]:

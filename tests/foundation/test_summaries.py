@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inpars_plus.foundation.summaries import LmUsage, Summary, measured, peak_memory_mb, write_summary
+from inpars_plus.foundation.summaries import LmUsage, Summary, measured, own_memory_mb, peak_memory_mb, write_summary
 
 
 def test_an_empty_summary_has_exactly_the_agreed_shape(tmp_path: Path) -> None:
@@ -77,3 +78,16 @@ def test_a_process_tells_how_long_it_worked_and_what_it_held() -> None:
     assert found.seconds >= 2.0
     assert found.peak_memory_mb > 5
     assert (found.settings, found.seed) == ({"pairs": 3}, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_pages_of_files_are_not_the_own_memory_of_a_process(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(64 * 2**20))
+    with (tmp_path / "file").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        before = own_memory_mb()
+        assert before is not None
+        assert sum(pages[:: mmap.PAGESIZE]) == 0
+        assert own_memory_mb() == pytest.approx(before, abs=8)
+        held = bytearray(b"x") * (64 * 2**20)
+        assert own_memory_mb() == pytest.approx(before + 64, abs=8)
+        assert len(held) == 64 * 2**20
