@@ -48,7 +48,7 @@ TEXT = JobText(
             "      --by-type --out runs/both",
         ),
         (
-            "From programs that were compiled for other documents: a third of the calls",
+            "From programs that were compiled for other documents: less than a third of the calls",
             "inpars-plus compile-programs --corpus memos/ --warm-start runs/notes --out runs/memos",
         ),
         (
@@ -82,8 +82,8 @@ class CompileSettings(BenchSettings):
         "how prompts are searched"
     )
     warm_start: tuple[Path, ...] = option(
-        "compiled programs to start from, for a third of --budget; a file or directory, repeatable; the nearest one's "
-        "instruction stays, so that --optimizer has nothing to do and --prompt-lm is refused",
+        "compiled programs to start from, for less than a third of --budget; a file or directory, repeatable; the "
+        "nearest one's instruction stays, so that --optimizer has nothing to do and --prompt-lm is refused",
         metavar="PATH",
         default=(),
     )

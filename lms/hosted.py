@@ -234,7 +234,8 @@ class HostedEngine(Engine):
             or (isinstance(problem, LMServerError) and problem.status is not None and problem.status < 500)
         )
         with self._health:
-            self._failures_in_a_row += garbled
+            if self.life.failure is None:  # what comes in later is of the time before
+                self._failures_in_a_row += garbled
             self._garbled += garbled
         if problem.retry_after is not None:  # DSPy would sleep for an hour if it was told to
             problem.retry_after = min(problem.retry_after, _LONGEST_RETRY_AFTER)
@@ -333,7 +334,7 @@ def hosted_lm(
     if api_key is None and name.startswith(_OPENAI) and _address(name, api_base):
         api_key = os.environ.get("OPENAI_API_KEY") or _NO_KEY
     try:
-        # Before the budget is made: replies are kept under the name without what is secret in it.
+        # As the engine does, but before the budget is made: replies are kept under the name without its secrets.
         register_secret(api_key)
         register_address(_address(name, api_base))
         engine = HostedEngine(

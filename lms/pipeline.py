@@ -92,8 +92,8 @@ class Pipeline:
         prefix_caching: keep keys and values of prompts, so that demonstrations shared by prompts are read once.
             Requests that the cache would mix up (see :mod:`inpars_plus.lms.prefixes`) go to a second pipeline without
             one, loaded when the first comes.
-        one_at_a_time: never batch, and round nothing but weights to 8 bits. Both change words; this mode repeats
-            exactly.
+        one_at_a_time: never batch, which changes roundings and so words, and round nothing but weights to 8 bits. This
+            mode repeats exactly.
 
     Raises:
         MissingPartError: ``openvino-genai`` is not installed.

@@ -13,9 +13,10 @@ final           .22     the few best candidates, the best pool prompt and the un
 
 All documents are asked for once in each trial, so a plan is an upper bound and not a guess.
 
-A warm start takes .32 of the budget, which is at most a third of what a cold start really spends: four of these had
-774 calls of 800 on average. Two documents are for the preflight, .25 of the rest to find the nearest program and write
-labels with the best prompt, .40 for sets of demonstrations, .35 for the final comparison.
+A warm start takes .32 of the budget, which is a third of what a cold start really spends where there are documents
+enough: four of these had 774 calls of 800 on average. With few documents a cold start cannot spend its budget. Two
+documents are for the preflight, .25 of the rest to find the nearest program and write labels with the best prompt, .40
+for sets of demonstrations, .35 for the final comparison.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ The steps, all inside one budget of LM calls (see :mod:`inpars_plus.optimizers.p
    documents are never seen here.
 
 Given compiled programs to start from, :mod:`inpars_plus.optimizers.prompts.warm_start` takes the place of the steps 2
-to 5, and a third of the budget.
+to 5, and less than a third of the budget.
 
 Going on after a kill: run the same command with the same seed and the same store of replies. Everything here is
 determined by the seed and the replies, so the finished calls come from the store and cost nothing.
@@ -194,7 +194,7 @@ def compile_program(
         threads: calls at once.
         start: compiled query generators for a warm start, from the nearest of them: of every kind for a student that
             asks about parts or constraints, else of its own class; ``optimizer`` and ``prompt_lm`` then have nothing to
-            do, and a third of the budget is enough.
+            do, and less than a third of the budget is enough.
         human: examples of train documents, each with a query that a person wrote for it; they are tried as
             demonstrations before those that the program writes.
 

@@ -17,8 +17,8 @@ documents, becomes the self-written labels of the new type.
    is by the mean over the validation documents that all of these were scored on, here or in step 4. Train documents do
    not count, because only the starting prompts wrote for them.
 
-The search of the pool, other prompt forms and the optimizer proper are left out, so the whole takes a third of the
-budget.
+The search of the pool, other prompt forms and the optimizer proper are left out, so the whole takes less than a
+third of the budget.
 """
 
 from __future__ import annotations

@@ -317,6 +317,24 @@ def test_a_request_that_fails_after_the_model_was_given_up_does_not_count_when_i
         assert lm("z") == ["a reply"]
 
 
+def test_garbled_answers_that_come_after_the_model_was_given_up_do_not_count_when_it_is_asked_again(
+    loopback: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "HOLD_SECONDS", 0.0)
+    with loopback.LoopbackServer(misbehave=lambda number: 500 if number else None) as server:
+        lm = loopback.lm_of(server, num_retries=0)
+        assert lm("good") == ["a reply"]
+        for number in range(11):
+            with pytest.raises(NoReplyError):
+                lm(f"{number}")
+        with pytest.raises(DeadModelError):
+            lm("x")
+        for _ in range(11):
+            lm.engine._noted(LMServerError("no reply", status=200))
+        with pytest.raises(NoReplyError):
+            lm("y")
+
+
 @pytest.mark.parametrize("answers", [0, 1])
 def test_a_call_that_fails_just_after_the_model_was_given_up_is_told_so(loopback: ModuleType, answers: int) -> None:
     with loopback.LoopbackServer(misbehave=lambda number: 503 if number >= answers else None) as server:

@@ -66,7 +66,7 @@ def test_it_starts_from_the_nearest_program_and_beats_it_on_unseen_documents(
     assert set(compiled.validation) == {"nearest", "after"}
 
 
-def test_it_needs_a_third_of_the_calls_of_a_cold_start(toy: Any, near: Any, far: Any) -> None:
+def test_it_needs_less_than_a_third_of_the_budget(toy: Any, near: Any, far: Any) -> None:
     compiled = compile_program(**toy.arguments, budget=BUDGET, start=[far, near])
     assert compiled.calls == len(toy.engine.prompts) <= compiled.plan.calls <= BUDGET * 0.32
 
@@ -191,7 +191,7 @@ def test_too_many_programs_for_the_budget_are_refused_with_the_number_that_would
 @pytest.mark.parametrize("budget", [120, 150, 280, 800, 1_800, 5_000])
 @pytest.mark.parametrize("programs", [1, 2])
 @pytest.mark.parametrize(("train", "validation", "calls"), [(4, 4, 1), (240, 160, 1), (60, 20, 3)])
-def test_a_plan_never_takes_more_than_a_third_of_what_a_cold_start_spends(
+def test_a_plan_never_takes_more_than_its_share(
     budget: int, programs: int, train: int, validation: int, calls: int
 ) -> None:
     sizes = {"programs": programs, "train": train, "validation": validation, "calls_per_document": calls}
