@@ -18,7 +18,8 @@ _UNREADABLE = "style, template, svg, head"
 # Taken out first: in a tree the end of ``<noscript>`` ends nothing while a
 # paragraph is open in it, and what follows is hidden with it.
 _UNREAD = re.compile(
-    r"<!--(?:-?>|.*?(?:--!?>|\Z))|<(script|noscript)(?=[\s/>]).*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))|<(script|noscript)(?=[\s/>]).*?(?:</\1(?=[\s/>])[^>]*(?:>|\Z)|\Z)",
+    re.IGNORECASE | re.DOTALL,
 )
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
 
