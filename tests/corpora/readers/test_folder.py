@@ -153,3 +153,32 @@ def test_a_page_of_elements_that_are_never_closed_is_read_in_time_and_in_full(ta
     assert time.process_time() - started < 2.5  # with what is open looked at for each tag: 4 to 14 seconds
     assert title == "T"
     assert text.split() == [f"w{n}" for n in range(60_000)]
+
+
+LARGE = "<br>" * 8_000
+"""Enough tags for a page that is read without a tree."""
+
+
+def test_what_lies_deep_in_a_large_page_is_read_as_anywhere():
+    deep = LARGE + "<div>" * 600
+    html = (
+        f"{deep}<h1>Deep</h1><p>a <b>bold</b>\nword<br>line<pre>x\ny</pre><svg><path/><text>no</text></svg>"
+        f"<script>'<div>'</script><!-- <div> --><img alt='>'>end<noscript>no</noscript><table><tr><th>c1<th>c2</table>"
+        f"{'</div>' * 600}<h2>Title</h2><pre>x\ny</pre>"
+    )
+    title, text = html_to_text(html)
+    assert title == "Deep"
+    assert text == "Deep\na bold word\nline\nx\ny\nend\nc1\nc2\nTitle\nx\ny"
+
+
+def test_a_page_of_fewer_than_8_000_tags_may_be_deep():
+    title, text = html_to_text(f"{'<div>' * 600}<h1>Title</h1><pre>x\ny")
+    assert (title, text) == ("Title", "Title\nx\ny")
+
+
+def test_many_elements_that_are_closed_or_need_not_be_are_read_as_few():
+    rows = "<table>" + "<tr><td><p>a<br><span>b</span>" * 600 + "</table>"
+    items = "<ul>" + "<li>c<span>d" * 600 + "</ul>"
+    title, text = html_to_text(f"{LARGE}{rows}{items}<h1>Title</h1><pre>x\ny</pre>")
+    assert title == "Title"
+    assert text.splitlines()[-3:] == ["Title", "x", "y"]
