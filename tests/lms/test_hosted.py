@@ -181,10 +181,11 @@ def test_a_cap_in_currency_needs_a_price(name: str) -> None:
 
 def test_requests_per_minute_are_kept_at_the_server(loopback: ModuleType) -> None:
     with loopback.LoopbackServer() as server:
-        lm = loopback.lm_of(server, limits=SpendingLimits(requests_per_minute=1200))
+        lm = loopback.lm_of(server, limits=SpendingLimits(requests_per_minute=240))
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda i: lm(f"{i}"), range(8)))
-        assert server.times[-1] - server.times[0] >= 0.3
+        # Seven intervals of .25 s; on a busy machine the first request may arrive late.
+        assert server.times[-1] - server.times[0] >= 1.5
 
 
 def test_a_setting_that_a_reasoning_model_forbids_is_a_configuration_error() -> None:
