@@ -57,7 +57,7 @@ OURS = "InPars+"
 OUR_QUERIES = "InPars+ queries"
 """The same queries in the training of the others: what the queries alone are worth."""
 
-_METHOD = 2
+_METHOD = 3
 """How the other recipes are trained; finished runs of another number are not taken for this one's."""
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import digest, digest_file
 from inpars_plus.foundation.parts import require
+from inpars_plus.foundation.precision import fast_precision
 from inpars_plus.lms.kept_models import find_kept, keep, kept_directory
 
 if TYPE_CHECKING:
@@ -118,9 +119,7 @@ def _read(transformers: Any, path: Path, dtype: torch.dtype, attention: str) -> 
 def pick_precision(device: torch.device | str) -> torch.dtype:
     """bfloat16 where the machine computes with it, single precision elsewhere."""
     module = torch_itself()
-    kind = module.device(device).type
-    fast = {"cuda": lambda: module.cuda.is_bf16_supported(), "cpu": _cpu_bf16}.get(kind, lambda: False)()
-    chosen: torch.dtype = module.bfloat16 if fast else module.float32
+    chosen: torch.dtype = getattr(module, fast_precision(module.device(device).type))
     return chosen
 
 
@@ -145,15 +144,6 @@ def _plain(transformers: Any, model: Any, attention: str) -> Any:
     plain.load_state_dict(model.state_dict())
     plain.generation_config = model.generation_config
     return plain
-
-
-def _cpu_bf16() -> bool:
-    torch = torch_itself()
-    # Without hardware for it bfloat16 is emulated and slower than single precision.
-    capability = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    if capability is not None:
-        return bool(capability())
-    return bool(getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() == "AVX512")
 
 
 def torch_itself() -> Any:

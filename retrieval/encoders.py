@@ -16,6 +16,7 @@ from inpars_plus.foundation.errors import ConfigurationError, MissingPartError
 from inpars_plus.foundation.files import digest, digest_file, read_json
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.parts import require
+from inpars_plus.foundation.precision import Precision, fast_precision
 from inpars_plus.retrieval.threads import wait_without_spinning
 
 if TYPE_CHECKING:
@@ -66,11 +67,9 @@ class Encoder:
         return "cuda" if _torch().cuda.is_available() else "cpu"
 
     @functools.cached_property
-    def precision(self) -> str:
-        """``bfloat16`` or ``float32``."""
-        if self.device == "cuda":
-            return "bfloat16" if _torch().cuda.is_bf16_supported() else "float32"
-        return "bfloat16" if _cpu_multiplies_bfloat16() else "float32"
+    def precision(self) -> Precision:
+        """What it computes in."""
+        return fast_precision(self.device)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -227,15 +226,6 @@ def _torch() -> Any:
     import torch
 
     return torch
-
-
-def _cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16; elsewhere it is emulated and slower than float32."""
-    torch = _torch()
-    if not torch.backends.mkldnn.is_available():
-        return False
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(probe() for name in probes if (probe := getattr(torch.cpu, name, None)) is not None)
 
 
 @contextmanager

@@ -8,6 +8,8 @@
 Documents get other vectors, so a corpus has to be encoded again; :mod:`~inpars_plus.optimizers.rankers.query_side` does
 without. A cross-encoder begins well only from one that was trained on judgments, which is to be named as its base;
 begun from MiniLM's encoder with a new head, it learns next to nothing from a few thousand pairs.
+
+Where the hardware multiplies in bfloat16, forward and backward passes compute in it; weights stay in single precision.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from typing import Any, Literal
 
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.parts import require
+from inpars_plus.foundation.precision import fast_precision
+from inpars_plus.foundation.progress import bar
 from inpars_plus.optimizers.rankers.bases import base_encoder, cross_encoder_base
 from inpars_plus.optimizers.rankers.saving import save_model
 from inpars_plus.retrieval.threads import wait_without_spinning
@@ -94,7 +98,7 @@ def tune_bi_encoder(
         trainer = package.SentenceTransformerTrainer(
             model=model, args=arguments, train_dataset=dataset, loss=function, callbacks=[]
         )
-        trainer.train()
+        _run(trainer, settings.steps)
     save_model(model, out)
 
 
@@ -141,8 +145,22 @@ def tune_cross_encoder(
         trainer = package.CrossEncoderTrainer(
             model=model, args=arguments, train_dataset=_dataset(grouped, tuple(grouped[0])), loss=function
         )
-        trainer.train()
+        _run(trainer, settings.steps)
     save_model(model, out)
+
+
+def _run(trainer: Any, steps: int) -> None:
+    """Train, with this project's bar; the trainer without its own would print its last figures."""
+    from transformers import PrinterCallback, TrainerCallback
+
+    class Progress(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            progress.update()
+
+    trainer.remove_callback(PrinterCallback)
+    with bar("Fine-tuning", steps) as progress:
+        trainer.add_callback(Progress())
+        trainer.train()
 
 
 def _pairs(rows: Sequence[_Row]) -> list[dict[str, Any]]:
@@ -200,5 +218,6 @@ def _arguments(scratch: str, settings: FineTuning, seed: int) -> dict[str, Any]:
         "logging_strategy": "no",
         "disable_tqdm": True,
         "use_cpu": _device() == "cpu",
+        "bf16": fast_precision(_device()) == "bfloat16",
         "dataloader_pin_memory": False,
     }

@@ -26,8 +26,9 @@ QUICK = FineTuning(steps=12, batch=6, learning_rate=3e-4, max_tokens=32)
 
 
 @pytest.mark.parametrize("loss", ["ranking", "margin-mse"])
-def test_a_bi_encoder_learns_and_others_load_it(tmp_path: Path, loss: str) -> None:
+def test_a_bi_encoder_learns_and_others_load_it(tmp_path: Path, loss: str, capfd: pytest.CaptureFixture[str]) -> None:
     tune_bi_encoder(None, ROWS, tmp_path / "tuned", loss=loss, settings=QUICK)  # type: ignore[arg-type]
+    assert capfd.readouterr().out == ""  # what a job prints is its result
     encoder = load_encoder(str(tmp_path / "tuned"))
     queries, texts = encoder.encode([row["anchor"] for row in ROWS[::2]], short=True), encoder.encode(list(TEXTS))
     margins = np.diag(queries @ texts.T) - (queries @ texts.T).mean(axis=1)
