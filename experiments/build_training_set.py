@@ -17,7 +17,7 @@ from inpars_plus.experiments.selection import safe_name
 from inpars_plus.experiments.settings import JobSettings, JobText, RetrieverSettings, option, parse_settings
 from inpars_plus.experiments.tables import text_table
 from inpars_plus.experiments.training_filters import TrainingFilters, parse_filter, reranker_digest
-from inpars_plus.experiments.workbench import Steps, corpus_of
+from inpars_plus.experiments.workbench import Steps, corpus_of, summary_of
 from inpars_plus.foundation import (
     JSON,
     ConfigurationError,
@@ -210,7 +210,8 @@ class _Job:
         if made["without"]:
             say(_without(settings, made))
         tuned = None if settings.fine_tune is None else self._tune(settings.fine_tune)
-        summary = Summary(
+        summary = summary_of(
+            self.steps,
             settings=settings.model_dump(mode="json"),
             seed=settings.seed,
             hashes={
@@ -218,8 +219,6 @@ class _Job:
                 "queries": queries_digest(read),
                 **{name: digest_file(settings.out / name) for name in _FILES},
             },
-            seconds=round(self.steps.seconds, 1),
-            peak_memory_mb=self.steps.peak_memory_mb,
             results={
                 "queries": {"read": len(read), "of_test_documents": left_out, "kept": len(queries)},
                 "filters": records,

@@ -18,7 +18,6 @@ or killed, the same command goes on.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,8 @@ from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery, named_paths, run_seeds
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.experiments.workbench import Steps
+from inpars_plus.experiments.workbench import Steps, summary_of
 from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
-from inpars_plus.foundation.summaries import measured
 from inpars_plus.lms import ReplyStore, Scorer, load_lm, load_scorer
 from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.optimizers.rankers.recipes import RECIPES
@@ -69,7 +67,7 @@ def compare_recipes(
     Raises:
         ConfigurationError: a collection has no queries of ours.
     """
-    settings, started = settings or RecipeSettings(), time.monotonic()
+    settings, done = settings or RecipeSettings(), list[Steps]()
     without = next((name for name in collections if name not in ours), None)
     if without is not None:
         raise ConfigurationError(
@@ -91,12 +89,13 @@ def compare_recipes(
                     lm=make_lm or load_lm(lm, store=store),
                     scorer=scorer or load_scorer(lm),
                 )
+                done.append(bench.steps)
                 values[name], results[name] = _collection(bench, names, settings)
             finally:
                 store.close()
-        write_summary(out / name, measured(started, settings={}, seed=settings.seed, results=results[name]))
-    summary = measured(
-        started,
+        write_summary(out / name, summary_of(done[-1], settings={}, seed=settings.seed, results=results[name]))
+    summary = summary_of(
+        *done,
         settings={"collections": list(collections), **{key: _plain(one) for key, one in vars(settings).items()}},
         seed=settings.seed,
         results={"collections": results, "mean": _over_all(values, settings.seed)},

@@ -18,8 +18,17 @@ from inpars_plus.experiments.selection import choose_types, documents_by_type
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, quality_table
 from inpars_plus.experiments.warm_starts import warm_programs
-from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
-from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file, say, write_summary, write_text
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench, summary_of
+from inpars_plus.foundation import (
+    ConfigurationError,
+    LmUsage,
+    Run,
+    Summary,
+    digest_file,
+    say,
+    write_summary,
+    write_text,
+)
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import KeyTerms, list_programs
 from inpars_plus.programs.granularities import Granularity
@@ -107,7 +116,11 @@ class CompileSettings(BenchSettings):
 
 
 def compile_programs(
-    settings: CompileSettings, *, make_lm: MakeLm | None = None, scorer: Scorer | None = None
+    settings: CompileSettings,
+    *,
+    make_lm: MakeLm | None = None,
+    scorer: Scorer | None = None,
+    spent: LmUsage | None = None,
 ) -> Summary | None:
     """Compile, score, and write programs, summary and report.
 
@@ -115,6 +128,7 @@ def compile_programs(
         settings: of the job.
         make_lm: makes the language models instead of their names.
         scorer: of naturalness, instead of the embedded model.
+        spent: what other runs under the same caps came to.
 
     Returns:
         The summary that was written; ``None`` after a dry run.
@@ -146,9 +160,10 @@ def compile_programs(
         with contextlib.closing(Workbench(settings, directory=None, make_lm=make_lm, scorer=scorer)) as bench:
             print(preview(settings, bench, bench.corpus, _documents(settings, bench.corpus)))
         return None
+    parts: dict[str, Any] = {"make_lm": make_lm, "scorer": scorer, "spent": spent}
     with (
         Run(settings.out) as run,
-        contextlib.closing(Workbench(settings, directory=run.directory, make_lm=make_lm, scorer=scorer)) as bench,
+        contextlib.closing(Workbench(settings, directory=run.directory, **parts)) as bench,
     ):
         return _Job(settings, bench, Steps(run)).do()
 
@@ -183,15 +198,14 @@ class _Job:
             for job in jobs:
                 results[job.doc_type]["test"]["other_programs"] = self._other_programs(job, jobs)
         self._set_earlier_aside(jobs)
-        summary = Summary(
+        summary = summary_of(
+            self.steps,
             settings=self.bench.redacted(),
             seed=self.settings.seed,
             hashes={
                 "corpus": corpus.digest(),
                 **{file: digest_file(self.settings.out / file) for file in files},
             },
-            seconds=round(self.steps.seconds, 1),
-            peak_memory_mb=self.steps.peak_memory_mb,
             lm=self.bench.usage(),
             results=results,
         )

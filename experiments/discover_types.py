@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,8 @@ from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobTex
 from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.type_names import headline, type_terms, unique_names
 from inpars_plus.experiments.vectors import CachedEncoder
-from inpars_plus.experiments.workbench import Steps, corpus_of
+from inpars_plus.experiments.workbench import Steps, corpus_of, summary_of
 from inpars_plus.foundation import JSON, Run, Summary, batched, digest_file, say, write_lines, write_summary
-from inpars_plus.foundation.summaries import measured
 from inpars_plus.optimizers.routing import LEAST_TO_PROPOSE, ProposedTypes, fit_type_router, propose_types
 from inpars_plus.programs.form import form_features
 from inpars_plus.retrieval.embeddings import TextEncoder
@@ -49,6 +47,10 @@ _TYPICAL = 3
 _CHUNK = 2_048
 
 
+_METHOD = 1
+"""How types are proposed; what another number proposed is not taken for this one's."""
+
+
 class DiscoverSettings(JobSettings, CorpusSettings):
     """Settings of ``discover-types``."""
 
@@ -70,21 +72,22 @@ def discover_types(settings: DiscoverSettings, *, encoder: TextEncoder | None = 
     Raises:
         InParsError: see its kinds. Vectors that were made are kept; the same command goes on from there.
     """
-    started = time.monotonic()
     with Run(settings.out) as run:
         corpus = corpus_of(settings)
         say(f"{len(corpus):,} documents")
         job = _Job(settings, corpus, CachedEncoder(encoder or load_encoder()))
         inputs: dict[str, JSON] = {
+            "method": _METHOD,
             "corpus": corpus.digest(),
             "sections": list(corpus.names),
             "sample": settings.sample,
             "seed": settings.seed,
             "encoder": job.encoder.digest,
         }
-        results = Steps(run).do("propose types", inputs, job.do, files=["types.jsonl", *job.files.values()])
-        summary = measured(
-            started,
+        steps = Steps(run)
+        results = steps.do("propose types", inputs, job.do, files=["types.jsonl", *job.files.values()])
+        summary = summary_of(
+            steps,
             settings=settings.model_dump(mode="json"),
             seed=settings.seed,
             hashes={

@@ -23,7 +23,7 @@ from inpars_plus.experiments.adaptation_bench import HARMFUL, SCRIPTED, Measured
 from inpars_plus.experiments.selection import TypeDocuments, choose_types, documents_by_type
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench, summary_of
 from inpars_plus.foundation import ConfigurationError, Run, Summary, say, write_summary
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import KeyTerms
@@ -123,12 +123,11 @@ def measure_adaptation(
                 row |= {
                     name: _counted(one) for name, one in (("meant_to_harm", _meant(tries)), ("did_harm", _did(tries)))
                 }
-        summary = Summary(
+        summary = summary_of(
+            steps,
             settings=bench.redacted(),
             seed=settings.seed,
             hashes={"corpus": bench.corpus.digest()},
-            seconds=round(steps.seconds, 1),
-            peak_memory_mb=steps.peak_memory_mb,
             lm=bench.usage(),
             results=results,
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +21,8 @@ from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, named_paths, run_seeds
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
-from inpars_plus.experiments.workbench import Steps
+from inpars_plus.experiments.workbench import Steps, summary_of
 from inpars_plus.foundation import ConfigurationError, InputError, Run, Summary, say, write_summary
-from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.metrics.significance import Difference, paired_bootstrap
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
@@ -64,7 +62,6 @@ def measure_granularity(
         raise ConfigurationError(
             "one kind of queries has nothing to be compared with", place="--queries", remedy="Give two or more"
         )
-    started = time.monotonic()
     ((name, directory),) = collections.items()
     with Run(out) as run:
         bench = JudgedBench(name, directory, steps=Steps(run), seed=seeds[0])
@@ -73,8 +70,8 @@ def measure_granularity(
         size = most if size is None else size
         _check(size, known, queries)
         results = _compared(bench, known, size, seeds, steps)
-        summary = measured(
-            started,
+        summary = summary_of(
+            bench.steps,
             settings={
                 "collection": {name: str(directory)},
                 "queries": {kind: str(folder) for kind, folder in queries.items()},

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from inpars_plus.experiments.reports.charts import Series, series
 from inpars_plus.experiments.reports.page import page, paragraph, section, table
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
-from inpars_plus.experiments.workbench import Steps
+from inpars_plus.experiments.workbench import Steps, summary_of
 from inpars_plus.foundation import (
     ConfigurationError,
     Run,
@@ -33,7 +32,6 @@ from inpars_plus.foundation import (
     write_summary,
     write_text,
 )
-from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 
@@ -84,17 +82,18 @@ def measure_growth(
             place="--sizes",
             remedy=f"Give {FEWEST_QUERIES} or more",
         )
-    started, results = time.monotonic(), dict[str, Any]()
+    results, done = dict[str, Any](), list[Steps]()
     for name, directory in collections.items():
         with Run(out / name) as run:
             bench = JudgedBench(name, directory, steps=Steps(run), seed=seeds[0])
+            done.append(bench.steps)
             before = bench.untrained()[bench.chosen.name]
             results[name] = {"chosen": bench.chosen.name, "untrained": _mean(before), "generators": {}}
             for generator, folder in queries.get(name, {}).items():
                 rows = _rows(bench, generator, folder, before, sizes, seeds, steps)
                 results[name]["generators"][generator] = rows
-    summary = measured(
-        started, settings={"sizes": list(sizes), "seeds": list(seeds)}, seed=seeds[0], results={"collections": results}
+    summary = summary_of(
+        *done, settings={"sizes": list(sizes), "seeds": list(seeds)}, seed=seeds[0], results={"collections": results}
     )
     write_summary(out, summary)
     write_text(out / "report.html", _report(results))

@@ -23,7 +23,7 @@ from inpars_plus.experiments.reranking_forms import (
 from inpars_plus.experiments.reranking_preview import preview
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench, summary_of
 from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
 from inpars_plus.lms import load_scorer
 from inpars_plus.metrics.evaluation import compare, evaluate_systems
@@ -191,12 +191,11 @@ def _measured(settings: MeasureSettings, bench: RerankingBench) -> Summary:
     for name, told in compiling.items():
         after = f"{name} compiled" if f"{name} compiled" in rows else name
         told["program"] = bench.save(name, told, rows[name][MEASURES[0]], rows[after][MEASURES[0]])
-    return Summary(
+    return summary_of(
+        bench.steps,
         settings=bench.bench.redacted(),
         seed=settings.seed,
         hashes={"corpus": bench.judged.corpus.digest(), "judgments": bench.judged.judged.digest},
-        seconds=round(bench.steps.seconds, 1),
-        peak_memory_mb=bench.steps.peak_memory_mb,
         lm=bench.bench.usage(),
         results={
             "collection": bench.judged.name,

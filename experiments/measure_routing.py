@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ from inpars_plus.experiments.generate_queries import GenerateSettings
 from inpars_plus.experiments.routing_bench import ADAPTIVE, TRUE_TYPE, RoutingBench
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.tables import MEASURES, interval, number, text_table
-from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench
+from inpars_plus.experiments.workbench import MakeLm, Steps, Workbench, summary_of
 from inpars_plus.foundation import ConfigurationError, Run, Summary, write_summary
-from inpars_plus.foundation.summaries import measured
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.optimizers.routing.fitting import LEAST_DOCUMENTS
 
@@ -69,7 +67,6 @@ def measure_routing(
             raise ConfigurationError(
                 f"{given} documents of each type are too few", place=flag, remedy=f"Give {least} or more"
             )
-    started = time.monotonic()
     with (
         Run(settings.out) as run,
         contextlib.closing(Workbench(settings, directory=run.directory, make_lm=make_lm, scorer=scorer)) as bench,
@@ -78,12 +75,13 @@ def measure_routing(
             raise ConfigurationError(
                 "documents of one type need no analyst", place="--corpus", remedy="Give several, as NAME=PATH:TYPE"
             )
-        routing = RoutingBench(settings, bench, Steps(run), fit_documents=fit_documents, test_documents=test_documents)
+        steps = Steps(run)
+        routing = RoutingBench(settings, bench, steps, fit_documents=fit_documents, test_documents=test_documents)
         results: dict[str, Any] = {"routing": routing.routing(), "foreign": routing.foreign()}
         if generation:
             results["generation"] = routing.generation()
-        summary = measured(
-            started,
+        summary = summary_of(
+            steps,
             settings={**bench.redacted(), "fit_documents": fit_documents, "test_documents": test_documents},
             seed=settings.seed,
             hashes={"corpus": bench.corpus.digest()},

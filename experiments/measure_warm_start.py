@@ -14,7 +14,6 @@ shares.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +25,7 @@ from inpars_plus.experiments.selection import choose_types, safe_name
 from inpars_plus.experiments.settings import JobText, make_settings, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import BenchSettings, MakeLm, corpus_of
-from inpars_plus.foundation import ConfigurationError, LmUsage, Summary, read_lines, say, write_summary
-from inpars_plus.foundation.summaries import measured
+from inpars_plus.foundation import ConfigurationError, LmUsage, Summary, read_lines, redact, say, write_summary
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.significance import paired_bootstrap
 
@@ -94,20 +92,28 @@ def measure_warm_start(
             place="--corpus",
             remedy="Give several, as in --corpus faq=faq.csv:faq-answer --corpus news=news.jsonl:news",
         )
-    started, usage = time.monotonic(), LmUsage()
+    compiles: list[Summary] = []
+
+    def compiled(out: Path, seed: int, **values: Any) -> Summary:
+        # Caps are of the whole, so what one compile came to is not left for the next.
+        spent = sum((one.lm for one in compiles), LmUsage())
+        made = _compiling(settings, out, seed, **values)
+        summary = compile_programs(made, make_lm=make_lm, scorer=scorer, spent=spent)
+        assert summary is not None, "this is no dry run"
+        compiles.append(summary)
+        return summary
+
     runs: list[dict[str, Any]] = []
     scores: list[dict[str, dict[str, float]]] = []
     for seed in range(settings.seed, settings.seed + settings.seeds):
         cold_out = settings.out / f"cold-{seed}"
         say(f"Seed {seed}: cold start")
-        cold = _compiled(settings, cold_out, seed, make_lm, scorer, doc_type=types, by_type=True)
-        usage += cold.lm
+        cold = compiled(cold_out, seed, doc_type=types, by_type=True)
         for doc_type in types:
             out = settings.out / f"warm-{seed}-{safe_name(doc_type)}"
             others = [cold_out / cold.results[name]["program"] for name in types if name != doc_type]
             say(f"Seed {seed}: warm start for '{doc_type}'")
-            warm = _compiled(settings, out, seed, make_lm, scorer, doc_type=[doc_type], warm_start=others)
-            usage += warm.lm
+            warm = compiled(out, seed, doc_type=[doc_type], warm_start=others)
             found = {
                 "nearest": _scores(out, doc_type, "nearest"),
                 "warm": _scores(out, doc_type, "after"),
@@ -119,31 +125,22 @@ def measure_warm_start(
         name: _mean([row for row in runs if row["type"] == name], _of(name, runs, scores), settings.seed)
         for name in types
     }
-    summary = measured(
-        started,
-        settings=settings.model_dump(mode="json"),
+    summary = Summary(
+        seconds=round(sum(one.seconds for one in compiles), 1),
+        peak_memory_mb=max(one.peak_memory_mb for one in compiles),
+        settings=redact(settings.model_dump(mode="json")),
         seed=settings.seed,
         hashes={"corpus": corpus.digest()},
-        lm=usage,
+        lm=sum((one.lm for one in compiles), LmUsage()),
         results={"runs": runs, "types": by_type, "mean": _mean(runs, scores, settings.seed)},
     )
     write_summary(settings.out, summary)
     return summary
 
 
-def _compiled(
-    settings: MeasureWarmStartSettings,
-    out: Path,
-    seed: int,
-    make_lm: MakeLm | None,
-    scorer: Scorer | None,
-    **values: Any,
-) -> Summary:
+def _compiling(settings: MeasureWarmStartSettings, out: Path, seed: int, **values: Any) -> CompileSettings:
     shared = {name: getattr(settings, name) for name in type(settings).model_fields if name not in _OWN | values.keys()}
-    made = make_settings(CompileSettings, "compile-programs", **shared, **values, out=out, seed=seed, **_LEFT_OUT)
-    summary = compile_programs(made, make_lm=make_lm, scorer=scorer)
-    assert summary is not None, "this is no dry run"
-    return summary
+    return make_settings(CompileSettings, "compile-programs", **shared, **values, out=out, seed=seed, **_LEFT_OUT)
 
 
 def _scores(directory: Path, doc_type: str, row: str) -> dict[str, float]:

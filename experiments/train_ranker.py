@@ -14,7 +14,7 @@ from inpars_plus.experiments.human_queries import read_human_queries
 from inpars_plus.experiments.leaks import as_seen, leaked, trained_on
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.experiments.workbench import Steps, corpus_of
+from inpars_plus.experiments.workbench import Steps, corpus_of, summary_of
 from inpars_plus.foundation import (
     JSON,
     InputError,
@@ -172,12 +172,11 @@ class _Job:
             tuned = self.steps.do("query encoder", {**inputs, **how}, self._tune, files=[_ENCODER])
         spec = self._spec(weights["weights"], weights["feedback"]["share"], tuned is not None)
         save_ranker(spec, settings.out)
-        summary = Summary(
+        summary = summary_of(
+            self.steps,
             settings=settings.model_dump(mode="json"),
             seed=settings.seed,
             hashes={"corpus": self.corpus.digest(), "base": load_encoder(settings.base).digest},
-            seconds=round(self.steps.seconds, 1),
-            peak_memory_mb=self.steps.peak_memory_mb,
             results={"queries": counts, "weights": weights, "titles": self.titles, "query_encoder": tuned},
         )
         write_summary(settings.out, summary)

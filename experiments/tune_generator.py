@@ -15,7 +15,7 @@ from inpars_plus.experiments.reports.tuning_report import tuning_report, tuning_
 from inpars_plus.experiments.settings import JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, quality_table
 from inpars_plus.experiments.tuning import Tuning
-from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench
+from inpars_plus.experiments.workbench import BenchSettings, MakeLm, Steps, Workbench, summary_of
 from inpars_plus.foundation import ConfigurationError, Run, Summary, say, write_summary, write_text
 from inpars_plus.lms import is_local
 from inpars_plus.lms.scoring import Scorer
@@ -137,12 +137,11 @@ def tune_generator(
         steps = Steps(run_)
         tuning = Tuning(settings, bench, make_lm)
         result = tuning.do(steps)
-        summary = Summary(
+        summary = summary_of(
+            steps,
             settings=bench.redacted(),
             seed=settings.seed,
             hashes={"corpus": bench.corpus.digest(), **tuning.hashes()},
-            seconds=round(steps.seconds, 1),
-            peak_memory_mb=steps.peak_memory_mb,
             lm=bench.usage(),
             results={tuning.doc_type: result},
         )

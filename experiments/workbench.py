@@ -16,7 +16,7 @@ import dspy
 
 from inpars_plus.corpora import Corpus, Document, open_corpus
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, ModelSettings, RetrieverSettings
-from inpars_plus.foundation import JSON, LmUsage, Run, peak_memory_mb, redact, register_address
+from inpars_plus.foundation import JSON, LmUsage, Run, Summary, peak_memory_mb, redact, register_address
 from inpars_plus.lms import EngineLM, ReplyStore, SpendingLimits, is_local, load_lm, load_scorer
 from inpars_plus.lms.hosted import server_address
 from inpars_plus.lms.scoring import Scorer
@@ -24,7 +24,7 @@ from inpars_plus.metrics.query_metric import Judged, QueryMetric
 from inpars_plus.retrieval import Retriever, build_retriever
 from inpars_plus.retrieval.external import retriever_key
 
-__all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "corpus_of", "judged_row"]
+__all__ = ["BenchSettings", "MakeLm", "Steps", "Workbench", "corpus_of", "judged_row", "summary_of"]
 
 MakeLm = Callable[[str, ReplyStore | None], dspy.LM]
 """Makes a language model of a name that keeps its replies in a store; for engines that have no name."""
@@ -81,6 +81,20 @@ class Steps:
         return result["value"]
 
 
+def summary_of(*runs: Steps, **fields: Any) -> Summary:
+    """A summary with the time and memory of all steps, also of those that an earlier command did.
+
+    Args:
+        runs: their steps.
+        fields: of the summary, except seconds and memory.
+    """
+    return Summary(
+        seconds=round(sum(steps.seconds for steps in runs), 1),
+        peak_memory_mb=max(steps.peak_memory_mb for steps in runs),
+        **fields,
+    )
+
+
 class Workbench:
     """The parts of a job.
 
@@ -91,6 +105,7 @@ class Workbench:
         scorer: scores how natural queries are, instead of the embedded model.
         replies: file of the store of replies, for runs that share it; the default is ``replies.sqlite`` in the
             directory.
+        spent: what other runs under the same caps came to.
     """
 
     def __init__(
@@ -101,8 +116,10 @@ class Workbench:
         make_lm: MakeLm | None = None,
         scorer: Scorer | None = None,
         replies: Path | None = None,
+        spent: LmUsage | None = None,
     ) -> None:
         self.settings = settings
+        self._spent = spent or LmUsage()
         self._replies = replies
         self._directory = directory
         self._make_lm = make_lm
@@ -226,7 +243,7 @@ class Workbench:
         )
         lm = load_lm(
             name,
-            limits=None if limits == SpendingLimits() else limits,
+            limits=None if limits == SpendingLimits() else limits.model_copy(update={"spent": self._spent}),
             store=self.store,
             api_base=api_base,
             seed=given.seed,

@@ -33,6 +33,7 @@ class SpendingLimits(BaseModel):
         max_tokens: tokens sent and received together.
         max_cost_usd: US dollars; needs a model with a known price.
         requests_per_minute: how often it may be asked.
+        spent: by other runs that share the caps, whose replies lie in other stores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class SpendingLimits(BaseModel):
     max_tokens: int | None = Field(default=None, gt=0)
     max_cost_usd: float | None = Field(default=None, gt=0)
     requests_per_minute: int | None = Field(default=None, gt=0)
+    spent: LmUsage = LmUsage()
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Budget:
         limits: the caps.
         price: of a token; ``None`` when it is unknown.
         label: the model, for messages.
-        spent: what was spent on the model before, which counts too.
+        spent: what the model's kept replies came to, which counts too.
 
     Raises:
         ConfigurationError: there is a cap in currency and no price.
@@ -125,6 +127,7 @@ class Budget:
         self._cost = 0.0
         self._begin()
         in_each_fork(self._begin)
+        self._enter(limits.spent)
         if spent is not None:
             self._enter(spent)
 

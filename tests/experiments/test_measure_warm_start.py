@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,8 @@ def test_nothing_is_made_that_nobody_reads_and_a_cold_start_takes_nothing_over(
         measure_warm_start(settings_for(corpus, tmp_path / "run"), **small.World().parts)
 
 
-def results_of(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *, seeds: int, anew: bool) -> dict[str, Any]:
-    """The results where all seeds have the same scores, of the same documents or of others."""
-    draw = random.Random(0)
-    levels = {"nearest": 0.4, "after": 0.7}
-    scores = {row: [level + draw.uniform(-0.3, 0.3) for _ in range(40)] for row, level in levels.items()}
+def compiling_with_scores(scores: Mapping[str, Sequence[float]], *, anew: bool) -> Callable[..., Summary]:
+    """What compiles to the same scores with every seed, of the same documents or of others."""
 
     def compiling(settings: CompileSettings, **_: Any) -> Summary:
         results = {}
@@ -93,7 +91,14 @@ def results_of(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *, seed
             results[name] = {"program": f"{name}.json", "calls": 30, "settings": {"nearest": "other"}, "test": test}
         return measured(0.0, settings={}, seed=settings.seed, hashes={}, lm=LmUsage(), results=results)
 
-    monkeypatch.setattr(job, "compile_programs", compiling)
+    return compiling
+
+
+def results_of(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *, seeds: int, anew: bool) -> dict[str, Any]:
+    draw = random.Random(0)
+    levels = {"nearest": 0.4, "after": 0.7}
+    scores = {row: [level + draw.uniform(-0.3, 0.3) for _ in range(40)] for row, level in levels.items()}
+    monkeypatch.setattr(job, "compile_programs", compiling_with_scores(scores, anew=anew))
     return dict(measure_warm_start(settings_for(corpus, out, seeds=seeds)).results)
 
 
@@ -113,6 +118,33 @@ def test_a_document_that_every_seed_scores_is_no_new_one(
         assert again["closed_interval"] == pytest.approx(first["closed_interval"])
         wide, narrow = (high - low for low, high in (first["closed_interval"], more["closed_interval"]))
         assert wide / narrow == pytest.approx(3**0.5, rel=0.15)
+
+
+def test_a_cap_is_of_the_whole_and_not_of_each_compile(
+    tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiling = compiling_with_scores({"nearest": [0.4] * 8, "after": [0.7] * 8}, anew=False)
+
+    def recorded(settings: CompileSettings, *, spent: LmUsage, **parts: Any) -> Summary:
+        before.append((settings.out.name, spent.prompt_tokens, spent.completion_tokens, spent.cost_usd))
+        summary = compiling(settings, **parts)
+        return summary.model_copy(update={"lm": LmUsage(calls=1, prompt_tokens=50, completion_tokens=5, cost_usd=0.5)})
+
+    before: list[Any] = []
+    monkeypatch.setattr(job, "compile_programs", recorded)
+    corpus = small.write_corpus(tmp_path / "c.jsonl", 20, "manual", "faq")
+    settings = settings_for(
+        corpus, tmp_path / "run", seeds=2, max_tokens_spent=1000, api_base="http://u:quokka@host/v1"
+    )
+    summary = measure_warm_start(settings)
+    names = [
+        f"{kind}-{seed}{more}"
+        for seed in (0, 1)
+        for kind, more in (("cold", ""), ("warm", "-faq"), ("warm", "-manual"))
+    ]
+    assert before == [(name, 50 * at, 5 * at, 0.5 * at or None) for at, name in enumerate(names)]
+    assert summary.lm.calls == 6
+    assert "quokka" not in (tmp_path / "run" / "summary.json").read_text()
 
 
 def test_one_type_is_refused(corpus: Path, tmp_path: Path, small: Any) -> None:

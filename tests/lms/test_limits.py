@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from inpars_plus.foundation.errors import ConfigurationError, SpendingCapError
+from inpars_plus.foundation.summaries import LmUsage
 from inpars_plus.lms import ReplyStore, SpendingLimits, failure_of, scripted_lm, usage_of
 from inpars_plus.lms.limits import Budget, Price, RateLimiter, budget_of
 
@@ -68,6 +69,21 @@ def test_what_kept_replies_came_to_counts_for_the_cap_of_the_next_process(tmp_pa
     assert first > 20
     assert start_and_spend(limits) == 0
     assert start_and_spend(SpendingLimits(max_cost_usd=2.0)) >= first
+
+
+def test_what_runs_under_the_same_cap_spent_counts(tmp_path: Path) -> None:
+    elsewhere = LmUsage(calls=9, prompt_tokens=60, completion_tokens=20)
+    limits = SpendingLimits(max_tokens=100, spent=elsewhere)
+    with ReplyStore(tmp_path / "r.sqlite") as store:
+        budget = budget_of(limits, price=None, label="scripted", store=store)
+        lm = scripted_lm(lambda prompt: "a b", budget=budget, store=store, max_tokens=10)
+        with pytest.raises(SpendingCapError, match=r"[89]\d of 100 tokens are spent"):
+            list(map(lm, map(str, range(100))))
+        assert 0 < usage_of(lm).calls < 10
+    priced = SpendingLimits(max_cost_usd=1.0, spent=elsewhere.model_copy(update={"cost_usd": 0.99}))
+    lm = scripted_lm(lambda prompt: "a b", budget=Budget(priced, price=Price(0.001, 0.01), label="model"))
+    with pytest.raises(SpendingCapError, match=r"0\.9900 of 1 US dollars are spent"):
+        lm("x")
 
 
 def test_what_another_model_spent_does_not_count(tmp_path: Path) -> None:
