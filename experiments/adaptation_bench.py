@@ -111,7 +111,7 @@ class MeasuredAdaptation:
         self._proposers = proposers
         student = QueryGenerator(key_terms=key_terms)
         if settings.program is not None:
-            given = starting_points(student, warm_programs([settings.program]))
+            given = starting_points(student, warm_programs([settings.program], what="an adaptation"))
             if len(given) > 1:
                 raise ConfigurationError(
                     f"an adaptation begins with one program, and here are {len(given)}",
@@ -125,12 +125,13 @@ class MeasuredAdaptation:
             *(self._unseen(part) for part in (documents.train, documents.validation, documents.test))
         )
         self._compared = min(settings.validation_documents, len(self._documents.validation))
-        if settings.tries > most_tries(self._compared):
+        most = most_tries(self._compared)
+        if settings.tries > most:
             raise ConfigurationError(
                 f"with {self._compared} validation documents of type '{doc_type}' none of {settings.tries} revisions "
                 "could be accepted, whatever it does",
                 place="--tries",
-                remedy=f"Give more documents, or at most {most_tries(self._compared)} tries",
+                remedy=f"Give more documents, or at most {most} tries" if most else "Give more documents",
             )
 
     def _unseen(self, documents: list[Document]) -> list[Document]:

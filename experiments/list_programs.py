@@ -36,6 +36,7 @@ def run(arguments: Sequence[str]) -> None:
     rows = [
         [
             card.document_type,
+            card.program,
             card.lm,
             card.optimizer.name,
             number(card.metric.test.before),
@@ -44,7 +45,8 @@ def run(arguments: Sequence[str]) -> None:
         ]
         for card in cards
     ]
-    print(text_table(["document type", "language model", "optimizer", "before", "after", "file"], rows, numbers={3, 4}))
+    head = ["document type", "program", "language model", "optimizer", "before", "after", "file"]
+    print(text_table(head, rows, numbers={4, 5}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -103,18 +103,19 @@ def measure_adaptation(
         contextlib.closing(Workbench(settings, directory=run.directory, make_lm=make_lm, scorer=scorer)) as bench,
     ):
         steps = Steps(run)
+        names = list(dict.fromkeys(settings.proposer))
         types = choose_types(bench.corpus, settings.doc_type, by_type=None)
         key_terms = KeyTerms.fit(bench.corpus.documents())
-        results: dict[str, Any] = {name: {one: {"runs": []} for one in settings.proposer} for name in types}
+        results: dict[str, Any] = {name: {one: {"runs": []} for one in names} for name in types}
         # All of them now: what is wrong with a name or an address is told before anything is paid for.
-        proposers = {name: bench.second_model(name) for name in settings.proposer if name != SCRIPTED}
+        proposers = {name: bench.second_model(name) for name in names if name != SCRIPTED}
         for seed in range(settings.seed, settings.seed + settings.seeds):
             found = {
                 doc_type: MeasuredAdaptation(doc_type, drawn, key_terms, settings, bench, steps, seed, proposers)
                 for doc_type, drawn in _documents(settings, bench, types, seed).items()
             }
             for doc_type, measured in found.items():
-                for proposer in settings.proposer:
+                for proposer in names:
                     say(f"{doc_type}, seed {seed}: revisions by {proposer}")
                     results[doc_type][proposer]["runs"].append(measured.by(proposer))
         for rows in results.values():

@@ -190,7 +190,7 @@ def _measured(settings: MeasureSettings, bench: RerankingBench) -> Summary:
             rows[name] |= {"wins": one.wins, "losses": one.losses, **costs[name]}
     for name, told in compiling.items():
         after = f"{name} compiled" if f"{name} compiled" in rows else name
-        told["program"] = bench.save(name, told, rows[name][MEASURES[0]], rows[after][MEASURES[0]])
+        told["program"] = bench.save(name, rows[name][MEASURES[0]], rows[after][MEASURES[0]])
     return summary_of(
         bench.steps,
         settings=bench.bench.redacted(),

@@ -33,9 +33,6 @@ from inpars_plus.programs import (
     ExpandingRetriever,
     LikelihoodReranker,
     LmReranker,
-    MetricRecord,
-    OptimizerRecord,
-    ProgramCard,
     Scores,
     load_program,
     save_program,
@@ -88,9 +85,19 @@ class RerankingBench:
 
     @cached_property
     def queries(self) -> list[Query]:
-        """The judged queries that figures are reported on, drawn by the seed, by id."""
+        """The judged queries that figures are reported on, drawn by the seed, by id.
+
+        Raises:
+            ConfigurationError: none has an answer.
+        """
         answered = {one.query_id for one in self.judged.judged.judgments if one.grade > 0}
         known = sorted((one for one in self.judged.judged.queries if one.id in answered), key=lambda one: one.id)
+        if not known:
+            raise ConfigurationError(
+                "none of the judged queries has a document with a grade above 0, so no order is better than another",
+                place=str(self.judged.directory / "qrels"),
+                remedy="Give judgments with answers",
+            )
         wanted = self.settings.queries
         if wanted is None or wanted >= len(known):
             return known
@@ -194,9 +201,8 @@ class RerankingBench:
                 "lists": found.lists,
                 "calls": found.calls,
                 "seconds": round(found.seconds, 1),
-                "data_hash": digest([_digest_of(train), _digest_of(validation)]),
             }
-            save_program(found.program, self.steps.directory / f"work/{form}.json", self._card(told))
+            save_program(found.program, self.steps.directory / f"work/{form}.json", found.card(self.judged.name))
             return told
 
         result: dict[str, Any] = self.steps.do(f"compile {form}", inputs, work, files=[f"work/{form}.json"])
@@ -277,10 +283,11 @@ class RerankingBench:
             program, first, self.judged.by_id, depth=settings.depth, calls=settings.calls, threads=settings.threads
         )
 
-    def save(self, form: str, told: Mapping[str, Any], before: float, after: float) -> str:
+    def save(self, form: str, before: float, after: float) -> str:
         """Write the compiled program with its scores on the judged queries; gives the file's name."""
-        card = self._card(told, test=Scores(before=before, after=after))
-        program = load_program(self.steps.directory / f"work/{form}.json")
+        program: Any = load_program(self.steps.directory / f"work/{form}.json")
+        metric = program.card.metric.model_copy(update={"test": Scores(before=before, after=after)})
+        card = program.card.model_copy(update={"metric": metric})
         save_program(program, self.steps.directory / f"compiled/{form}.json", card)
         return f"compiled/{form}.json"
 
@@ -288,22 +295,6 @@ class RerankingBench:
         """Query id → ranking of a system that was measured."""
         known = read_run(self.steps.directory / self._file(name))
         return {one.id: known.get(one.id, Ranking((), ())) for one in self.queries}
-
-    def _card(self, told: Mapping[str, Any], *, test: Scores | None = None) -> ProgramCard:
-        trials = told["trials"]
-        return ProgramCard(
-            document_type=self.judged.name,
-            lm=str(self.bench.lm.model),
-            optimizer=OptimizerRecord(name="bootstrap", settings={"demonstrations": told["origin"]}),
-            seed=self.settings.seed,
-            metric=MetricRecord(
-                name="nDCG@10",
-                validation=Scores(before=trials["none"], after=trials[told["origin"]]),
-                test=test or Scores(),
-            ),
-            data_hash=told["data_hash"],
-            adapter="LenientJsonAdapter",
-        )
 
     def _program_inputs(self, form: str) -> dict[str, JSON]:
         shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
@@ -347,10 +338,6 @@ class _Found:
     def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
         cut = [self._rankings[query] for query in queries]
         return [Ranking(one.ids[:k], one.scores[:k]) for one in cut]
-
-
-def _digest_of(lists: Sequence[JudgedList]) -> str:
-    return digest([[one.query, list(one.passages), list(one.grades)] for one in lists])
 
 
 def _cost(after: LmUsage, before: LmUsage, seconds: float) -> dict[str, Any]:

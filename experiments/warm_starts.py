@@ -13,12 +13,13 @@ from inpars_plus.programs.registry import is_query_generator
 __all__ = ["warm_programs"]
 
 
-def warm_programs(paths: Sequence[Path]) -> list[Any]:
+def warm_programs(paths: Sequence[Path], *, what: str = "a warm start") -> list[Any]:
     """Load programs from files and directories.
 
     Args:
         paths: files of compiled programs, directories of them, or run directories of ``compile-programs``. Of a
             directory only the programs that write queries are taken.
+        what: needs them, for messages.
 
     Returns:
         The programs, each once, by path in the order given.
@@ -29,17 +30,17 @@ def warm_programs(paths: Sequence[Path]) -> list[Any]:
     """
     found: dict[str, Any] = {}
     for path in paths:
-        for program in _programs(path):
+        for program in _programs(path, what):
             found.setdefault(program.card.digest, program)
     return list(found.values())
 
 
-def _programs(path: Path) -> list[Any]:
+def _programs(path: Path, what: str) -> list[Any]:
     if not path.is_dir():
         program = load_program(path)
         if not is_query_generator(program.card.program):
             raise ConfigurationError(
-                f"a warm start needs a program that writes queries, and this is a {program.card.program}",
+                f"{what} needs a program that writes queries for one type, and this is a {program.card.program}",
                 place=str(path),
                 remedy="Name a file that compile-programs wrote into its folder compiled",
             )

@@ -44,7 +44,8 @@ class MetricRecord(_Part):
 class ProgramCard(_Part):
     """The description of a compiled program.
 
-    Whoever compiles fills in the first part. The second part is filled in by ``save_program`` from the program itself;
+    Whoever compiles fills in the first part; for a program that nobody compiled, ``document_type`` and ``lm`` will do.
+    The second part is filled in by ``save_program`` from the program itself;
     what a caller puts there is replaced.
 
     Attributes:
@@ -53,7 +54,7 @@ class ProgramCard(_Part):
         optimizer: how it was made.
         seed: of the whole compilation.
         metric: what was optimized, with scores.
-        data_hash: digest of the documents that it was compiled on.
+        data_hash: digest of what it was compiled on; empty where that was nothing.
         program: name of the program's class in the registry.
         prompt_form: form of the completion prompt, ``None`` for the model's default.
         adapter: the DSPy adapter that renders the prompts with that model.
@@ -64,10 +65,10 @@ class ProgramCard(_Part):
 
     document_type: str
     lm: str
-    optimizer: OptimizerRecord
-    seed: int
-    metric: MetricRecord
-    data_hash: str
+    optimizer: OptimizerRecord = OptimizerRecord(name="none")
+    seed: int = 0
+    metric: MetricRecord = MetricRecord(name="none")
+    data_hash: str = ""
     adapter: str | None = None
 
     program: str = ""

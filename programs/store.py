@@ -162,8 +162,13 @@ def list_programs(directory: str | os.PathLike[str]) -> list[ProgramCard]:
     inner = Path(directory) / "compiled"
     directory = inner if inner.is_dir() else Path(directory)
     if not directory.is_dir():
+        file = directory.is_file()
         raise ProgramFileError(
-            "there is no directory of compiled programs here", place=str(directory), remedy="Check the path"
+            "this is a file, and no directory of programs"
+            if file
+            else "there is no directory of compiled programs here",
+            place=str(directory),
+            remedy="Name the directory that it lies in" if file else "Check the path",
         )
     cards = []
     for path in sorted(directory.glob("*.json")):

@@ -70,9 +70,9 @@ class HypotheticalPassage(BaseModel):
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
-    # Bounded in the schema only, because a small model that decodes along it may otherwise never end. A longer one is
-    # cut by whoever searches for it.
-    text: str = Field(min_length=1, description="two to four sentences", json_schema_extra={"maxLength": 2_000})
+    # Bounded in the schema only, because a small model that decodes along it may otherwise never end, and preparing a
+    # grammar takes the longer the higher the bound is: a minute at 2,000. Longer texts of other engines are not refused.
+    text: str = Field(min_length=1, description="two to four sentences", json_schema_extra={"maxLength": 600})
 
     @model_validator(mode="before")
     @classmethod

@@ -25,6 +25,7 @@ from dspy.teleprompt import BootstrapFewShot
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.files import digest
 from inpars_plus.foundation.progress import bar
 from inpars_plus.lms.failures import to_raise
 from inpars_plus.lms.quiet import quiet, quiet_logs
@@ -34,6 +35,8 @@ from inpars_plus.optimizers.prompts.evaluation import generate_all
 from inpars_plus.optimizers.prompts.request_watch import RequestWatch
 from inpars_plus.optimizers.prompts.watch import Halt, Watch, WatchedProgram
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.programs.cards import MetricRecord, OptimizerRecord, ProgramCard, Scores
+from inpars_plus.programs.lenient_json import LenientJsonAdapter
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.retrieval.protocol import Retriever
@@ -83,6 +86,9 @@ class CompiledReranker:
         lists: how many validation lists these are.
         calls: LM calls.
         seconds: wall-clock time.
+        lm: the model that the program was compiled for.
+        seed: of everything random.
+        data_hash: digest of the lists.
     """
 
     program: Reranker
@@ -91,6 +97,30 @@ class CompiledReranker:
     lists: int
     calls: int
     seconds: float
+    lm: str
+    seed: int
+    data_hash: str
+
+    def card(self, document_type: str, *, test: Scores | None = None) -> ProgramCard:
+        """The description that ``save_program`` takes.
+
+        Args:
+            document_type: of the documents that were ranked.
+            test: mean nDCG@10 on test queries, before and after; ``None`` where nobody measured it.
+        """
+        return ProgramCard(
+            document_type=document_type,
+            lm=self.lm,
+            adapter=LenientJsonAdapter.__name__,
+            optimizer=OptimizerRecord(name="bootstrap", settings={"demonstrations": self.origin}),
+            seed=self.seed,
+            metric=MetricRecord(
+                name="nDCG@10",
+                validation=Scores(before=self.trials["none"], after=self.trials[self.origin]),
+                test=test or Scores(),
+            ),
+            data_hash=self.data_hash,
+        )
 
 
 def judged_lists(
@@ -266,7 +296,21 @@ def compile_reranker(
     # The first of equal ones, and that is none.
     origin = max(trials, key=lambda name: trials[name])
     program: Any = candidates[origin].apply(student)
-    return CompiledReranker(program, origin, trials, len(validation), watch.calls, time.monotonic() - started)
+    return CompiledReranker(
+        program,
+        origin,
+        trials,
+        len(validation),
+        watch.calls,
+        time.monotonic() - started,
+        lm=str(lm.model),
+        seed=seed,
+        data_hash=digest([_digest_of(train), _digest_of(validation)]),
+    )
+
+
+def _digest_of(lists: Sequence[JudgedList]) -> str:
+    return digest([[one.query, list(one.passages), list(one.grades)] for one in lists])
 
 
 def _shuffled(student: Reranker, train: Sequence[JudgedList], *, seed: int) -> list[dspy.Example]:

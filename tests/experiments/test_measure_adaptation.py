@@ -180,7 +180,16 @@ def test_where_no_revision_could_be_accepted_the_tries_are_refused_before_anythi
     settings = settings_for(wide, tmp_path / "run", tries=4, validation_documents=6)
     with pytest.raises(ConfigurationError, match=r"with 6 validation documents .* none of 4 .* at most 3 tries"):
         measure_adaptation(settings, **world.parts)
+    settings = settings_for(wide, tmp_path / "run", tries=1, validation_documents=4)
+    with pytest.raises(ConfigurationError, match=r"none of 1 .*whatever it does\. Give more documents\.?$"):
+        measure_adaptation(settings, **world.parts)
     assert world.calls == 0
+
+
+def test_a_proposer_that_is_named_twice_is_measured_once(wide: Path, tmp_path: Path, small: Any) -> None:
+    settings = settings_for(wide, tmp_path / "run", tries=1, seeds=1, proposer=["scripted", "scripted"])
+    summary = measure_adaptation(settings, **small.World(replies=obedient).parts)
+    assert [len(row["runs"]) for row in summary.results["manual"].values()] == [1]
 
 
 @pytest.mark.slow

@@ -376,13 +376,20 @@ def test_wrong_settings_are_told(values: dict[str, Any], told: str, collection: 
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_without_anything_to_compile_on_that_is_said_before_a_call_is_paid_for(
-    dry_run: bool, collection: Path, tmp_path: Path, small: Any
+@pytest.mark.parametrize(
+    ("split", "line", "told"),
+    [
+        ("train", "t-pump-leaks\tfan-jams\t1", r"too few to compile on.*--no-compiled"),
+        ("test", "p-fan-jams\tfan-jams\t0", r"qrels: none of the judged queries has a document with a grade"),
+    ],
+)
+def test_without_anything_to_compile_on_or_to_rank_that_is_said_before_a_call_is_paid_for(
+    split: str, line: str, told: str, dry_run: bool, collection: Path, tmp_path: Path, small: Any
 ) -> None:
-    (collection / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nt-pump-leaks\tfan-jams\t1\n")
+    (collection / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{line}\n")
     settings = _settings(collection, tmp_path / "out", forms=["likelihood", "pointwise"], queries=2, dry_run=dry_run)
     world, scorer = small.World(replies=knows), Guesser()
-    with pytest.raises(ConfigurationError, match=r"too few to compile on.*--no-compiled"):
+    with pytest.raises(ConfigurationError, match=told):
         measure_reranking(settings, make_lm=world.make_lm, scorer=scorer)
     assert world.calls == scorer.usage.calls == 0
 

@@ -368,6 +368,9 @@ def test_an_empty_directory_lists_nothing_and_a_missing_one_is_an_error(tmp_path
     assert list_programs(tmp_path) == []
     with pytest.raises(ProgramFileError, match="no directory"):
         list_programs(tmp_path / "none")
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(ProgramFileError, match=r"a\.json: this is a file.*Name the directory"):
+        list_programs(tmp_path / "a.json")
 
 
 def test_a_failed_write_leaves_the_old_file(

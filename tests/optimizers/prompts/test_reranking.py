@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -26,7 +27,15 @@ from inpars_plus.optimizers.prompts.reranking import (
     metric_for,
 )
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
-from inpars_plus.programs import ListwiseReranker, PairwiseReranker, PointwiseReranker
+from inpars_plus.programs import (
+    ListwiseReranker,
+    PairwiseReranker,
+    PointwiseReranker,
+    ProgramCard,
+    Scores,
+    load_program,
+    save_program,
+)
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.retrieval.protocol import Ranking
 
@@ -139,6 +148,24 @@ def test_demonstrations_that_harm_are_left_out(form: Callable[[], Reranker]) -> 
     assert found.program.predictors()[0].demos == []
     assert found.trials["labelled 1"] < found.trials["none"]
     assert found.lists == 4
+
+
+def test_what_is_compiled_is_saved_with_its_card(tmp_path: Path) -> None:
+    found = compile_reranker(
+        PointwiseReranker(), train=TRAIN, validation=VALIDATION, lm=scripted_lm(_learns, chat=True)
+    )
+    save_program(found.program, tmp_path / "seals.json", found.card("manuals", test=Scores(before=0.4, after=0.6)))
+    card = load_program(tmp_path / "seals.json").card
+    assert (card.document_type, card.program, card.lm) == ("manuals", "PointwiseReranker", "scripted")
+    assert (card.metric.validation.before, card.metric.validation.after) == (
+        found.trials["none"],
+        found.trials[found.origin],
+    )
+    assert card.metric.test.after == 0.6
+    # A program that nobody compiled needs no more than these two.
+    plain = ProgramCard(document_type="manuals", lm="embedded")
+    save_program(PointwiseReranker(), tmp_path / "plain.json", plain)
+    assert load_program(tmp_path / "plain.json").card.optimizer.name == "none"
 
 
 @pytest.mark.slow
