@@ -162,13 +162,14 @@ def list_programs(directory: str | os.PathLike[str]) -> list[ProgramCard]:
     inner = Path(directory) / "compiled"
     directory = inner if inner.is_dir() else Path(directory)
     if not directory.is_dir():
-        file = directory.is_file()
+        if directory.is_file():
+            raise ProgramFileError(
+                "this is a file, not a directory of compiled programs",
+                place=str(directory),
+                remedy="Name the directory that it lies in",
+            )
         raise ProgramFileError(
-            "this is a file, and no directory of programs"
-            if file
-            else "there is no directory of compiled programs here",
-            place=str(directory),
-            remedy="Name the directory that it lies in" if file else "Check the path",
+            "there is no directory of compiled programs here", place=str(directory), remedy="Check the path"
         )
     cards = []
     for path in sorted(directory.glob("*.json")):

@@ -70,8 +70,8 @@ class HypotheticalPassage(BaseModel):
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
-    # Bounded in the schema only, because a small model that decodes along it may otherwise never end, and preparing a
-    # grammar takes the longer the higher the bound is: a minute at 2,000. Longer texts of other engines are not refused.
+    # Bounded in the schema only, because a small model that decodes along it may otherwise never end; and the higher
+    # the bound, the longer preparing a grammar takes, a minute at 2,000. Longer texts of other engines are not refused.
     text: str = Field(min_length=1, description="two to four sentences", json_schema_extra={"maxLength": 600})
 
     @model_validator(mode="before")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,17 @@ def knows(prompt: str) -> str:
 
 def learns(prompt: str) -> str:
     return knows(prompt) if prompt.count("[[ ## query ## ]]") > 3 else "nothing to say"
+
+
+def dies_after(count: int, replies: Callable[[str], str]) -> Callable[[str], str]:
+    left = iter(range(count))
+
+    def reply(prompt: str) -> str:
+        if next(left, None) is None:
+            raise DeadModelError("the model is gone")
+        return replies(prompt)
+
+    return reply
 
 
 def _settings(collection: Path, out: Path, **values: Any) -> MeasureSettings:
@@ -275,23 +286,14 @@ def test_a_ranking_with_single_stream_added_is_made_again(collection: Path, tmp_
 
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_and_asks_nothing_twice(collection: Path, tmp_path: Path, small: Any) -> None:
-    left = [150]
-
-    def dies(prompt: str) -> str:
-        left[0] -= 1
-        if left[0] < 0:
-            raise DeadModelError("the model is gone")
-        return learns(prompt)
-
     settings = _settings(collection, tmp_path / "out", forms=["pointwise", "listwise"])
-    first, second, whole = small.World(replies=dies), small.World(replies=learns), small.World(replies=learns)
+    first, second, whole = (small.World(replies=one) for one in (dies_after(150, learns), learns, learns))
     with pytest.raises(DeadModelError, match="gone"):
         measure_reranking(settings, make_lm=first.make_lm)
     summary = measure_reranking(settings, make_lm=second.make_lm)
     straight = _settings(collection, tmp_path / "straight", forms=["pointwise", "listwise"])
     expected = measure_reranking(straight, make_lm=whole.make_lm)
-    assert summary is not None
-    assert expected is not None
+    assert summary and expected
     assert 150 + second.calls == whole.calls
     for name, row in expected.results["systems"].items():
         assert summary.results["systems"][name]["nDCG@10"] == row["nDCG@10"]
@@ -300,17 +302,9 @@ def test_a_stopped_run_goes_on_and_asks_nothing_twice(collection: Path, tmp_path
 def test_a_ranking_that_was_stopped_halfway_has_no_seconds_to_tell(
     collection: Path, tmp_path: Path, small: Any
 ) -> None:
-    left = [50]
-
-    def dies(prompt: str) -> str:
-        left[0] -= 1
-        if left[0] < 0:
-            raise DeadModelError("the model is gone")
-        return knows(prompt)
-
     settings = _settings(collection, tmp_path / "out", forms=["pointwise"], compiled=False)
     with pytest.raises(DeadModelError, match="gone"):
-        measure_reranking(settings, make_lm=small.World(replies=dies).make_lm)
+        measure_reranking(settings, make_lm=small.World(replies=dies_after(50, knows)).make_lm)
     summary = measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
     assert summary is not None
     assert summary.results["systems"]["pointwise"]["earlier_calls"] == 50
