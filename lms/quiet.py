@@ -1,7 +1,7 @@
 """Keeping DSPy's optimizers quiet: they print, draw bars, log documents and warn about Optuna's experiments.
 
 What a compile changes for its time belongs to the process, and not to its thread: the level of the loggers of DSPy,
-GEPA and Optuna (an application sees none of their lines below CRITICAL meanwhile), two progress bars of DSPy and GEPA,
+GEPA and Optuna (an application sees none of their lines below CRITICAL meanwhile), the progress bars of DSPy and GEPA,
 Python's filters of warnings, and ``sys.stdout``, which hands on what other threads print. Compiles may run at once: the
 first makes the change, and the last takes it back.
 """
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, TextIO, cast
+from typing import Any, ClassVar, TextIO, cast
 
 from inpars_plus.foundation.forks import in_each_fork
 
@@ -59,7 +59,13 @@ class _Selective:
 
 
 class _NoBar:
-    """Takes tqdm's place where DSPy draws on standard error."""
+    """Takes tqdm's place where DSPy draws.
+
+    A bar on the standard output of a thread that is quiet would be drawn by the next thread that is not and writes a
+    line through tqdm.
+    """
+
+    _instances: ClassVar[set[Any]] = set()  # DSPy clears it
 
     def __init__(self, iterable: Iterable[Any] = (), *args: Any, **settings: Any) -> None:
         self._iterable = iterable
@@ -68,6 +74,9 @@ class _NoBar:
         return iter(self._iterable)
 
     def update(self, amount: int = 1) -> None:
+        """Do nothing."""
+
+    def set_description(self, *args: Any, **settings: Any) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -131,6 +140,7 @@ def _prints_and_bars() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=Warning, module="optuna")
         warnings.filterwarnings("ignore", message=".*multivariate.*")
         stack.enter_context(_replaced("dspy.teleprompt.bootstrap", "tqdm", SimpleNamespace(tqdm=_NoBar)))
+        stack.enter_context(_replaced("dspy.utils.parallelizer", "tqdm", SimpleNamespace(tqdm=_NoBar)))
         stack.enter_context(_replaced("gepa.core.engine", "tqdm", _NoBar))
         yield
 

@@ -4,10 +4,13 @@ import importlib
 import logging
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import dspy
 import dspy.teleprompt.bootstrap
 import pytest
+from tqdm import tqdm
 
 from inpars_plus.lms.quiet import quiet, quiet_logs
 
@@ -22,6 +25,18 @@ def test_prints_bars_and_log_lines_of_dspy_are_silenced_and_come_back(capfd: Any
     sys.stdout.write("to a person\n")
     assert capfd.readouterr() == ("to a person\n", "progress\n")
     assert dspy.teleprompt.bootstrap.tqdm is before
+
+
+def test_a_bar_of_an_evaluation_is_not_drawn_by_a_line_of_another_thread(capfd: Any) -> None:
+    def score(example: dspy.Example, prediction: Any) -> float:
+        with ThreadPoolExecutor(1) as other:
+            other.submit(tqdm.write, "a line", file=sys.stderr).result()
+        return 1.0
+
+    evaluate = dspy.Evaluate(devset=[dspy.Example(a=1).with_inputs("a")] * 8, num_threads=2, display_progress=True)
+    with quiet():
+        assert evaluate(lambda a: dspy.Prediction(a=a), metric=score).score == 100
+    assert capfd.readouterr() == ("", "a line\n" * 8)
 
 
 def test_a_trial_that_ctrl_c_ends_is_not_told_of_with_a_traceback() -> None:
