@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import digest
+from inpars_plus.foundation.kinds import kind_of
 
-__all__ = ["Document", "Judgment", "Query", "documents_digest"]
+__all__ = ["Document", "Judgment", "Query", "documents_digest", "each_document"]
 
 
 class _Record(BaseModel):
@@ -66,3 +68,27 @@ class Judgment(_Record):
 def documents_digest(documents: Iterable[Document]) -> str:
     """The SHA-256 of what some documents say, in order and in hexadecimal; it is what jobs write into cards."""
     return digest([[one.id, one.title, one.text, one.doc_type, one.language] for one in documents])
+
+
+def each_document(documents: Any) -> Iterator[Document]:
+    """Documents one after the other, whether they come as a list, as a stream or by id.
+
+    Args:
+        documents: a mapping to documents, or what goes through them.
+
+    Raises:
+        ConfigurationError: it is neither, or something in it is no document.
+    """
+    if isinstance(documents, Document):  # it could be gone through too, field by field
+        raise ConfigurationError("several documents are wanted, not one Document", remedy="Pass [document]")
+    if isinstance(documents, str | type) or not isinstance(documents, Iterable):
+        raise ConfigurationError(f"documents are wanted, not {kind_of(documents)}", remedy="Pass a list of Document")
+    pairs: Iterable[tuple[Any, Any]] = documents.items() if isinstance(documents, Mapping) else enumerate(documents)
+    for name, document in pairs:
+        if not isinstance(document, Document):
+            raise ConfigurationError(
+                f"a Document is wanted, not {kind_of(document)}",
+                place=f"documents[{name!r}]",
+                remedy="Pass Document(id=..., text=...) of inpars_plus.corpora",
+            )
+        yield document

@@ -16,13 +16,14 @@ import dspy
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
+from inpars_plus.foundation.kinds import kind_of
 from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
 from inpars_plus.programs.fingerprints import predictors_of
-from inpars_plus.programs.inputs import check_document
+from inpars_plus.programs.inputs import check_document, check_documents
 from inpars_plus.programs.key_terms import KeyTerms
 from inpars_plus.programs.outcomes import RejectedCandidate
 from inpars_plus.programs.program import Program
-from inpars_plus.programs.query_generator import QueryGenerator
+from inpars_plus.programs.query_generator import QueryGenerator, check_generator
 from inpars_plus.programs.registry import REGISTRY, is_query_generator, name_of, program_class
 from inpars_plus.programs.routes import ROUTE_REASONS, Analyst, Route
 from inpars_plus.programs.store import list_programs, load_program
@@ -65,6 +66,9 @@ class AdaptiveQueryGenerator(Program):
         programs: document type → its program, at least one.
         base: writes for documents that no other program is for; may be one of ``programs``.
         analyst: tells the types of documents.
+
+    Raises:
+        ConfigurationError: there are no programs, one of them writes no queries, or the analyst tells no types.
     """
 
     def __init__(self, programs: Mapping[str, QueryGenerator], base: QueryGenerator, analyst: Analyst) -> None:
@@ -72,6 +76,21 @@ class AdaptiveQueryGenerator(Program):
         if not programs:
             raise ConfigurationError(
                 "there are no programs to choose from", remedy="Compile some with inpars-plus compile-programs"
+            )
+        if not isinstance(programs, Mapping):
+            raise ConfigurationError(
+                f"programs are given by their types of documents, not as {kind_of(programs)}",
+                place="programs",
+                remedy="Pass {document_type: program}",
+            )
+        for name, program in programs.items():
+            check_generator(program, place=f"programs['{name}']")
+        check_generator(base, place="base")
+        if isinstance(analyst, type) or not isinstance(analyst, Analyst):
+            raise ConfigurationError(
+                f"{kind_of(analyst)} tells no types of documents",
+                place="analyst",
+                remedy="Pass a TypeRouter, a DocumentAnalyst or an object with route(documents) -> list[Route]",
             )
         self.programs = {name: programs[name] for name in sorted(programs)}
         self.base = base
@@ -87,17 +106,12 @@ class AdaptiveQueryGenerator(Program):
 
         Raises:
             ConfigurationError: the analyst lacks what it needs, such as a language model, or does not give one route a
-                document.
+                document; or what is given is no list of documents.
             ModelError: its model is dead or its spending cap is reached.
         """
+        check_documents(documents)
         found = []
-        routes = self.analyst.route(documents)
-        if len(routes) != len(documents):
-            raise ConfigurationError(
-                f"the analyst {type(self.analyst).__name__} gave {len(routes)} routes for {len(documents)} documents",
-                remedy="Its method route must give one route a document, in order",
-            )
-        for document, route in zip(documents, routes, strict=True):
+        for document, route in zip(documents, self._routes(documents), strict=True):
             name, source = route.document_type, document
             if name is not None:
                 source = document.model_copy(update={"doc_type": name})
@@ -108,6 +122,21 @@ class AdaptiveQueryGenerator(Program):
             base = None if reason == _FAILED else self.base
             found.append(Assignment(base, self.base_name, source, reason, route))
         return found
+
+    def _routes(self, documents: Sequence[Document]) -> list[Route]:
+        routes: Any = self.analyst.route(documents)
+        if not isinstance(routes, list | tuple):
+            told = f"{kind_of(routes)} instead of a list of routes"
+        elif len(routes) != len(documents):
+            told = f"{len(routes)} routes for {len(documents)} documents"
+        elif strange := [one for one in routes if not isinstance(one, Route)]:
+            told = f"{kind_of(strange[0])} instead of a Route"
+        else:
+            return [*routes]
+        raise ConfigurationError(
+            f"the analyst {type(self.analyst).__name__} gave {told}",
+            remedy="Its method route must give one route a document, in order",
+        )
 
     def forward(self, source: Document, number_of_queries: int = 1) -> dspy.Prediction:
         """Generate queries for one document.

@@ -10,7 +10,7 @@ import dspy
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, NoReplyError
 from inpars_plus.programs.asking import ask_for_json, model_of
-from inpars_plus.programs.inputs import check_document
+from inpars_plus.programs.inputs import check_document, check_documents
 from inpars_plus.programs.program import Program
 from inpars_plus.programs.routes import Route
 from inpars_plus.programs.texts import fit_text
@@ -98,9 +98,10 @@ class DocumentAnalyst(Program):
             A route a document: a type of the list, or ``empty_document``, ``unreadable_analysis`` or ``no_analysis``.
 
         Raises:
-            ConfigurationError: if there is no language model.
+            ConfigurationError: if there is no language model, or what is given is no list of documents.
             ModelError: if the model is dead or its spending cap is reached.
         """
+        check_documents(documents)
         routes = []
         analyses = together(lambda document: self(source=document), documents, threads=self.threads, lm=model_of(self))
         for found in analyses:

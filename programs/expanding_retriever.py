@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
+import dspy
 from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.programs.asking import model_of
-from inpars_plus.programs.inputs import check_queries
+from inpars_plus.programs.inputs import check_program
 from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
 from inpars_plus.programs.together import together
 from inpars_plus.programs.unread import UnreadReplies
 from inpars_plus.retrieval.external import checked_retriever
 from inpars_plus.retrieval.fusion import DEPTH
 from inpars_plus.retrieval.hybrid import RRF_K
-from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k, check_queries
 
 __all__ = ["ExpandingRetriever", "ExpansionReport"]
 
@@ -57,7 +58,8 @@ class ExpandingRetriever:
     the library's logger.
 
     Args:
-        program: gives the further texts; asks its own model, or that of ``dspy.context`` around the search.
+        program: gives the further texts; asks its own model, or that of ``dspy.context`` around the search. One of your
+            own is called with ``query`` and gives a prediction with ``texts`` and ``reason``, as these two do.
         retriever: searches.
         keep_query: whether the query itself is searched for too. Without it, only what was added is: one passage where
             HyDE as published (Gao et al. 2022) searches with the mean vector of several passages and the query.
@@ -66,13 +68,16 @@ class ExpandingRetriever:
     Attributes:
         asks_model: that each search is paid for; a ``MetadataFilter`` refuses what says so.
         report: what happened in all searches so far.
+
+    Raises:
+        ConfigurationError: there is not one thread, the program expands no queries, or the retriever cannot search.
     """
 
     asks_model: ClassVar[bool] = True
 
     def __init__(
         self,
-        program: QueryExpander | HypotheticalPassageWriter,
+        program: QueryExpander | HypotheticalPassageWriter | Callable[..., dspy.Prediction],
         retriever: Retriever,
         *,
         keep_query: bool = True,
@@ -80,6 +85,8 @@ class ExpandingRetriever:
     ) -> None:
         if threads < 1:
             raise ConfigurationError(f"queries cannot be expanded on {threads} threads", remedy="Give 1 or more")
+        remedy = "Pass QueryExpander() or HypotheticalPassageWriter()"
+        check_program(program, ["query"], lacks="expands no queries", remedy=remedy)
         self.program = program
         self.retriever = checked_retriever(retriever)
         self.keep_query = keep_query
@@ -103,7 +110,8 @@ class ExpandingRetriever:
             k: how many documents to return at most, 1 or more.
 
         Raises:
-            ConfigurationError: there is no language model, ``k`` is below 1, or the queries are one string.
+            ConfigurationError: there is no language model, ``k`` is below 1, the queries are no list of texts, or
+                a program of your own gives none.
             ModelError: the model is dead or its spending cap is reached.
         """
         check_queries(queries)
@@ -112,6 +120,12 @@ class ExpandingRetriever:
         found = together(
             lambda at: self.program(query=queries[at]), asked, threads=self.threads, lm=model_of(self.program)
         )
+        if not all(isinstance(getattr(one, "texts", None), list) and hasattr(one, "reason") for one in found):
+            raise ConfigurationError(
+                "the program's prediction does not say what to search for",
+                place=f"program '{type(self.program).__name__}'",
+                remedy="It needs texts, a list, and reason, which is None where the reply could be read",
+            )
         added: dict[int, list[str]] = {at: one.texts for at, one in zip(asked, found, strict=True)}
         unreadable = sum(one.reason is not None for one in found)
         with self._lock:

@@ -1,37 +1,35 @@
-"""What programs refuse before they ask anything: a text where a list is wanted, and what is no document.
+"""What programs refuse before they ask anything: one text or document where a list is wanted, and what is neither.
 
 A string is a list of its letters to Python, and a call a letter would be paid for.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from inpars_plus.corpora.documents import Document
+import dspy
+
+from inpars_plus.corpora.documents import Document, each_document
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.kinds import kind_of
 
-__all__ = ["check_document", "check_passages", "check_queries"]
-
-
-def check_queries(queries: Sequence[str]) -> None:
-    """Refuse one string in the place of a list of queries.
-
-    Raises:
-        ConfigurationError: it is one.
-    """
-    if isinstance(queries, str):
-        raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
+__all__ = ["check_document", "check_documents", "check_passages", "check_program"]
 
 
-def check_passages(passages: Sequence[str]) -> None:
-    """Refuse one string in the place of a list of passages, and passages that are no text.
+def check_passages(passages: Any) -> None:
+    """Refuse what is no list of texts: positions in a set mean nothing, and a stream is empty when it was looked at.
 
     Raises:
-        ConfigurationError: it is one, or some are none.
+        ConfigurationError: it is none.
     """
     if isinstance(passages, str):
         raise ConfigurationError("a re-ranker takes a list of passages, not one string", remedy="Pass [passage, ...]")
+    if not isinstance(passages, Sequence):
+        kind = type(passages).__name__
+        raise ConfigurationError(f"a re-ranker takes a list of passages, not a {kind}", remedy="Pass a list")
     for at, passage in enumerate(passages):
         if not isinstance(passage, str):
             raise ConfigurationError(
@@ -41,7 +39,7 @@ def check_passages(passages: Sequence[str]) -> None:
             )
 
 
-def check_document(source: Any) -> None:
+def check_document(source: Any, *, place: str = "source") -> None:
     """Refuse what is no document.
 
     Raises:
@@ -50,6 +48,45 @@ def check_document(source: Any) -> None:
     if not isinstance(source, Document):
         raise ConfigurationError(
             f"a program for documents takes a Document, not a {type(source).__name__}",
-            place="source",
+            place=place,
             remedy="Pass Document(id=..., text=...) of inpars_plus.corpora",
         )
+
+
+def check_documents(documents: Any) -> None:
+    """Refuse what is no list of documents.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if not isinstance(documents, Sequence | Document):
+        kind = type(documents).__name__
+        raise ConfigurationError(f"a list of documents is wanted, not a {kind}", remedy="Pass a list")
+    for _ in each_document(documents):
+        pass
+
+
+def check_program(program: Any, inputs: Sequence[str], *, lacks: str, remedy: str) -> None:
+    """Refuse what cannot be called with some inputs; a module or function of a person's own that can will do.
+
+    Args:
+        program: an object, not its class.
+        inputs: their names.
+        lacks: what is said of one that cannot.
+        remedy: what to do about it.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if isinstance(program, type) or not _takes(program, inputs):
+        raise ConfigurationError(f"{kind_of(program)} {lacks}", place="program", remedy=remedy)
+
+
+def _takes(program: Any, inputs: Sequence[str]) -> bool:
+    try:
+        # A module's own call takes anything. Its forward is taken of the class, because DSPy warns of the object's.
+        call = partial(type(program).forward, program) if isinstance(program, dspy.Module) else program
+        inspect.signature(call).bind(**dict.fromkeys(inputs))
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True

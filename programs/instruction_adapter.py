@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import dspy
 
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.kinds import kind_of
 from inpars_plus.programs.asking import ask_for_json
 from inpars_plus.programs.program import Program
 from inpars_plus.signatures.adapt_instruction import AdaptInstruction
@@ -44,9 +46,15 @@ class InstructionAdapter(Program):
             (``unreadable_diagnosis`` or ``unreadable_revision``).
 
         Raises:
-            ConfigurationError: if there is no language model.
+            ConfigurationError: if there is no language model, or the report is none.
             ModelError: if the model is dead or its spending cap is reached.
         """
+        if not isinstance(report, MeasuredPerformance):
+            raise ConfigurationError(
+                f"an instruction is revised by a MeasuredPerformance, not {kind_of(report)}",
+                place="report",
+                remedy="Pass what measured_performance gives",
+            )
         found = ask_for_json(self.diagnose, reply_tokens=_REPLY_TOKENS, performance=report)
         if found is None:
             return dspy.Prediction(diagnosis=None, instruction=None, reason="unreadable_diagnosis")

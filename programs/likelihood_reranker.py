@@ -13,8 +13,9 @@ import dspy
 from inpars_plus.foundation.errors import ConfigurationError, InputError
 from inpars_plus.programs.inputs import check_passages
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within, pointwise_calls
-from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS, order_by
+from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS, in_first_order, order_by
 from inpars_plus.programs.texts import fit_text
+from inpars_plus.retrieval.protocol import check_query
 
 if TYPE_CHECKING:
     from inpars_plus.lms.scoring import Scorer
@@ -55,17 +56,19 @@ class LikelihoodReranker:
             unreadable. A blank query is not asked about: the order stays, and there are no scores.
 
         Raises:
-            ConfigurationError: a negative number of calls, or no list of texts.
+            ConfigurationError: a negative number of calls, a query that is no text, or passages that are no list of
+                texts.
             DeadModelError: the model failed.
         """
         del threads  # the scorer batches by itself
         if calls is not None and calls < 0:
             raise ConfigurationError(f"{calls} calls a query are allowed, but 0 is the least")
+        check_query(query)
         check_passages(passages)
         texts = [fit_text(passage, self.max_characters) for passage in passages]
         asked = " ".join(fit_text(query, self.max_characters).split())
         if not asked:
-            return dspy.Prediction(order=list(range(len(texts))), scores=None, report=RerankReport(queries=1))
+            return in_first_order(len(passages))
         depth = depth_within(self.calls_for, len(texts), calls)
         scores = self._scores([(f"Document: {' '.join(text.split())}\nQuery:", f" {asked}") for text in texts[:depth]])
         report = RerankReport(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from inpars_plus.corpora.documents import Document
+import dspy
+
+from inpars_plus.corpora.documents import Document, each_document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.programs.asking import model_of
-from inpars_plus.programs.inputs import check_queries
+from inpars_plus.programs.inputs import check_document, check_program
 from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
 from inpars_plus.programs.rerank_reports import RerankReport
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.programs.together import together
 from inpars_plus.programs.unread import UnreadReplies
 from inpars_plus.retrieval.external import checked_retriever
-from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k, check_queries
 
 __all__ = ["LmReranker"]
 
@@ -33,9 +35,11 @@ class LmReranker:
     A copy is the same object: indexes are never copied.
 
     Args:
-        program: a pointwise, pairwise or listwise re-ranker, compiled or not; or one by likelihood.
+        program: a pointwise, pairwise or listwise re-ranker, compiled or not; or one by likelihood. One of your own is
+            called and answers as :meth:`inpars_plus.programs.reranking.Reranker.forward` does.
         retriever: the first stage.
-        documents: the documents by id, or what gives one for its id; may be ``stack.document``.
+        documents: those that the retriever finds, by id or one after the other; or what gives one for its id, such as
+            ``stack.document``.
         depth: how many documents of a ranking are re-ranked, at least 1.
         calls: of the model for one query at most; with fewer than the program needs, fewer documents are re-ranked.
             ``None`` allows what ``program.calls_for(depth)`` says.
@@ -44,15 +48,20 @@ class LmReranker:
     Attributes:
         asks_model: that each search is paid for; a ``MetadataFilter`` refuses what says so.
         report: what happened in all searches so far.
+
+    Raises:
+        ConfigurationError: a setting makes no sense, the program re-ranks no passages, the retriever cannot search, or
+            what is given are no documents.
+        CorpusError: two documents have the same id.
     """
 
     asks_model: ClassVar[bool] = True
 
     def __init__(
         self,
-        program: Reranker | LikelihoodReranker,
+        program: Reranker | LikelihoodReranker | Callable[..., dspy.Prediction],
         retriever: Retriever,
-        documents: Mapping[str, Document] | Callable[[str], Document],
+        documents: Mapping[str, Document] | Iterable[Document] | Callable[[str], Document | None],
         *,
         depth: int = 20,
         calls: int | None = None,
@@ -63,6 +72,12 @@ class LmReranker:
                 f"documents cannot be re-ranked to a depth of {depth} with {calls} calls and {threads} threads",
                 remedy="Give a depth and threads of 1 or more, and calls of 0 or more",
             )
+        check_program(
+            program,
+            ["query", "passages", "calls", "threads"],
+            lacks="re-ranks no passages",
+            remedy="Pass a re-ranker, such as PointwiseReranker()",
+        )
         self.program = program
         self.retriever = checked_retriever(retriever)
         self.depth = depth
@@ -70,7 +85,7 @@ class LmReranker:
         self.threads = threads
         self.report = RerankReport()
         self._unread = UnreadReplies("the documents keep their order")
-        self._documents = documents
+        self._find = _finder(documents)
         self._renew_lock()
         in_each_fork(self._renew_lock)
 
@@ -88,7 +103,8 @@ class LmReranker:
             k: how many documents to return at most, 1 or more. The first ``depth`` are re-ranked, whatever k is.
 
         Raises:
-            ConfigurationError: there is no language model, ``k`` is below 1, or the queries are one string.
+            ConfigurationError: there is no language model, ``k`` is below 1, the queries are no list of texts, or a
+                program of your own gives no order.
             CorpusError: a document that was found is not among the documents.
             ModelError: the model is dead or its spending cap is reached.
         """
@@ -127,18 +143,41 @@ class LmReranker:
         head, tail = ranking.ids[: self.depth], ranking.ids[self.depth :]
         passages = [self._document(name).full_text for name in head]
         found = self.program(query=query, passages=passages, calls=self.calls, threads=threads)
+        order, report = getattr(found, "order", None), getattr(found, "report", None)
+        if not isinstance(order, list) or sorted(order) != [*range(len(head))] or not isinstance(report, RerankReport):
+            raise ConfigurationError(
+                "the program's prediction does not say how the passages are to stand",
+                place=f"program '{type(self.program).__name__}'",
+                remedy="It needs order, a list with the position of each passage once, and report, a RerankReport",
+            )
         with self._lock:
-            self.report += found.report
-        return Ranking((*(head[position] for position in found.order), *tail), ranking.scores), found.report
+            self.report += report
+        return Ranking((*(head[position] for position in order), *tail), ranking.scores), report
 
     def _document(self, name: str) -> Document:
-        if not isinstance(self._documents, Mapping):
-            return self._documents(name)
         try:
-            return self._documents[name]
+            found = self._find(name)
         except KeyError:
+            found = None
+        if found is None:
             raise CorpusError(
                 "search found a document that is not among the documents to re-rank",
                 place=f"document '{name}'",
                 remedy="Give the documents that the retriever was built from",
-            ) from None
+            )
+        check_document(found, place=f"document '{name}'")
+        return found
+
+
+def _finder(
+    documents: Mapping[str, Document] | Iterable[Document] | Callable[[str], Document | None],
+) -> Callable[[str], Document | None]:
+    if isinstance(documents, Mapping):
+        return documents.__getitem__
+    if callable(documents) and not isinstance(documents, type):
+        return documents
+    by_id: dict[str, Document] = {}
+    for document in each_document(documents):
+        if by_id.setdefault(document.id, document) is not document:
+            raise CorpusError("two documents have this id", place=f"document '{document.id}'")
+    return by_id.get

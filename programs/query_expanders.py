@@ -11,6 +11,7 @@ from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.programs.program import Program
 from inpars_plus.programs.reranking import Asker
 from inpars_plus.programs.texts import fit_text
+from inpars_plus.retrieval.protocol import check_query
 from inpars_plus.signatures.expand_query import ExpandQuery, WriteHypotheticalPassage
 
 __all__ = ["HypotheticalPassageWriter", "QueryExpander"]
@@ -40,14 +41,19 @@ class QueryExpander(Program):
         Returns:
             A prediction with ``texts`` (list of str, what to search for beside the query: the query with all further
             terms behind it, then the rephrasings; without repeats, and none that is the query itself) and ``reason``
-            (``None``, or ``unreadable_reply``, and then there are no texts).
+            (``None``, or ``unreadable_reply``, and then there are no texts). A blank query is not asked about, and
+            nothing is added to it.
 
         Raises:
-            ConfigurationError: there is no language model.
+            ConfigurationError: there is no language model, or the query is no text.
             ModelError: the model is dead or its spending cap is reached.
         """
+        check_query(query)
+        asked = fit_text(query, _MAX_QUERY_CHARACTERS)
+        if not asked.strip():
+            return dspy.Prediction(texts=[], reason=None)
         asker = Asker(self.expand, reply_tokens=_REPLY_TOKENS, threads=1)
-        (expansion,) = asker.ask([{"query": fit_text(query, _MAX_QUERY_CHARACTERS)}])
+        (expansion,) = asker.ask([{"query": asked}])
         if expansion is None:
             return dspy.Prediction(texts=[], reason="unreadable_reply")
         known = query.casefold()
@@ -89,14 +95,18 @@ class HypotheticalPassageWriter(Program):
 
         Returns:
             A prediction with ``texts`` (the passage as a list of one, cut to 2,000 characters; empty where it is the
-            query itself) and ``reason``, as of :class:`QueryExpander`.
+            query itself, or blank, and then not asked about) and ``reason``, as of :class:`QueryExpander`.
 
         Raises:
-            ConfigurationError: there is no language model.
+            ConfigurationError: there is no language model, or the query is no text.
             ModelError: the model is dead or its spending cap is reached.
         """
+        check_query(query)
+        asked = fit_text(query, _MAX_QUERY_CHARACTERS)
+        if not asked.strip():
+            return dspy.Prediction(texts=[], reason=None)
         asker = Asker(self.write, reply_tokens=_REPLY_TOKENS, threads=1)
-        (passage,) = asker.ask([{"query": fit_text(query, _MAX_QUERY_CHARACTERS)}])
+        (passage,) = asker.ask([{"query": asked}])
         if passage is None:
             return dspy.Prediction(texts=[], reason="unreadable_reply")
         text = fit_text(passage.text, _MAX_PASSAGE_CHARACTERS)

@@ -25,6 +25,7 @@ from dspy.utils.exceptions import AdapterParseError
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, NoReplyError, ReplyError
 from inpars_plus.foundation.files import digest
+from inpars_plus.foundation.kinds import kind_of
 from inpars_plus.lms.completion_adapter import CompletionAdapter, adapter_for
 from inpars_plus.lms.traits import trait_of
 from inpars_plus.metrics.checks import check_query
@@ -38,7 +39,7 @@ from inpars_plus.programs.outcomes import Outcome, Turn, stems_of
 from inpars_plus.programs.program import Program
 from inpars_plus.signatures.generate_queries import GenerateQueries, SyntheticQuery
 
-__all__ = ["QueryGenerator"]
+__all__ = ["QueryGenerator", "check_generator"]
 
 _SAMPLE_FROM_ATTEMPT = 3
 _SAMPLING_TEMPERATURE = 0.7
@@ -239,7 +240,11 @@ class QueryGenerator(Program):
         """A generator of this kind with what one of another kind has learnt: prompt, demonstrations, key terms, model.
 
         An instruction that was never compiled gives way to this kind's own. One that is of this kind is given back.
+
+        Raises:
+            ConfigurationError: the program writes no queries.
         """
+        check_generator(program)
         if type(program) is cls:
             return program
         made = cls(
@@ -277,6 +282,18 @@ class QueryGenerator(Program):
             prompt_form=settings["prompt_form"],
             attempts=settings["attempts"],
             last_opening=settings.get("last_opening", ""),
+        )
+
+
+def check_generator(program: Any, *, place: str = "program") -> None:
+    """Refuse what writes no queries.
+
+    Raises:
+        ConfigurationError: it is no :class:`QueryGenerator`.
+    """
+    if not isinstance(program, QueryGenerator):
+        raise ConfigurationError(
+            f"{kind_of(program)} writes no queries", place=place, remedy="Pass a QueryGenerator, or one of its kinds"
         )
 
 

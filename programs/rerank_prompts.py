@@ -19,6 +19,7 @@ from inpars_plus.programs.lenient_json import LenientJsonAdapter
 from inpars_plus.programs.rerank_reports import depth_within
 from inpars_plus.programs.reranking import Asker, Reranker
 from inpars_plus.programs.texts import fit_text
+from inpars_plus.retrieval.protocol import check_query
 from inpars_plus.signatures.compare_passages import PassagePreference
 from inpars_plus.signatures.judge_relevance import RelevanceGrade
 from inpars_plus.signatures.rank_passages import PassageOrder, numbered
@@ -59,19 +60,24 @@ def planned_asks(
 
     Args:
         program: one of the three forms, with its demonstrations.
-        query: as for the program.
+        query: as for the program; nothing is asked about a blank one.
         passages: as for the program.
         worths: how well each passage answers; by default all alike, so that none moves.
         calls: as for the program.
 
     Raises:
-        ConfigurationError: there is not one worth a passage, or no list of texts.
+        ConfigurationError: there is not one worth a passage, the query is no text, or the passages are no list of
+            texts.
     """
+    check_query(query)
     check_passages(passages)
     if worths is None:
         worths = [0.0] * len(passages)
     if len(worths) != len(passages):
         raise ConfigurationError(f"{len(passages)} passages need as many worths, not {len(worths)}")
+    asked = fit_text(query, program.max_characters)
+    if not asked.strip():
+        return []
     depth = depth_within(program.calls_for, len(passages), calls)
     rehearsal = _Rehearsal(worths)
     if program.calls_for(depth):
@@ -79,7 +85,6 @@ def planned_asks(
         program._rank(rehearsal, "", [str(position) for position in range(depth)])
     (predictor,) = program.predictors()
     texts = [fit_text(passage, program.max_characters) for passage in passages[:depth]]
-    asked = fit_text(query, program.max_characters)
     found = []
     for signature, positions in rehearsal.asked:
         used = signature or predictor.signature

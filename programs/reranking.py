@@ -22,8 +22,9 @@ from inpars_plus.programs.program import Program
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.programs.together import together
+from inpars_plus.retrieval.protocol import check_query
 
-__all__ = ["MAX_PASSAGE_CHARACTERS", "Asker", "Ranked", "Reranker", "order_by"]
+__all__ = ["MAX_PASSAGE_CHARACTERS", "Asker", "Ranked", "Reranker", "in_first_order", "order_by"]
 
 Ranked: TypeAlias = tuple[list[int], list[float | None] | None]
 """Positions, best first; and a score a position, ``None`` where it got none or the form has no scores."""
@@ -43,6 +44,11 @@ def order_by(scores: Sequence[float | None]) -> list[int]:
     scored = [(-score, position) for position, score in enumerate(scores) if score is not None]
     best_first = iter(position for _, position in sorted(scored))
     return [position if score is None else next(best_first) for position, score in enumerate(scores)]
+
+
+def in_first_order(count: int) -> dspy.Prediction:
+    """What comes of a blank query, about which nothing is asked: so many passages in their order, without scores."""
+    return dspy.Prediction(order=list(range(count)), scores=None, report=RerankReport(queries=1))
 
 
 class Asker:
@@ -141,7 +147,7 @@ class Reranker(Program):
         """Put passages in order.
 
         Args:
-            query: what was searched for.
+            query: what was searched for; a blank one is not asked about.
             passages: in the order of the first stage.
             calls: what may be asked about this query. Only so many of the first passages are ranked as that is enough
                 for; those below them keep their order.
@@ -151,22 +157,28 @@ class Reranker(Program):
             A prediction with ``order`` (list of int: positions of all passages, best first), ``scores`` (grades or
             points of the ranked passages in their first order, ``None`` for what could not be read, and ``None``
             instead of the list where the form has none) and ``report`` (a
-            :class:`~inpars_plus.programs.rerank_reports.RerankReport`).
+            :class:`~inpars_plus.programs.rerank_reports.RerankReport`). For a blank query the order stays, and there
+            are no scores.
 
         Raises:
-            ConfigurationError: there is no language model, a negative number of calls, or no list of texts.
+            ConfigurationError: there is no language model, a negative number of calls, a query that is no text, or
+                passages that are no list of texts.
             ModelError: the model is dead or its spending cap is reached.
         """
         if calls is not None and calls < 0:
             raise ConfigurationError(f"{calls} calls a query are allowed, but 0 is the least")
+        check_query(query)
         check_passages(passages)
+        asked = fit_text(query, self.max_characters)
+        if not asked.strip():
+            return in_first_order(len(passages))
         texts = [fit_text(passage, self.max_characters) for passage in passages]
         depth = depth_within(self.calls_for, len(texts), calls)
         counts: Counter[str] = Counter(queries=1, beyond_budget=len(texts) - depth)
         order, scores = list(range(depth)), None
         if self.calls_for(depth):
             asker = self._asker(depth, threads)
-            order, scores = self._rank(asker, fit_text(query, self.max_characters), texts[:depth])
+            order, scores = self._rank(asker, asked, texts[:depth])
             counts.update(asker.counts)
             counts["cut"] = sum(text != passage for text, passage in zip(texts[:depth], passages, strict=False))
         return dspy.Prediction(

@@ -31,7 +31,7 @@ from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.programs.form import FORM_FEATURES, form_features
-from inpars_plus.programs.inputs import check_document
+from inpars_plus.programs.inputs import check_document, check_documents
 from inpars_plus.programs.program import Program
 from inpars_plus.programs.routes import Route
 
@@ -167,9 +167,11 @@ class TypeRouter(Program):
             A route a document, in order: a type, or ``unknown_type`` or ``empty_document``.
 
         Raises:
-            ConfigurationError: the encoder is another one than that of the fitting.
+            ConfigurationError: the encoder is another one than that of the fitting, or what is given is no list of
+                documents.
             MissingPartError: there is no encoder on this machine.
         """
+        check_documents(documents)
         routes = [Route(document_type=None, reason="empty_document")] * len(documents)
         filled = [at for at, document in enumerate(documents) if not document.is_empty]
         if not filled:

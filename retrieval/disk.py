@@ -36,7 +36,7 @@ from inpars_plus.retrieval.embeddings import TextEncoder
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.fusion import DEPTH, merged, scaled, with_values
 from inpars_plus.retrieval.indexed import Hits
-from inpars_plus.retrieval.protocol import Ranking, check_k
+from inpars_plus.retrieval.protocol import Ranking, check_k, check_queries
 from inpars_plus.retrieval.query_vectors import query_vectors
 from inpars_plus.retrieval.tokens import Tokenizer
 
@@ -189,8 +189,7 @@ class DiskIndex:
         As in :class:`~inpars_plus.retrieval.fusion.FusedRetriever` the first 100 of both are combined, whatever k is;
         BM25 alone or vectors alone find as many as are asked for.
         """
-        if isinstance(queries, str):
-            raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
+        check_queries(queries)
         check_k(k)
         asked = [query for query in queries if query.strip()]
         rankings = iter(self._found(asked, min(k, self._size)) if asked else [])

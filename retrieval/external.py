@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, InParsError
-from inpars_plus.retrieval.protocol import Ranking, Retriever
+from inpars_plus.foundation.kinds import kind_of
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_queries
 
 __all__ = ["CheckedRetriever", "checked_retriever", "load_external", "retriever_key"]
 
@@ -43,9 +44,10 @@ class CheckedRetriever:
         """Search all queries at once; see :class:`~inpars_plus.retrieval.protocol.Retriever`.
 
         Raises:
-            ConfigurationError: the search failed, or its result is not one ranking a query, of at most ``k`` documents
-                of the corpus, each once, with scores that are finite and never rise.
+            ConfigurationError: the queries are no list of texts, the search failed, or its result is not one ranking a
+                query, of at most ``k`` documents of the corpus, each once, with scores that are finite and never rise.
         """
+        check_queries(queries)
         asked = [row for row, query in enumerate(queries) if query.strip()]
         rankings = [Ranking((), ())] * len(queries)
         if asked:
@@ -67,13 +69,13 @@ class CheckedRetriever:
     def _check(self, found: Any, queries: int, k: int) -> None:
         problem = None
         if not isinstance(found, Sequence) or isinstance(found, str):
-            problem = f"search returned {_a(found)} instead of a list of rankings"
+            problem = f"search returned {kind_of(found)} instead of a list of rankings"
         elif len(found) != queries:
             problem = f"search returned {len(found)} rankings for {queries} queries"
         else:
             for ranking in found:
                 if not isinstance(ranking, Ranking):
-                    problem = f"search returned a list with {_a(ranking)} in it instead of a Ranking"
+                    problem = f"search returned a list with {kind_of(ranking)} in it instead of a Ranking"
                 elif len(ranking) > k:
                     problem = f"search returned {len(ranking)} documents for a query when {k} were asked for"
                 else:
@@ -113,7 +115,7 @@ def checked_retriever(retriever: Any, ids: Collection[str] | None = None) -> Ret
         ConfigurationError: it cannot search.
     """
     if isinstance(retriever, type) or not callable(getattr(retriever, "search", None)):
-        raise ConfigurationError(f"{_a(retriever)} has no search method", place="retriever", remedy=_CONTRACT)
+        raise ConfigurationError(f"{kind_of(retriever)} has no search method", place="retriever", remedy=_CONTRACT)
     if type(retriever).__module__.startswith("inpars_plus."):
         own: Retriever = retriever
         return own
@@ -146,7 +148,7 @@ def load_external(name: str, documents: Sequence[Document]) -> CheckedRetriever:
             ) from problem
     if isinstance(retriever, type) or not callable(getattr(retriever, "search", None)):
         raise ConfigurationError(
-            f"'{called}' returned {_a(retriever)} without a search method", place=place, remedy=_CONTRACT
+            f"'{called}' returned {kind_of(retriever)} without a search method", place=place, remedy=_CONTRACT
         )
     return CheckedRetriever(retriever, name, {document.id for document in documents})
 
@@ -214,9 +216,3 @@ def _working_directory_on_path() -> Iterator[None]:
 
 def _said(problem: Exception) -> str:
     return f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
-
-
-def _a(value: object) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    return "None" if value is None else f"a {type(value).__name__}"

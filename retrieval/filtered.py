@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from inpars_plus.corpora.constraints import Constraint, ConstraintReader, constraints_of
-from inpars_plus.corpora.documents import Document
+from inpars_plus.corpora.documents import Document, each_document
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k
+from inpars_plus.retrieval.external import checked_retriever
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k, check_queries
 
 __all__ = ["MetadataFilter"]
 
@@ -34,13 +35,14 @@ class MetadataFilter:
             language model and says so (``asks_model = True``: ``LmReranker``, ``ExpandingRetriever``) stands around
             the filter, ``LmReranker(program, MetadataFilter(...), ...)``: inside, every deeper search would be paid
             for again.
-        documents: all that it searches, with their metadata.
+        documents: all that it searches, with their metadata; or a mapping to them, such as from their ids.
 
     Raises:
-        ConfigurationError: the retriever asks a language model.
+        ConfigurationError: the retriever cannot search or asks a language model, or what is given are no documents.
     """
 
-    def __init__(self, retriever: Retriever, documents: Iterable[Document]) -> None:
+    def __init__(self, retriever: Retriever, documents: Mapping[str, Document] | Iterable[Document]) -> None:
+        checked_retriever(retriever)
         if getattr(retriever, "asks_model", False):
             name = type(retriever).__name__
             raise ConfigurationError(
@@ -51,7 +53,7 @@ class MetadataFilter:
         self._by_constraint: dict[tuple[str, tuple[str, ...]], set[str]] = {}
         self._count = 0
         names: list[Constraint] = []
-        for document in documents:
+        for document in each_document(documents):
             self._count += 1
             for constraint in constraints_of(document):
                 names.append(constraint)
@@ -60,9 +62,15 @@ class MetadataFilter:
         self._reader = ConstraintReader(names)
 
     def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
-        """See :class:`~inpars_plus.retrieval.protocol.Retriever`."""
+        """See :class:`~inpars_plus.retrieval.protocol.Retriever`.
+
+        Raises:
+            ConfigurationError: ``k`` is below 1, or the queries are no list of texts; or a person's own retriever
+                fails, or finds what it should not.
+        """
+        check_queries(queries)
         check_k(k)
-        plain = self._retriever.search(queries, k)
+        plain = checked_retriever(self._retriever).search(queries, k)
         found = list(plain)
         allowed = [self._allowed(query) for query in queries]
         depth = k
@@ -75,7 +83,8 @@ class MetadataFilter:
             deeper = self._retriever
             if isinstance(deeper, _Combines):
                 deeper = deeper.with_depth(depth)
-            for at, ranking in zip(short, deeper.search([queries[at] for at in short], depth), strict=True):
+            again = checked_retriever(deeper).search([queries[at] for at in short], depth)
+            for at, ranking in zip(short, again, strict=True):
                 found[at] = ranking
         return [
             _cut(ranking, ids, k) if ids.intersection(ranking.ids) else given

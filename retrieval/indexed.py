@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.retrieval.protocol import Ranking, check_k
+from inpars_plus.retrieval.protocol import Ranking, check_k, check_queries
 
 __all__ = ["Hits", "IndexedRetriever", "best_positions"]
 
@@ -62,7 +61,7 @@ class IndexedRetriever(ABC):
         """Search all queries at once; see :class:`~inpars_plus.retrieval.protocol.Retriever`.
 
         Raises:
-            ConfigurationError: ``k`` is below 1, or the queries are one string.
+            ConfigurationError: ``k`` is below 1, or the queries are no list of texts.
         """
         positions, scores = self.search_positions(queries, k)
         found = (positions >= 0).sum(axis=1).tolist()
@@ -80,10 +79,9 @@ class IndexedRetriever(ABC):
             k: how many documents to find at most; more than the corpus has is the same as all of them.
 
         Raises:
-            ConfigurationError: ``k`` is below 1, or the queries are one string.
+            ConfigurationError: ``k`` is below 1, or the queries are no list of texts.
         """
-        if isinstance(queries, str):
-            raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
+        check_queries(queries)
         check_k(k)
         width = min(k, len(self.ids))
         asked = [row for row, query in enumerate(queries) if query.strip()]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from inpars_plus.foundation.errors import ConfigurationError
 
-__all__ = ["Ranking", "Retriever", "check_k"]
+__all__ = ["Ranking", "Retriever", "check_k", "check_queries", "check_query"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +68,32 @@ def check_k(k: int) -> None:
     """
     if k < 1:
         raise ConfigurationError(f"a search finds at least 1 document, not {k}", place="k")
+
+
+def check_queries(queries: Any) -> None:
+    """Refuse what is no list of texts.
+
+    A string is a list of its letters to Python, and what can be gone through only once is empty the second time.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(queries, str):
+        raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
+    if not isinstance(queries, Sequence):
+        kind = type(queries).__name__
+        raise ConfigurationError(f"search takes a list of queries, not a {kind}", remedy="Pass a list")
+    for at, query in enumerate(queries):
+        check_query(query, place=f"queries[{at}]")
+
+
+def check_query(query: Any, *, place: str = "query") -> None:
+    """Refuse what is no text.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if not isinstance(query, str):
+        raise ConfigurationError(
+            f"a query is a text, not a {type(query).__name__}", place=place, remedy="Pass what a person would type"
+        )

@@ -24,9 +24,11 @@ __all__ = [
 ]
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?!\w|\.\d)")
-_BRACKETED = re.compile(r"\[(\s*-?\d{1,9}(?:\s*[,>]\s*-?\d{1,9})*)(?:\s*,)?\s*\]")
 # No "<", which turns the order round; no "-" and no "." close to a number, which make a range or a numbering of it.
-_BETWEEN = r"(?:[\s,;>|&=#→\"'*`\[\]]|->|(?<=\s)-(?=\s)|\b(?:then|and|passage|document)\b)*"
+_JOINT = r"[\s,;>|&=#→\"'*`]|->|(?<=\s)-(?=\s)|\b(?:then|and|passage|document)\b"
+_BETWEEN = rf"(?:{_JOINT}|[\[\]])*"
+# One number or several: of which only the last bracket was read, "[2 3] > [1]" would be turned round.
+_BRACKETED = re.compile(rf"\[(\s*-?\d{{1,9}}(?:(?:{_JOINT})+-?\d{{1,9}})*)(?:\s*,)?\s*\]", re.IGNORECASE)
 _SEPARATORS = re.compile(_BETWEEN, re.IGNORECASE)
 _NEXT = re.compile(_BETWEEN + f"({_NUMBER.pattern})", re.IGNORECASE)
 _END = re.compile(rf"{_BETWEEN}$|\s*[.;!(){{}}\n\]\"'*`]", re.IGNORECASE)

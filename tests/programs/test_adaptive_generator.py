@@ -337,6 +337,44 @@ def test_an_analyst_with_too_few_routes_is_named(programs: dict[str, QueryGenera
         AdaptiveQueryGenerator(programs, programs["talk"], Lazy()).assign([TALK, EMPTY])
 
 
+@pytest.mark.parametrize(
+    ("gives", "told"),
+    [
+        (["talk", "talk"], "gave a str instead of a Route"),
+        ([Route(document_type="talk"), None], "gave None instead of a Route"),
+        (None, "gave None instead of a list of routes"),
+        ("xy", "gave a str instead of a list of routes"),
+    ],
+)
+def test_an_analyst_that_gives_no_routes_is_named(programs: dict[str, QueryGenerator], gives: Any, told: str) -> None:
+    class Odd:
+        def route(self, documents: Sequence[Document]) -> Any:
+            return gives
+
+    with pytest.raises(ConfigurationError, match=rf"^the analyst Odd {told}\. Its method route must give one route"):
+        AdaptiveQueryGenerator(programs, programs["talk"], Odd()).assign([TALK, EMPTY])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"analyst": None}, r"^analyst: None tells no types of documents\. Pass a TypeRouter"),
+        ({"analyst": _Told}, r"^analyst: the class _Told tells no types"),
+        ({"base": None}, r"^base: None writes no queries\. Pass a QueryGenerator, or one of its kinds$"),
+        ({"base": QueryGenerator}, r"^base: the class QueryGenerator writes no queries"),
+        (
+            {"programs": {"talk": DocumentAnalyst(["talk"])}},
+            r"^programs\['talk'\]: a DocumentAnalyst writes no queries",
+        ),
+        ({"programs": [QueryGenerator()]}, r"^programs: programs are given by their types .*, not as a list\. Pass \{"),
+    ],
+)
+def test_what_cannot_write_or_tell_types_is_refused_at_once(wrong: dict[str, Any], sentence: str) -> None:
+    given: dict[str, Any] = {"programs": {"talk": QueryGenerator()}, "base": QueryGenerator(), "analyst": _Told()}
+    with pytest.raises(ConfigurationError, match=sentence):
+        AdaptiveQueryGenerator(**{**given, **wrong})
+
+
 def test_what_a_directory_lacks_is_named(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no program is for the document type 'poem'"):
         AdaptiveQueryGenerator.from_directory(directory, base="poem")

@@ -5,13 +5,20 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import dspy
 import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError, DeadModelError
-from inpars_plus.programs import ExpandingRetriever, ExpansionReport, HypotheticalPassageWriter, QueryExpander
+from inpars_plus.programs import (
+    ExpandingRetriever,
+    ExpansionReport,
+    HypotheticalPassageWriter,
+    LikelihoodReranker,
+    PointwiseReranker,
+    QueryExpander,
+)
 from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.protocol import Ranking, Retriever
 
@@ -202,3 +209,52 @@ def test_a_search_without_one_readable_reply_is_told_once(chat_lm: Make, caplog:
             retriever.search(["pump leaks", "seal"], 3)
     (told,) = caplog.messages
     assert told.startswith("not one of 2 replies of the language model could be read, so the queries are searched")
+
+
+@pytest.mark.parametrize("program", [QueryExpander, HypotheticalPassageWriter])
+@pytest.mark.parametrize("query", ["", " \n", " " * 3_000 + "q"])
+def test_a_blank_query_is_not_asked_about_and_nothing_is_added(
+    program: Callable[[], Any], query: str, chat_lm: Make
+) -> None:
+    lm, engine = chat_lm([])
+    with dspy.context(lm=lm):
+        found = program()(query=query)
+    assert (found.texts, found.reason) == ([], None)
+    assert engine.prompts == []
+
+
+@pytest.mark.parametrize(
+    ("program", "kind"),
+    [
+        (None, "None"),
+        (QueryExpander, "the class QueryExpander"),
+        (HypotheticalPassageWriter, "the class HypotheticalPassageWriter"),
+        (PointwiseReranker(), "a PointwiseReranker"),
+        (LikelihoodReranker(cast(Any, None)), "a LikelihoodReranker"),
+        (dspy.Module(), "a Module"),
+    ],
+)
+def test_what_expands_no_queries_is_refused_at_once(program: Any, kind: str) -> None:
+    sentence = rf"^program: {kind} expands no queries\. Pass QueryExpander\(\) or HypotheticalPassageWriter\(\)$"
+    with pytest.raises(ConfigurationError, match=sentence):
+        ExpandingRetriever(program, Recorder())
+
+
+class Own(dspy.Module):
+    """A program of a person's own."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__()
+        self.fields = fields
+
+    def forward(self, query: str) -> dspy.Prediction:
+        return dspy.Prediction(**self.fields)
+
+
+def test_a_program_of_one_s_own_expands_queries_if_it_gives_texts() -> None:
+    recorder = Recorder()
+    ExpandingRetriever(Own(texts=["seal"], reason=None), recorder).search(["pump"], 2)
+    assert recorder.asked == ["pump", "seal"]
+    for fields in ({"answer": "seal"}, {"texts": "seal", "reason": None}, {"texts": ["seal"]}):
+        with pytest.raises(ConfigurationError, match=r"^program 'Own': .* does not say what to search for\. It needs"):
+            ExpandingRetriever(Own(**fields), Recorder()).search(["pump"], 2)

@@ -10,11 +10,13 @@ import pytest
 
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.optimizers.routing import fit_type_router
 from inpars_plus.programs import (
     AdaptiveQueryGenerator,
     ConstrainedQueryGenerator,
     DocumentAnalyst,
     ExpandingRetriever,
+    HypotheticalPassageWriter,
     LikelihoodReranker,
     ListwiseReranker,
     LmReranker,
@@ -24,9 +26,11 @@ from inpars_plus.programs import (
     QueryExpander,
     QueryGenerator,
     SentenceQueryGenerator,
+    TypeRouter,
 )
 from inpars_plus.programs.rerank_prompts import planned_asks
 from inpars_plus.retrieval import build_retriever
+from inpars_plus.retrieval.hashing import HashingEncoder
 
 Make = Callable[..., tuple[dspy.LM, Any]]
 
@@ -46,6 +50,11 @@ def refused(chat_lm: Make) -> Callable[..., None]:
     return check
 
 
+@pytest.fixture(scope="module")
+def router(typed: Any) -> TypeRouter:
+    return fit_type_router(typed.some(30, "code", "talk"), HashingEncoder(), seed=0).router
+
+
 def test_one_string_is_no_list_of_queries(refused: Any) -> None:
     bm25 = build_retriever("bm25", DOCUMENTS.values())
     reranker = LmReranker(PointwiseReranker(), bm25, DOCUMENTS)
@@ -55,7 +64,42 @@ def test_one_string_is_no_list_of_queries(refused: Any) -> None:
     refused(lambda: reranker.rerank("pump", bm25.search(["pump"], 1) * 4), sentence)
 
 
-@pytest.mark.parametrize("form", [PointwiseReranker, PairwiseReranker, ListwiseReranker])
+@pytest.mark.parametrize("queries", [[None], [7], [DOCUMENTS["1"]]], ids=lambda queries: type(queries[0]).__name__)
+def test_a_query_that_is_no_text_is_refused_with_its_place(refused: Any, queries: Any) -> None:
+    bm25 = build_retriever("bm25", DOCUMENTS.values())
+    reranker = LmReranker(PointwiseReranker(), bm25, DOCUMENTS)
+    sentence = rf"^queries\[0\]: a query is a text, not a {type(queries[0]).__name__}\. Pass what a person would type$"
+    for search in (reranker, ExpandingRetriever(QueryExpander(), bm25)):
+        refused(lambda search=search: search.search(queries, 3), sentence)
+    refused(lambda: reranker.rerank(queries, bm25.search(["pump"], 1)), sentence)
+
+
+FORMS = [PointwiseReranker, PairwiseReranker, ListwiseReranker]
+
+
+@pytest.mark.parametrize("query", [None, 7])
+def test_a_program_s_query_that_is_no_text_is_refused(refused: Any, query: Any) -> None:
+    sentence = rf"^query: a query is a text, not a {type(query).__name__}\. Pass what a person would type$"
+    scorer: Any = None
+    for rank in (*(form() for form in FORMS), LikelihoodReranker(scorer)):
+        refused(lambda rank=rank: rank(query=query, passages=["a", "b"]), sentence)
+    refused(lambda: planned_asks(PointwiseReranker(), query, ["a", "b"]), sentence)
+    for expand in (QueryExpander(), HypotheticalPassageWriter()):
+        refused(lambda expand=expand: expand(query=query), sentence)
+
+
+@pytest.mark.parametrize(
+    "passages", [{"a", "b"}, {"a": "b"}, iter(["a", "b"]), None], ids=lambda one: type(one).__name__
+)
+def test_passages_without_positions_or_that_can_be_read_only_once_are_refused(refused: Any, passages: Any) -> None:
+    sentence = rf"^a re-ranker takes a list of passages, not a {type(passages).__name__}\. Pass a list$"
+    scorer: Any = None
+    for rank in (*(form() for form in FORMS), LikelihoodReranker(scorer)):
+        refused(lambda rank=rank: rank(query="q", passages=passages), sentence)
+    refused(lambda: planned_asks(PointwiseReranker(), "q", passages), sentence)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_one_string_is_no_list_of_passages(refused: Any, form: Any) -> None:
     sentence = r"^a re-ranker takes a list of passages, not one string\. Pass \[passage, \.\.\.\]$"
     refused(lambda: form()(query="q", passages="abc"), sentence)
@@ -94,3 +138,34 @@ def test_one_string_is_no_list_of_document_types() -> None:
 def test_what_is_no_document_is_refused(refused: Any, program: Any, source: Any) -> None:
     sentence = rf"^source: .* takes a Document, not a {type(source).__name__}\. Pass Document\(id=\.\.\., text=\.\.\.\)"
     refused(lambda: program(source=source), sentence)
+
+
+@pytest.mark.parametrize(
+    ("documents", "sentence"),
+    [
+        (["text"], r"^documents\[0\]: a Document is wanted, not a str\. Pass Document\(id="),
+        ([DOCUMENTS["1"], None], r"^documents\[1\]: a Document is wanted, not None\."),
+        (DOCUMENTS["1"], r"^several documents are wanted, not one Document\. Pass \[document\]$"),
+        (DOCUMENTS, r"^a list of documents is wanted, not a dict\. Pass a list$"),
+        (iter(DOCUMENTS.values()), r"not a dict_valueiterator\. Pass a list$"),
+    ],
+    ids=["text", "none", "one", "mapping", "stream"],
+)
+def test_what_is_no_list_of_documents_is_refused(refused: Any, router: Any, documents: Any, sentence: str) -> None:
+    analyst = DocumentAnalyst(["manual"])
+    adaptive = AdaptiveQueryGenerator({"manual": QueryGenerator()}, QueryGenerator(), analyst)
+    for tell in (router.route, analyst.route, adaptive.assign):
+        refused(lambda tell=tell: tell(documents), sentence)
+
+
+@pytest.mark.parametrize(
+    "kind", [QueryGenerator, PassageQueryGenerator, SentenceQueryGenerator, ConstrainedQueryGenerator]
+)
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [(PointwiseReranker(), "a PointwiseReranker"), (QueryGenerator, "the class QueryGenerator"), (None, "None")],
+)
+def test_a_generator_is_made_of_another_generator_only(kind: Any, program: Any, said: str) -> None:
+    sentence = rf"^program: {said} writes no queries\. Pass a QueryGenerator, or one of its kinds$"
+    with pytest.raises(ConfigurationError, match=sentence):
+        kind.from_program(program)

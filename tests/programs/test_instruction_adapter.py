@@ -118,6 +118,19 @@ def test_without_a_model_the_error_says_so() -> None:
         InstructionAdapter()(report=REPORT)
 
 
+@pytest.mark.parametrize("report", [None, "abc", REPORT.model_dump()], ids=["none", "text", "mapping"])
+def test_what_is_no_report_is_refused_before_the_model_is_asked(report: Any, chat_lm: Make) -> None:
+    lm, engine = chat_lm([FIRST, SECOND])
+    with (
+        dspy.context(lm=lm),
+        pytest.raises(
+            ConfigurationError, match=r"^report: .* by a MeasuredPerformance, not .*\. Pass what measured_perf"
+        ),
+    ):
+        InstructionAdapter()(report=report)
+    assert engine.prompts == []
+
+
 def test_what_the_program_learnt_survives_the_store(tmp_path: Path, chat_lm: Make) -> None:
     program = InstructionAdapter()
     for step, text in ((program.diagnose, "Find the mistake."), (program.adapt, "Mend the sentence.")):

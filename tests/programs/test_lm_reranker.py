@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import dspy
@@ -14,7 +14,15 @@ import pytest
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError, DeadModelError
 from inpars_plus.lms.scripted import ScriptedEngine, scripted_lm
-from inpars_plus.programs import ListwiseReranker, LmReranker, PairwiseReranker, PointwiseReranker
+from inpars_plus.programs import (
+    ListwiseReranker,
+    LmReranker,
+    PairwiseReranker,
+    PointwiseReranker,
+    QueryExpander,
+    QueryGenerator,
+    RerankReport,
+)
 from inpars_plus.programs.reranking import Reranker
 from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.protocol import Ranking, Retriever
@@ -210,3 +218,106 @@ def test_an_interrupted_search_stops_the_model_whoever_has_it(
         reranker.search(["leak"] * 20, 5)
     assert stops
     assert len(engine.prompts) < 80  # of 160
+
+
+def _stream() -> Iterator[Document]:
+    yield from DOCUMENTS.values()
+
+
+@pytest.mark.parametrize("documents", [DOCUMENTS, list(DOCUMENTS.values())], ids=["by id", "list"])
+def test_the_same_documents_serve_the_re_ranker_and_the_filter_within(
+    documents: Any, chat_lm: Make, judge: Judge
+) -> None:
+    lm, _ = chat_lm(judge)
+    retriever = Shelf()
+    reranker = LmReranker(PointwiseReranker(), MetadataFilter(retriever, documents), documents, depth=5)
+    with dspy.context(lm=lm):
+        assert reranker.search(["q"], 5)[0].ids == FIVE_SORTED
+
+
+def test_documents_may_come_as_a_stream(chat_lm: Make, judge: Judge) -> None:
+    lm, _ = chat_lm(judge)
+    with dspy.context(lm=lm):
+        reranker = LmReranker(PointwiseReranker(), Shelf(), _stream(), depth=5)
+        for _ in range(2):
+            assert reranker.search(["q"], 5)[0].ids == FIVE_SORTED
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        lambda name: None,
+        lambda name: {"d0": DOCUMENTS["d0"]}[name],
+        [DOCUMENTS["d0"]],
+    ],
+    ids=["function that gives nothing", "function that fails", "list"],
+)
+def test_a_document_that_nobody_has_is_named_however_documents_are_given(documents: Any, chat_lm: Make) -> None:
+    lm, engine = chat_lm([])
+    with dspy.context(lm=lm), pytest.raises(CorpusError, match=r"^document 'd\d': .* not among .* retriever was built"):
+        LmReranker(PointwiseReranker(), Shelf(), documents, depth=5).search(["q"], 2)
+    assert engine.prompts == []
+
+
+def test_a_text_in_the_place_of_a_document_is_named(chat_lm: Make) -> None:
+    lm, _ = chat_lm([])
+    texts: Any = {name: document.text for name, document in DOCUMENTS.items()}
+    with (
+        dspy.context(lm=lm),
+        pytest.raises(ConfigurationError, match=r"^document 'd0': .* takes a Document, not a str"),
+    ):
+        LmReranker(PointwiseReranker(), Shelf(), texts).search(["q"], 2)
+
+
+@pytest.mark.parametrize(
+    ("documents", "sentence"),
+    [
+        (None, "^documents are wanted, not None"),
+        ("text", "^documents are wanted, not a str"),
+        (Document, "^documents are wanted, not the class Document"),
+        (DOCUMENTS["d0"], r"not one Document\. Pass \[document\]$"),
+        (["text"], r"^documents\[0\]: a Document is wanted, not a str"),
+    ],
+)
+def test_what_are_no_documents_is_refused_at_once(documents: Any, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        LmReranker(PointwiseReranker(), Shelf(), documents)
+
+
+def test_two_documents_with_one_id_are_named() -> None:
+    with pytest.raises(CorpusError, match=r"^document 'd0': two documents have this id"):
+        LmReranker(PointwiseReranker(), Shelf(), [DOCUMENTS["d0"], Document(id="d0", text="another")])
+
+
+@pytest.mark.parametrize(
+    ("program", "kind"),
+    [
+        (None, "None"),
+        (PointwiseReranker, "the class PointwiseReranker"),
+        (QueryGenerator(), "a QueryGenerator"),
+        (QueryExpander(), "a QueryExpander"),
+    ],
+)
+def test_what_re_ranks_nothing_is_refused_at_once(program: Any, kind: str) -> None:
+    sentence = rf"^program: {kind} re-ranks no passages\. Pass a re-ranker, such as PointwiseReranker\(\)$"
+    with pytest.raises(ConfigurationError, match=sentence):
+        LmReranker(program, Shelf(), DOCUMENTS)
+
+
+def test_a_function_of_one_s_own_re_ranks_if_it_gives_an_order() -> None:
+    def ranked(fields: dict[str, Any]) -> tuple[str, ...]:
+        reranker = LmReranker(lambda **inputs: dspy.Prediction(**fields), Shelf(), DOCUMENTS, depth=3)
+        return reranker.search(["q"], 4)[0].ids
+
+    report = RerankReport(queries=1)
+    assert ranked({"order": [2, 0, 1], "report": report}) == ("d2", "d0", "d1", "d3")
+    for fields in (
+        {"answer": "d2"},
+        {"order": [2, 0], "report": report},
+        {"order": [2, 2, 1], "report": report},
+        {"order": [2, 0, 1]},
+    ):
+        with pytest.raises(
+            ConfigurationError, match=r"^program 'function': .* how the passages are to stand\. It needs"
+        ):
+            ranked(fields)

@@ -67,3 +67,8 @@ def test_where_nothing_moves_the_windows_are_those_of_the_formula() -> None:
 def test_worths_that_do_not_belong_to_the_passages_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="2 passages need as many worths, not 1"):
         planned_asks(PointwiseReranker(), QUERY, ["a", "b"], worths=[1])
+
+
+@pytest.mark.parametrize("make", FORMS)
+def test_nothing_is_planned_for_a_blank_query(make: Callable[[], Reranker]) -> None:
+    assert planned_asks(make(), " \n", PASSAGES) == []

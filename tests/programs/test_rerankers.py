@@ -195,3 +195,13 @@ def test_demonstrations_are_shown(chat_lm: Make, judge: Judge) -> None:
     ]
     assert _rank(lm, program, PASSAGES[:4]).order == [3, 1, 2, 0]
     assert "old one" in engine.prompts[0]
+
+
+@pytest.mark.parametrize("make", FORMS)
+@pytest.mark.parametrize("query", ["", " \n", " " * 3_000 + "q"])
+def test_a_blank_query_is_not_asked_about(make: Callable[[], Reranker], query: str, chat_lm: Make) -> None:
+    lm, engine = chat_lm([])
+    with dspy.context(lm=lm):
+        found = make()(query=query, passages=PASSAGES, calls=5)
+    assert (found.order, found.scores, found.report) == (list(range(len(PASSAGES))), None, RerankReport(queries=1))
+    assert engine.prompts == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from inpars_plus.corpora.documents import Document
@@ -11,7 +14,7 @@ from inpars_plus.retrieval.dense import DenseRetriever
 from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.hashing import HashingEncoder
 from inpars_plus.retrieval.hybrid import ConvexRetriever, RrfRetriever
-from inpars_plus.retrieval.protocol import Retriever
+from inpars_plus.retrieval.protocol import Ranking, Retriever
 
 DOCUMENTS = [
     Document(
@@ -99,3 +102,55 @@ def test_a_search_for_nothing_is_refused(k: int) -> None:
     _, filtered = _filter()
     with pytest.raises(ConfigurationError, match=f"at least 1 document, not {k}"):
         filtered.search(["Harbour Post article about the ferry strike"], k)
+
+
+def test_documents_by_id_do_as_well_as_a_list_of_them() -> None:
+    plain, filtered = _filter()
+    query = "Harbour Post article about the ferry strike"
+    by_id = MetadataFilter(plain, {one.id: one for one in DOCUMENTS})
+    assert by_id.search([query], 3) == filtered.search([query], 3)
+
+
+@pytest.mark.parametrize(
+    ("documents", "sentence"),
+    [
+        (DOCUMENTS[0], r"not one Document\. Pass \[document\]$"),
+        (["text"], r"^documents\[0\]: a Document is wanted, not a str"),
+        (None, "^documents are wanted, not None"),
+    ],
+)
+def test_what_are_no_documents_is_refused_before_any_search(documents: Any, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        MetadataFilter(_filter()[0], documents)
+
+
+@pytest.mark.parametrize("retriever", [None, "bm25", Bm25Retriever])
+def test_what_cannot_search_is_refused(retriever: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^retriever: .* has no search method\. It needs a method search"):
+        MetadataFilter(retriever, DOCUMENTS)
+
+
+class _Engine:
+    """A person's own, which combines the tops of others and so can be told to look deeper."""
+
+    def __init__(self, depth: int = 1) -> None:
+        self.depth = depth
+
+    def with_depth(self, depth: int) -> _Engine:
+        return _Engine(depth)
+
+    def search(self, queries: Sequence[str], k: int) -> list[Ranking]:
+        ids = tuple(one.id for one in reversed(DOCUMENTS))[: min(k, self.depth)]
+        return [Ranking(ids, (1.0,) * len(ids)) for _ in queries]
+
+
+def test_a_person_s_own_retriever_is_searched_deeper_too_and_what_it_finds_is_checked() -> None:
+    (found,) = MetadataFilter(_Engine(), DOCUMENTS).search(["Harbour Post article about the ferry strike"], 2)
+    assert found.ids == ("d80", "d40")
+
+    class Broken(_Engine):
+        def search(self, queries: Sequence[str], k: int) -> Any:
+            return [Ranking((), ())]
+
+    with pytest.raises(ConfigurationError, match=r"retriever 'Broken': search returned 1 rankings for 2 queries"):
+        MetadataFilter(Broken(), DOCUMENTS).search(["a", "b"], 2)

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from inpars_plus.retrieval import Ranking, Retriever
+from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.retrieval import Bm25Retriever, Ranking, Retriever
+from inpars_plus.retrieval.external import checked_retriever
+from inpars_plus.retrieval.filtered import MetadataFilter
 
 
 def test_a_ranking_knows_the_rank_of_an_id_from_one():
@@ -23,3 +26,33 @@ def test_anything_with_a_search_method_is_a_retriever():
 
     assert isinstance(Engine(), Retriever)
     assert not isinstance(object(), Retriever)
+
+
+class _Engine:
+    def search(self, queries, k):
+        return [Ranking((), ()) for _ in queries]
+
+
+SEARCHES = {
+    "bm25": lambda: Bm25Retriever(["1"], ["sand"]),
+    "a person's own": lambda: checked_retriever(_Engine()),
+    "filter": lambda: MetadataFilter(_Engine(), []),
+}
+
+
+@pytest.mark.parametrize(
+    ("queries", "sentence"),
+    [
+        ("sand", r"^search takes a list of queries, not one string\. Pass \[query\]$"),
+        (None, r"^search takes a list of queries, not a NoneType\. Pass a list$"),
+        ({"sand"}, r"not a set\. Pass a list$"),
+        (iter(["sand"]), r"not a list_iterator\. Pass a list$"),
+        (["sand", None], r"^queries\[1\]: a query is a text, not a NoneType\. Pass what a person would type$"),
+        ([7], r"^queries\[0\]: a query is a text, not a int"),
+    ],
+    ids=["one string", "none", "set", "stream", "none in it", "number in it"],
+)
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+def test_every_search_refuses_what_is_no_list_of_texts(search, queries, sentence):
+    with pytest.raises(ConfigurationError, match=sentence):
+        search().search(queries, 3)

@@ -54,6 +54,12 @@ from inpars_plus.signatures.rank_passages import PassageOrder, numbered, order_o
         ("As [1] says, the answer is 2 > 1", [2, 1]),
         ("[2] is best.\nOff topic: 1, 3.", [2]),
         ("[2]\n1, 3", [2]),
+        ("[2 3] > [1]", [2, 3, 1]),
+        ("[2, 3] > [1 4]", [2, 3, 1, 4]),
+        ("[2 and 3] > [1], since 5 facts say so", [2, 3, 1]),
+        ("[2; 3] > [1]", [2, 3, 1]),
+        (["[2 3]", "[1]"], [2, 3, 1]),
+        ("Passage 2 [and 3] say when", [2, 3]),
     ],
 )
 def test_an_order_is_read_from_what_models_write(said: Any, order: list[int]) -> None:

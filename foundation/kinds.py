@@ -1,0 +1,12 @@
+"""What a value is, in words for a message."""
+
+from __future__ import annotations
+
+__all__ = ["kind_of"]
+
+
+def kind_of(value: object) -> str:
+    """``a Document``, ``the class Document`` where an object was wanted, or ``None``."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return "None" if value is None else f"a {type(value).__name__}"
