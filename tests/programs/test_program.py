@@ -160,14 +160,22 @@ def test_an_error_reaches_whoever_awaits() -> None:
         asyncio.run(program.acall(**PASSAGES))
 
 
-def test_the_example_of_the_page_prints_what_the_program_gives(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("number", "printed"), [(0, "PointwiseReranker"), (1, str([QUERY]))])
+def test_the_examples_above_the_programs_print_what_they_should(
+    number: int,
+    printed: str,
+    tree: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     page = (tree / "docs" / "programs.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("inpars_plus.lms.names.load_lm", lambda name: scripted_lm(_said, name=name))
-    exec(compile(code, "docs/programs.md", "exec"), {"__name__": "example"})
-    assert capsys.readouterr().out == f"{[QUERY]}\n"
+    exec(compile(blocks[number], "docs/programs.md", "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out == f"{printed}\n"
 
 
 def test_a_cancelled_call_asks_no_further_request() -> None:
