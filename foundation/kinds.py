@@ -9,4 +9,7 @@ def kind_of(value: object) -> str:
     """``a Document``, ``the class Document`` where an object was wanted, or ``None``."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    return "None" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"

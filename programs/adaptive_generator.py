@@ -19,7 +19,7 @@ from inpars_plus.foundation.errors import ConfigurationError, ProgramFileError
 from inpars_plus.foundation.kinds import kind_of
 from inpars_plus.programs.cards import ProgramCard, ProgramFileWarning
 from inpars_plus.programs.fingerprints import predictors_of
-from inpars_plus.programs.inputs import check_document, check_documents
+from inpars_plus.programs.inputs import check_document, check_documents, check_number_of_queries
 from inpars_plus.programs.key_terms import KeyTerms
 from inpars_plus.programs.outcomes import RejectedCandidate
 from inpars_plus.programs.program import Program
@@ -158,6 +158,7 @@ class AdaptiveQueryGenerator(Program):
             ModelError: if a model is dead or its spending cap is reached.
         """
         check_document(source)
+        check_number_of_queries(number_of_queries)
         (chosen,) = self.assign([source])
         if chosen.program is None:
             none = RejectedCandidate(text=ROUTE_REASONS[_FAILED], reason="no_reply", attempt=1)

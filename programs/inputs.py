@@ -16,7 +16,7 @@ from inpars_plus.corpora.documents import Document, each_document
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.kinds import kind_of
 
-__all__ = ["check_document", "check_documents", "check_passages", "check_program"]
+__all__ = ["check_document", "check_documents", "check_number_of_queries", "check_passages", "check_program"]
 
 
 def check_passages(passages: Any) -> None:
@@ -28,12 +28,11 @@ def check_passages(passages: Any) -> None:
     if isinstance(passages, str):
         raise ConfigurationError("a re-ranker takes a list of passages, not one string", remedy="Pass [passage, ...]")
     if not isinstance(passages, Sequence):
-        kind = type(passages).__name__
-        raise ConfigurationError(f"a re-ranker takes a list of passages, not a {kind}", remedy="Pass a list")
+        raise ConfigurationError(f"a re-ranker takes a list of passages, not {kind_of(passages)}", remedy="Pass a list")
     for at, passage in enumerate(passages):
         if not isinstance(passage, str):
             raise ConfigurationError(
-                f"a passage is a text, not a {type(passage).__name__}",
+                f"a passage is a text, not {kind_of(passage)}",
                 place=f"passages[{at}]",
                 remedy="Pass the full_text of documents",
             )
@@ -47,10 +46,20 @@ def check_document(source: Any, *, place: str = "source") -> None:
     """
     if not isinstance(source, Document):
         raise ConfigurationError(
-            f"a program for documents takes a Document, not a {type(source).__name__}",
+            f"a program for documents takes a Document, not {kind_of(source)}",
             place=place,
             remedy="Pass Document(id=..., text=...) of inpars_plus.corpora",
         )
+
+
+def check_number_of_queries(number: int) -> None:
+    """Refuse to ask for none.
+
+    Raises:
+        ConfigurationError: it is below 1.
+    """
+    if number < 1:
+        raise ConfigurationError(f"number_of_queries is {number}, but must be at least 1")
 
 
 def check_documents(documents: Any) -> None:
@@ -60,8 +69,7 @@ def check_documents(documents: Any) -> None:
         ConfigurationError: it is none.
     """
     if not isinstance(documents, Sequence | Document):
-        kind = type(documents).__name__
-        raise ConfigurationError(f"a list of documents is wanted, not a {kind}", remedy="Pass a list")
+        raise ConfigurationError(f"a list of documents is wanted, not {kind_of(documents)}", remedy="Pass a list")
     for _ in each_document(documents):
         pass
 

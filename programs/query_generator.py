@@ -32,7 +32,7 @@ from inpars_plus.metrics.checks import check_query
 from inpars_plus.programs.asking import current_lm, own_errors
 from inpars_plus.programs.examples import prompt_inputs, terms_per_ask
 from inpars_plus.programs.foreign_models import refuses_temperature
-from inpars_plus.programs.inputs import check_document
+from inpars_plus.programs.inputs import check_document, check_number_of_queries
 from inpars_plus.programs.key_terms import KeyTerms
 from inpars_plus.programs.lenient_chat import LenientChatAdapter
 from inpars_plus.programs.outcomes import Outcome, Turn, stems_of
@@ -110,8 +110,7 @@ class QueryGenerator(Program):
             ModelError: if the model is dead or its spending cap is reached. A reply that is unreadable or does not
                 come is no error; after one that did not come (``no_reply``) the document is asked about no more.
         """
-        if number_of_queries < 1:
-            raise ConfigurationError(f"number_of_queries is {number_of_queries}, but must be at least 1")
+        check_number_of_queries(number_of_queries)
         check_document(source)
         outcome = Outcome(number_of_queries, lambda query, others: check_query(query, source, others=others))
         if source.is_empty:

@@ -30,12 +30,16 @@ class CheckedRetriever:
         retriever: what searches.
         name: how a person named it, for messages.
         ids: of the documents that it searches; ``None`` where these are not known, and any id will do.
+
+    Attributes:
+        asks_model: whether it says that each search is paid for.
     """
 
     def __init__(self, retriever: Retriever, name: str, ids: Collection[str] | None) -> None:
         self._retriever = retriever
         self._name = name
         self._ids = None if ids is None else frozenset(ids)
+        self.asks_model = bool(getattr(retriever, "asks_model", False))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.kinds import kind_of
 
 __all__ = ["Ranking", "Retriever", "check_k", "check_queries", "check_query"]
 
@@ -60,12 +62,14 @@ class Retriever(Protocol):
         ...
 
 
-def check_k(k: int) -> None:
+def check_k(k: Any) -> None:
     """Refuse a search for nothing, which slices would answer with a wrong ranking where ``k`` is negative.
 
     Raises:
-        ConfigurationError: ``k`` is below 1.
+        ConfigurationError: ``k`` is below 1, or no whole number.
     """
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise ConfigurationError(f"k is a whole number, not {kind_of(k)}", place="k")
     if k < 1:
         raise ConfigurationError(f"a search finds at least 1 document, not {k}", place="k")
 
@@ -81,8 +85,7 @@ def check_queries(queries: Any) -> None:
     if isinstance(queries, str):
         raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
     if not isinstance(queries, Sequence):
-        kind = type(queries).__name__
-        raise ConfigurationError(f"search takes a list of queries, not a {kind}", remedy="Pass a list")
+        raise ConfigurationError(f"search takes a list of queries, not {kind_of(queries)}", remedy="Pass a list")
     for at, query in enumerate(queries):
         check_query(query, place=f"queries[{at}]")
 
@@ -95,5 +98,5 @@ def check_query(query: Any, *, place: str = "query") -> None:
     """
     if not isinstance(query, str):
         raise ConfigurationError(
-            f"a query is a text, not a {type(query).__name__}", place=place, remedy="Pass what a person would type"
+            f"a query is a text, not {kind_of(query)}", place=place, remedy="Pass what a person would type"
         )

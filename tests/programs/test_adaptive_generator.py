@@ -171,6 +171,17 @@ def test_an_analysis_that_did_not_come_is_no_unknown_type_and_nobody_writes(
     assert len(engine.prompts) == 1
 
 
+def test_asking_for_no_query_is_refused_before_the_analyst_is_asked(programs: dict[str, QueryGenerator]) -> None:
+    class Asked:
+        def route(self, documents: Any) -> Any:
+            raise AssertionError
+
+    with pytest.raises(ConfigurationError, match="number_of_queries is 0"):
+        AdaptiveQueryGenerator(programs, next(iter(programs.values())), Asked())(
+            source=Document(id="1", text="A pump leaks."), number_of_queries=0
+        )
+
+
 def test_a_dead_model_ends_the_call(programs: dict[str, QueryGenerator], program: MakeProgram, chat_lm: Make) -> None:
     lm, _ = chat_lm([DeadModelError("the model is gone")])
     with pytest.raises(DeadModelError, match="gone"):

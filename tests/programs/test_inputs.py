@@ -10,6 +10,7 @@ import pytest
 
 from inpars_plus.corpora import Document
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.kinds import kind_of
 from inpars_plus.optimizers.routing import fit_type_router
 from inpars_plus.programs import (
     AdaptiveQueryGenerator,
@@ -68,7 +69,7 @@ def test_one_string_is_no_list_of_queries(refused: Any) -> None:
 def test_a_query_that_is_no_text_is_refused_with_its_place(refused: Any, queries: Any) -> None:
     bm25 = build_retriever("bm25", DOCUMENTS.values())
     reranker = LmReranker(PointwiseReranker(), bm25, DOCUMENTS)
-    sentence = rf"^queries\[0\]: a query is a text, not a {type(queries[0]).__name__}\. Pass what a person would type$"
+    sentence = rf"^queries\[0\]: a query is a text, not {kind_of(queries[0])}\. Pass what a person would type$"
     for search in (reranker, ExpandingRetriever(QueryExpander(), bm25)):
         refused(lambda search=search: search.search(queries, 3), sentence)
     refused(lambda: reranker.rerank(queries, bm25.search(["pump"], 1)), sentence)
@@ -79,7 +80,7 @@ FORMS = [PointwiseReranker, PairwiseReranker, ListwiseReranker]
 
 @pytest.mark.parametrize("query", [None, 7])
 def test_a_program_s_query_that_is_no_text_is_refused(refused: Any, query: Any) -> None:
-    sentence = rf"^query: a query is a text, not a {type(query).__name__}\. Pass what a person would type$"
+    sentence = rf"^query: a query is a text, not {kind_of(query)}\. Pass what a person would type$"
     scorer: Any = None
     for rank in (*(form() for form in FORMS), LikelihoodReranker(scorer)):
         refused(lambda rank=rank: rank(query=query, passages=["a", "b"]), sentence)
@@ -92,7 +93,7 @@ def test_a_program_s_query_that_is_no_text_is_refused(refused: Any, query: Any) 
     "passages", [{"a", "b"}, {"a": "b"}, iter(["a", "b"]), None], ids=lambda one: type(one).__name__
 )
 def test_passages_without_positions_or_that_can_be_read_only_once_are_refused(refused: Any, passages: Any) -> None:
-    sentence = rf"^a re-ranker takes a list of passages, not a {type(passages).__name__}\. Pass a list$"
+    sentence = rf"^a re-ranker takes a list of passages, not {kind_of(passages)}\. Pass a list$"
     scorer: Any = None
     for rank in (*(form() for form in FORMS), LikelihoodReranker(scorer)):
         refused(lambda rank=rank: rank(query="q", passages=passages), sentence)
@@ -136,7 +137,7 @@ def test_one_string_is_no_list_of_document_types() -> None:
 )
 @pytest.mark.parametrize("source", ["text", {"id": "1", "text": "text"}, None])
 def test_what_is_no_document_is_refused(refused: Any, program: Any, source: Any) -> None:
-    sentence = rf"^source: .* takes a Document, not a {type(source).__name__}\. Pass Document\(id=\.\.\., text=\.\.\.\)"
+    sentence = rf"^source: .* takes a Document, not {kind_of(source)}\. Pass Document\(id=\.\.\., text=\.\.\.\)"
     refused(lambda: program(source=source), sentence)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval import Ranking, build_retriever, ranks_of_sources
-from inpars_plus.retrieval.external import retriever_key
+from inpars_plus.retrieval.external import CheckedRetriever, retriever_key
+from inpars_plus.retrieval.filtered import MetadataFilter
 
 ENGINE = """
 import numpy
@@ -178,7 +179,15 @@ def test_an_engine_that_is_given_as_an_object_searches_behind_the_same_checks(do
         build_retriever(Listing(["bees"]), documents).search(["q"], 2)
 
 
-@pytest.mark.parametrize(("engine", "told"), [(Listing, "the class Listing"), (3, "a int"), (None, "None")])
+def test_an_engine_that_says_that_its_searches_are_paid_for_says_so_behind_the_checks(documents):
+    class Paid(Listing):
+        asks_model = True
+
+    with pytest.raises(ConfigurationError, match="would ask its model again"):
+        MetadataFilter(CheckedRetriever(Paid(Ranking((), ())), "paid", None), documents)
+
+
+@pytest.mark.parametrize(("engine", "told"), [(Listing, "the class Listing"), (3, "an int"), (None, "None")])
 def test_an_object_that_cannot_search_is_refused(documents, engine, told):
     with pytest.raises(ConfigurationError, match=rf"retriever: {told} has no search method\. It needs a method search"):
         build_retriever(engine, documents)

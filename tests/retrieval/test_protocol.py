@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from inpars_plus.foundation.errors import ConfigurationError
@@ -44,11 +45,11 @@ SEARCHES = {
     ("queries", "sentence"),
     [
         ("sand", r"^search takes a list of queries, not one string\. Pass \[query\]$"),
-        (None, r"^search takes a list of queries, not a NoneType\. Pass a list$"),
+        (None, r"^search takes a list of queries, not None\. Pass a list$"),
         ({"sand"}, r"not a set\. Pass a list$"),
         (iter(["sand"]), r"not a list_iterator\. Pass a list$"),
-        (["sand", None], r"^queries\[1\]: a query is a text, not a NoneType\. Pass what a person would type$"),
-        ([7], r"^queries\[0\]: a query is a text, not a int"),
+        (["sand", None], r"^queries\[1\]: a query is a text, not None\. Pass what a person would type$"),
+        ([7], r"^queries\[0\]: a query is a text, not an int"),
     ],
     ids=["one string", "none", "set", "stream", "none in it", "number in it"],
 )
@@ -56,3 +57,13 @@ SEARCHES = {
 def test_every_search_refuses_what_is_no_list_of_texts(search, queries, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
         search().search(queries, 3)
+
+
+@pytest.mark.parametrize(
+    ("k", "sentence"), [(0, "at least 1 document, not 0"), ("3", "not a str"), (None, "not None"), (True, "not a bool")]
+)
+@pytest.mark.parametrize("search", [SEARCHES["bm25"], SEARCHES["filter"]], ids=["bm25", "filter"])
+def test_every_search_refuses_a_k_that_is_no_number_of_documents(search, k, sentence):
+    with pytest.raises(ConfigurationError, match=sentence):
+        search().search(["sand"], k)
+    assert len(search().search(["sand"], np.int64(3))) == 1
