@@ -26,6 +26,7 @@ from inpars_plus.experiments.workbench import Steps, Workbench
 from inpars_plus.foundation import JSON, ConfigurationError, LmUsage, digest
 from inpars_plus.foundation.progress import Bar
 from inpars_plus.lms import load_scorer, usage_of
+from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.optimizers.prompts.request_watch import RequestWatch
 from inpars_plus.optimizers.prompts.reranking import JudgedList, compile_reranker, judged_lists
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, read_training_queries
@@ -252,6 +253,7 @@ class RerankingBench:
             with (
                 contextlib.closing(progress),
                 watch.to_the_end(),
+                quiet_logs(),  # of a reply that was cut DSPy warns each time; the table counts what cannot be read
                 dspy.context(lm=lm, callbacks=[*dspy.settings.callbacks, watch], disable_history=True),
             ):
                 rankings = retriever.search(texts, _SHOWN)

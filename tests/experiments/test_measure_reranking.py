@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -157,10 +158,15 @@ def test_where_nothing_is_better_the_compiled_row_is_left_out(collection: Path, 
     assert "nothing was better than none" in tell(settings, summary)
 
 
-def test_expansions_are_measured_too(collection: Path, tmp_path: Path, small: Any) -> None:
+def test_expansions_are_measured_too(collection: Path, tmp_path: Path, small: Any, caplog: Any) -> None:
+    def replies(prompt: str) -> str:
+        logging.getLogger("dspy.clients.lm").warning("LM response was truncated")
+        return knows(prompt)
+
     settings = _settings(collection, tmp_path / "out", forms=["expansion"])
-    summary = measure_reranking(settings, make_lm=small.World(replies=knows).make_lm)
+    summary = measure_reranking(settings, make_lm=small.World(replies=replies).make_lm)
     assert summary is not None
+    assert "truncated" not in caplog.text
     row = summary.results["systems"]["expansion"]
     assert row["difference"]["score"] > 0.05
     assert row["report"] == {"queries": 12, "unreadable": 0, "unchanged": 0, "texts": 12}
@@ -199,15 +205,8 @@ def test_a_hosted_model_is_asked_through_its_server(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-7319")
     with loopback.LoopbackServer(lambda text: f"Here you are: {knows(text)}") as server:
-        settings = _settings(
-            collection,
-            tmp_path / "out",
-            lm="openai/local-model",
-            api_base=server.address,
-            forms=["listwise"],
-            compiled=False,
-            queries=4,
-        )
+        hosted = {"lm": "openai/local-model", "api_base": server.address}
+        settings = _settings(collection, tmp_path / "out", forms=["listwise"], compiled=False, queries=4, **hosted)
         summary = measure_reranking(settings)
         assert summary is not None
         row = summary.results["systems"]["listwise"]
