@@ -31,7 +31,12 @@ from inpars_plus.foundation import (
 )
 from inpars_plus.lms import Scorer
 from inpars_plus.optimizers.rankers.bases import base_encoder, cross_encoder_base, load_pair_scorer
-from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder, tune_cross_encoder
+from inpars_plus.optimizers.rankers.fine_tuning import (
+    FineTuning,
+    training_precision,
+    tune_bi_encoder,
+    tune_cross_encoder,
+)
 from inpars_plus.optimizers.rankers.negatives import (
     RANDOM,
     Negatives,
@@ -281,6 +286,7 @@ class _Job:
             "loss": loss,
             "settings": [how.steps, how.batch, how.learning_rate, how.max_tokens, settings.seed],
             "teacher": reranker_digest(settings.reranker) if loss == "margin-mse" else None,
+            "precision": training_precision(),
             "record": "trained on",  # a model of before this record cannot say what it knows
         }
 

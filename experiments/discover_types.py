@@ -47,10 +47,6 @@ _TYPICAL = 3
 _CHUNK = 2_048
 
 
-_METHOD = 1
-"""How types are proposed; what another number proposed is not taken for this one's."""
-
-
 class DiscoverSettings(JobSettings, CorpusSettings):
     """Settings of ``discover-types``."""
 
@@ -77,7 +73,6 @@ def discover_types(settings: DiscoverSettings, *, encoder: TextEncoder | None = 
         say(f"{len(corpus):,} documents")
         job = _Job(settings, corpus, CachedEncoder(encoder or load_encoder()))
         inputs: dict[str, JSON] = {
-            "method": _METHOD,
             "corpus": corpus.digest(),
             "sections": list(corpus.names),
             "sample": settings.sample,

@@ -29,7 +29,7 @@ from inpars_plus.lms.scoring import Scorer
 from inpars_plus.metrics.cheats import cheat_queries
 from inpars_plus.optimizers.rankers.choosing import score_system
 from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, keep_round_trip
-from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, tune_bi_encoder
+from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, training_precision, tune_bi_encoder
 from inpars_plus.optimizers.rankers.fusion_weights import judged_share
 from inpars_plus.optimizers.rankers.negatives import (
     Negatives,
@@ -57,7 +57,7 @@ OURS = "InPars+"
 OUR_QUERIES = "InPars+ queries"
 """The same queries in the training of the others: what the queries alone are worth."""
 
-_METHOD = 3
+_METHOD = 2
 """How the other recipes are trained; finished runs of another number are not taken for this one's."""
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4
@@ -146,7 +146,7 @@ class CollectionBench(JudgedBench):
             return self.judge(step, inputs, lambda: {"fused": self._our_ranker(seed)})
         recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
         inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self.weight}
-        inputs |= {"round_trip": recipe.round_trip, "method": _METHOD}
+        inputs |= {"round_trip": recipe.round_trip, "method": _METHOD, "precision": training_precision()}
 
         def work() -> dict[str, Retriever]:
             with tempfile.TemporaryDirectory() as scratch:

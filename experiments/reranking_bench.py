@@ -49,6 +49,8 @@ __all__ = ["RerankingBench"]
 
 Item = TypeVar("Item")
 
+_METHOD = 2
+"""How replies are asked for and read; what was ranked by another number is ranked again, from the replies kept."""
 _SHOWN = 100
 """Documents of a ranking that are kept."""
 
@@ -253,7 +255,7 @@ class RerankingBench:
             with (
                 contextlib.closing(progress),
                 watch.to_the_end(),
-                quiet_logs(),  # of a reply that was cut DSPy warns each time; the table counts what cannot be read
+                quiet_logs(),  # DSPy warns of every reply that was cut; those that cannot be read are counted
                 dspy.context(lm=lm, callbacks=[*dspy.settings.callbacks, watch], disable_history=True),
             ):
                 rankings = retriever.search(texts, _SHOWN)
@@ -302,7 +304,7 @@ class RerankingBench:
         shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
         address = self.bench.address(self.settings.lm)
         asked = {"lm": str(self.bench.lm.model), "api_base": address, **self.bench.asked_with}
-        return {"form": form, **asked, **shape}
+        return {"form": form, "method": _METHOD, **asked, **shape}
 
     def _lists_inputs(self) -> dict[str, JSON]:
         settings = self.settings

@@ -52,9 +52,15 @@ class Steps:
 
     def __init__(self, run: Run) -> None:
         self.directory = run.directory
-        self.seconds = 0.0
         self.peak_memory_mb = 0
         self._run = run
+        self._seconds: dict[str, float] = {}
+        self._inside = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of all steps; one that is asked for again counts once, and one inside another is part of that."""
+        return sum(self._seconds.values())
 
     def do(
         self,
@@ -68,7 +74,11 @@ class Steps:
 
         def timed() -> dict[str, Any]:
             started = time.monotonic()
-            value = work()
+            self._inside += 1
+            try:
+                value = work()
+            finally:
+                self._inside -= 1
             return {
                 "value": value,
                 "seconds": round(time.monotonic() - started, 2),
@@ -76,7 +86,8 @@ class Steps:
             }
 
         result = self._run.step(name, inputs, timed, files=files)
-        self.seconds += result["seconds"]
+        if not self._inside:
+            self._seconds[name] = result["seconds"]
         self.peak_memory_mb = max(self.peak_memory_mb, result["peak_memory_mb"])
         return result["value"]
 
@@ -90,7 +101,7 @@ def summary_of(*runs: Steps, **fields: Any) -> Summary:
     """
     return Summary(
         seconds=round(sum(steps.seconds for steps in runs), 1),
-        peak_memory_mb=max(steps.peak_memory_mb for steps in runs),
+        peak_memory_mb=max((steps.peak_memory_mb for steps in runs), default=0),
         **fields,
     )
 
@@ -105,7 +116,7 @@ class Workbench:
         scorer: scores how natural queries are, instead of the embedded model.
         replies: file of the store of replies, for runs that share it; the default is ``replies.sqlite`` in the
             directory.
-        spent: what other runs under the same caps came to.
+        spent: what other runs under the same caps came to. It is charged to every model, so these runs have one.
     """
 
     def __init__(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["kind_of"]
+from collections.abc import Sequence
+
+__all__ = ["is_listed", "kind_of"]
+
+
+def is_listed(value: object) -> bool:
+    """Whether it is a sequence by position; an array of NumPy is one, and NumPy need not be there for that."""
+    return isinstance(value, Sequence) or type(value).__module__ == "numpy"
 
 
 def kind_of(value: object) -> str:

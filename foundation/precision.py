@@ -22,8 +22,9 @@ def fast_precision(device: str) -> Precision:
     """
     torch = require("torch", install="pip install torch", purpose="Running a model in torch")
     if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device != "cpu" or not torch.backends.mkldnn.is_available():
         return "float32"
-    # Every processor with AMX has this too.
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+    # Every processor with AMX has this too. The name is torch's own, and may be gone one day.
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return "bfloat16" if probe is not None and probe() else "float32"

@@ -33,7 +33,7 @@ class SpendingLimits(BaseModel):
         max_tokens: tokens sent and received together.
         max_cost_usd: US dollars; needs a model with a known price.
         requests_per_minute: how often it may be asked.
-        spent: by other runs that share the caps, whose replies lie in other stores.
+        spent: on the same model by other runs that share the caps, whose replies lie in other stores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -120,7 +120,7 @@ class ExpandingRetriever:
         found = together(
             lambda at: self.program(query=queries[at]), asked, threads=self.threads, lm=model_of(self.program)
         )
-        if not all(isinstance(getattr(one, "texts", None), list) and hasattr(one, "reason") for one in found):
+        if not all(isinstance(getattr(one, "texts", None), list | tuple) and hasattr(one, "reason") for one in found):
             raise ConfigurationError(
                 "the program's prediction does not say what to search for",
                 place=f"program '{type(self.program).__name__}'",

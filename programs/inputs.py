@@ -8,34 +8,49 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import dspy
 
 from inpars_plus.corpora.documents import Document, each_document
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.foundation.kinds import kind_of
+from inpars_plus.foundation.kinds import is_listed, kind_of
+from inpars_plus.retrieval.protocol import check_text, check_texts
 
-__all__ = ["check_document", "check_documents", "check_number_of_queries", "check_passages", "check_program"]
+__all__ = [
+    "check_document",
+    "check_documents",
+    "check_number_of_queries",
+    "check_passages",
+    "check_program",
+    "check_query_text",
+]
 
 
-def check_passages(passages: Any) -> None:
-    """Refuse what is no list of texts: positions in a set mean nothing, and a stream is empty when it was looked at.
+def check_query_text(query: Any) -> None:
+    """Refuse a query that is no text.
 
     Raises:
         ConfigurationError: it is none.
     """
-    if isinstance(passages, str):
-        raise ConfigurationError("a re-ranker takes a list of passages, not one string", remedy="Pass [passage, ...]")
-    if not isinstance(passages, Sequence):
-        raise ConfigurationError(f"a re-ranker takes a list of passages, not {kind_of(passages)}", remedy="Pass a list")
-    for at, passage in enumerate(passages):
-        if not isinstance(passage, str):
-            raise ConfigurationError(
-                f"a passage is a text, not {kind_of(passage)}",
-                place=f"passages[{at}]",
-                remedy="Pass the full_text of documents",
-            )
+    check_text(query, one="query", place="query", remedy="Pass what a person would type")
+
+
+def check_passages(passages: Any) -> None:
+    """Refuse what is no list of texts.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    check_texts(
+        passages,
+        taker="a re-ranker",
+        name="passages",
+        listed="[passage, ...]",
+        one="passage",
+        remedy="Pass the full_text of documents",
+    )
 
 
 def check_document(source: Any, *, place: str = "source") -> None:
@@ -52,12 +67,14 @@ def check_document(source: Any, *, place: str = "source") -> None:
         )
 
 
-def check_number_of_queries(number: int) -> None:
+def check_number_of_queries(number: Any) -> None:
     """Refuse to ask for none.
 
     Raises:
-        ConfigurationError: it is below 1.
+        ConfigurationError: it is below 1, or no whole number.
     """
+    if not isinstance(number, Integral):
+        raise ConfigurationError(f"number_of_queries is a whole number, not {kind_of(number)}")
     if number < 1:
         raise ConfigurationError(f"number_of_queries is {number}, but must be at least 1")
 
@@ -68,33 +85,35 @@ def check_documents(documents: Any) -> None:
     Raises:
         ConfigurationError: it is none.
     """
-    if not isinstance(documents, Sequence | Document):
+    if not (is_listed(documents) or isinstance(documents, Document)):
         raise ConfigurationError(f"a list of documents is wanted, not {kind_of(documents)}", remedy="Pass a list")
     for _ in each_document(documents):
         pass
 
 
 def check_program(program: Any, inputs: Sequence[str], *, lacks: str, remedy: str) -> None:
-    """Refuse what cannot be called with some inputs; a module or function of a person's own that can will do.
+    """Refuse what cannot be called, and programs of this package and of DSPy that are for something else.
 
     Args:
-        program: an object, not its class.
-        inputs: their names.
-        lacks: what is said of one that cannot.
+        program: an object, not its class; one of a person's own is only found out when it is called.
+        inputs: names of what it is called with.
+        lacks: what is said of one that will not do.
         remedy: what to do about it.
 
     Raises:
-        ConfigurationError: it cannot.
+        ConfigurationError: it will not do.
     """
-    if isinstance(program, type) or not _takes(program, inputs):
+    if isinstance(program, type) or not callable(program) or _is_for_something_else(program, inputs):
         raise ConfigurationError(f"{kind_of(program)} {lacks}", place="program", remedy=remedy)
 
 
-def _takes(program: Any, inputs: Sequence[str]) -> bool:
+def _is_for_something_else(program: Any, inputs: Sequence[str]) -> bool:
+    if not type(program).__module__.startswith(("inpars_plus.", "dspy.")):
+        return False
     try:
         # A module's own call takes anything. Its forward is taken of the class, because DSPy warns of the object's.
         call = partial(type(program).forward, program) if isinstance(program, dspy.Module) else program
         inspect.signature(call).bind(**dict.fromkeys(inputs))
-    except (AttributeError, TypeError, ValueError):
-        return False
-    return True
+    except (AttributeError, TypeError):
+        return True
+    return False

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError, InputError
-from inpars_plus.programs.inputs import check_passages
+from inpars_plus.programs.inputs import check_passages, check_query_text
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within, pointwise_calls
 from inpars_plus.programs.reranking import MAX_PASSAGE_CHARACTERS, in_first_order, order_by
 from inpars_plus.programs.texts import fit_text
-from inpars_plus.retrieval.protocol import check_query
 
 if TYPE_CHECKING:
     from inpars_plus.lms.scoring import Scorer
@@ -63,7 +62,7 @@ class LikelihoodReranker:
         del threads  # the scorer batches by itself
         if calls is not None and calls < 0:
             raise ConfigurationError(f"{calls} calls a query are allowed, but 0 is the least")
-        check_query(query)
+        check_query_text(query)
         check_passages(passages)
         texts = [fit_text(passage, self.max_characters) for passage in passages]
         asked = " ".join(fit_text(query, self.max_characters).split())

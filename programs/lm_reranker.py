@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import dspy
@@ -12,7 +13,7 @@ from inpars_plus.corpora.documents import Document, each_document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.programs.asking import model_of
-from inpars_plus.programs.inputs import check_document, check_program
+from inpars_plus.programs.inputs import check_program
 from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
 from inpars_plus.programs.rerank_reports import RerankReport
 from inpars_plus.programs.reranking import Reranker
@@ -143,8 +144,8 @@ class LmReranker:
         head, tail = ranking.ids[: self.depth], ranking.ids[self.depth :]
         passages = [self._document(name).full_text for name in head]
         found = self.program(query=query, passages=passages, calls=self.calls, threads=threads)
-        order, report = getattr(found, "order", None), getattr(found, "report", None)
-        if not isinstance(order, list) or sorted(order) != [*range(len(head))] or not isinstance(report, RerankReport):
+        order, report = _positions(getattr(found, "order", None)), getattr(found, "report", None)
+        if sorted(order) != [*range(len(head))] or not isinstance(report, RerankReport):
             raise ConfigurationError(
                 "the program's prediction does not say how the passages are to stand",
                 place=f"program '{type(self.program).__name__}'",
@@ -165,8 +166,13 @@ class LmReranker:
                 place=f"document '{name}'",
                 remedy="Give the documents that the retriever was built from",
             )
-        check_document(found, place=f"document '{name}'")
-        return found
+        return next(each_document({name: found}))
+
+
+def _positions(order: Any) -> list[int]:
+    """The whole numbers that a program gave; none where it gave something else too."""
+    given = [] if isinstance(order, str) or not isinstance(order, Iterable) else list(order)
+    return given if all(isinstance(one, Integral) for one in given) else []
 
 
 def _finder(

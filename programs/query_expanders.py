@@ -8,10 +8,10 @@ from typing import Any, Self
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.programs.inputs import check_query_text
 from inpars_plus.programs.program import Program
 from inpars_plus.programs.reranking import Asker
 from inpars_plus.programs.texts import fit_text
-from inpars_plus.retrieval.protocol import check_query
 from inpars_plus.signatures.expand_query import ExpandQuery, WriteHypotheticalPassage
 
 __all__ = ["HypotheticalPassageWriter", "QueryExpander"]
@@ -48,7 +48,7 @@ class QueryExpander(Program):
             ConfigurationError: there is no language model, or the query is no text.
             ModelError: the model is dead or its spending cap is reached.
         """
-        check_query(query)
+        check_query_text(query)
         asked = fit_text(query, _MAX_QUERY_CHARACTERS)
         if not asked.strip():
             return dspy.Prediction(texts=[], reason=None)
@@ -101,7 +101,7 @@ class HypotheticalPassageWriter(Program):
             ConfigurationError: there is no language model, or the query is no text.
             ModelError: the model is dead or its spending cap is reached.
         """
-        check_query(query)
+        check_query_text(query)
         asked = fit_text(query, _MAX_QUERY_CHARACTERS)
         if not asked.strip():
             return dspy.Prediction(texts=[], reason=None)

@@ -14,12 +14,11 @@ from typing import Any
 import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.programs.inputs import check_passages
+from inpars_plus.programs.inputs import check_passages, check_query_text
 from inpars_plus.programs.lenient_json import LenientJsonAdapter
 from inpars_plus.programs.rerank_reports import depth_within
 from inpars_plus.programs.reranking import Asker, Reranker
 from inpars_plus.programs.texts import fit_text
-from inpars_plus.retrieval.protocol import check_query
 from inpars_plus.signatures.compare_passages import PassagePreference
 from inpars_plus.signatures.judge_relevance import RelevanceGrade
 from inpars_plus.signatures.rank_passages import PassageOrder, numbered
@@ -69,7 +68,7 @@ def planned_asks(
         ConfigurationError: there is not one worth a passage, the query is no text, or the passages are no list of
             texts.
     """
-    check_query(query)
+    check_query_text(query)
     check_passages(passages)
     if worths is None:
         worths = [0.0] * len(passages)

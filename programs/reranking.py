@@ -16,13 +16,12 @@ import dspy
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.programs.asking import ask_for_json, current_lm
-from inpars_plus.programs.inputs import check_passages
+from inpars_plus.programs.inputs import check_passages, check_query_text
 from inpars_plus.programs.lenient_json import LenientJsonAdapter
 from inpars_plus.programs.program import Program
 from inpars_plus.programs.rerank_reports import RerankReport, depth_within
 from inpars_plus.programs.texts import fit_text
 from inpars_plus.programs.together import together
-from inpars_plus.retrieval.protocol import check_query
 
 __all__ = ["MAX_PASSAGE_CHARACTERS", "Asker", "Ranked", "Reranker", "in_first_order", "order_by"]
 
@@ -167,7 +166,7 @@ class Reranker(Program):
         """
         if calls is not None and calls < 0:
             raise ConfigurationError(f"{calls} calls a query are allowed, but 0 is the least")
-        check_query(query)
+        check_query_text(query)
         check_passages(passages)
         asked = fit_text(query, self.max_characters)
         if not asked.strip():

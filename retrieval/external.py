@@ -14,7 +14,7 @@ from typing import Any, Self
 from inpars_plus.corpora.documents import Document
 from inpars_plus.foundation.errors import ConfigurationError, InParsError
 from inpars_plus.foundation.kinds import kind_of
-from inpars_plus.retrieval.protocol import Ranking, Retriever, check_queries
+from inpars_plus.retrieval.protocol import Ranking, Retriever, check_k, check_queries
 
 __all__ = ["CheckedRetriever", "checked_retriever", "load_external", "retriever_key"]
 
@@ -48,10 +48,12 @@ class CheckedRetriever:
         """Search all queries at once; see :class:`~inpars_plus.retrieval.protocol.Retriever`.
 
         Raises:
-            ConfigurationError: the queries are no list of texts, the search failed, or its result is not one ranking a
-                query, of at most ``k`` documents of the corpus, each once, with scores that are finite and never rise.
+            ConfigurationError: ``k`` is below 1, the queries are no list of texts, the search failed, or its result is
+                not one ranking a query, of at most ``k`` documents of the corpus, each once, with scores that are
+                finite and never rise.
         """
         check_queries(queries)
+        check_k(k)
         asked = [row for row, query in enumerate(queries) if query.strip()]
         rankings = [Ranking((), ())] * len(queries)
         if asked:

@@ -8,9 +8,9 @@ from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 from inpars_plus.foundation.errors import ConfigurationError
-from inpars_plus.foundation.kinds import kind_of
+from inpars_plus.foundation.kinds import is_listed, kind_of
 
-__all__ = ["Ranking", "Retriever", "check_k", "check_queries", "check_query"]
+__all__ = ["Ranking", "Retriever", "check_k", "check_queries", "check_text", "check_texts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +77,50 @@ def check_k(k: Any) -> None:
 def check_queries(queries: Any) -> None:
     """Refuse what is no list of texts.
 
-    A string is a list of its letters to Python, and what can be gone through only once is empty the second time.
+    Raises:
+        ConfigurationError: it is none.
+    """
+    check_texts(
+        queries, taker="search", name="queries", listed="[query]", one="query", remedy="Pass what a person would type"
+    )
+
+
+def check_texts(texts: Any, *, taker: str, name: str, listed: str, one: str, remedy: str) -> None:
+    """Refuse what is no list of texts; an array of NumPy will do.
+
+    A string is a list of its letters to Python, positions in a set mean nothing, a stream is empty when it was looked
+    at, and a column of a table is read by its labels.
+
+    Args:
+        texts: what was given.
+        taker: who wants them, for messages, as are the others.
+        name: of the argument.
+        listed: a list of them.
+        one: what each of them is.
+        remedy: where one is no text.
 
     Raises:
         ConfigurationError: it is none.
     """
-    if isinstance(queries, str):
-        raise ConfigurationError("search takes a list of queries, not one string", remedy="Pass [query]")
-    if not isinstance(queries, Sequence):
-        raise ConfigurationError(f"search takes a list of queries, not {kind_of(queries)}", remedy="Pass a list")
-    for at, query in enumerate(queries):
-        check_query(query, place=f"queries[{at}]")
+    if isinstance(texts, str):
+        raise ConfigurationError(f"{taker} takes a list of {name}, not one string", remedy=f"Pass {listed}")
+    if not is_listed(texts):
+        raise ConfigurationError(f"{taker} takes a list of {name}, not {kind_of(texts)}", remedy="Pass a list")
+    for at, text in enumerate(texts):
+        check_text(text, one=one, place=f"{name}[{at}]", remedy=remedy)
 
 
-def check_query(query: Any, *, place: str = "query") -> None:
+def check_text(text: Any, *, one: str, place: str, remedy: str) -> None:
     """Refuse what is no text.
 
+    Args:
+        text: what was given.
+        one: what it is, for messages, as are the others.
+        place: the argument.
+        remedy: what to do about it.
+
     Raises:
         ConfigurationError: it is none.
     """
-    if not isinstance(query, str):
-        raise ConfigurationError(
-            f"a query is a text, not {kind_of(query)}", place=place, remedy="Pass what a person would type"
-        )
+    if not isinstance(text, str):
+        raise ConfigurationError(f"a {one} is a text, not {kind_of(text)}", place=place, remedy=remedy)

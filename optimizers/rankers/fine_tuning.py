@@ -22,13 +22,13 @@ from typing import Any, Literal
 
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.parts import require
-from inpars_plus.foundation.precision import fast_precision
+from inpars_plus.foundation.precision import Precision, fast_precision
 from inpars_plus.foundation.progress import bar
 from inpars_plus.optimizers.rankers.bases import base_encoder, cross_encoder_base
 from inpars_plus.optimizers.rankers.saving import save_model
 from inpars_plus.retrieval.threads import wait_without_spinning
 
-__all__ = ["FineTuning", "tune_bi_encoder", "tune_cross_encoder"]
+__all__ = ["FineTuning", "training_precision", "tune_bi_encoder", "tune_cross_encoder"]
 
 _Row = Mapping[str, Any]
 
@@ -198,6 +198,11 @@ def _package() -> Any:
     return require("sentence_transformers", install=_INSTALL, purpose="Fine-tuning an encoder")
 
 
+def training_precision() -> Precision:
+    """What models are fine-tuned in on this machine."""
+    return fast_precision(_device())
+
+
 def _device() -> str:
     import torch
 
@@ -218,6 +223,6 @@ def _arguments(scratch: str, settings: FineTuning, seed: int) -> dict[str, Any]:
         "logging_strategy": "no",
         "disable_tqdm": True,
         "use_cpu": _device() == "cpu",
-        "bf16": fast_precision(_device()) == "bfloat16",
+        "bf16": training_precision() == "bfloat16",
         "dataloader_pin_memory": False,
     }

@@ -12,8 +12,8 @@ import pytest
 from inpars_plus.experiments.compile_programs import compile_programs
 from inpars_plus.experiments.measure_adaptation import MeasureAdaptationSettings, measure_adaptation
 from inpars_plus.experiments.settings import make_settings
-from inpars_plus.experiments.workbench import Workbench
-from inpars_plus.foundation import ConfigurationError, DeadModelError, ModelError
+from inpars_plus.experiments.workbench import Steps, Workbench, summary_of
+from inpars_plus.foundation import ConfigurationError, DeadModelError, ModelError, Run
 from inpars_plus.lms import ReplyStore
 
 OWN = "http://localhost:1/v1"
@@ -25,6 +25,31 @@ def bench_of(small: Any, tmp_path: Path, **values: Any) -> Iterator[Workbench]:
     bench = Workbench(settings, directory=None)
     yield bench
     bench.close()
+
+
+def test_time_is_that_of_all_steps_each_once_also_of_those_that_an_earlier_command_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("inpars_plus.experiments.workbench.time.monotonic", lambda: now[0])
+
+    def takes(seconds: float) -> None:
+        now[0] += seconds
+
+    for _ in range(2):  # the second time nothing is done
+        with Run(tmp_path) as run:
+            steps = Steps(run)
+            for _ in range(3):
+                steps.do("asked for again", {}, lambda: takes(4))
+
+            def outer(steps: Steps = steps) -> None:
+                takes(8)
+                steps.do("inside", {}, lambda: takes(16))
+
+            steps.do("around another", {}, outer)
+            assert summary_of(steps, settings={}, seed=0, results={}).seconds == 28
+    assert now == [28]
+    assert summary_of(settings={}, seed=0, results={}).peak_memory_mb == 0
 
 
 @pytest.mark.parametrize(

@@ -171,17 +171,6 @@ def test_an_analysis_that_did_not_come_is_no_unknown_type_and_nobody_writes(
     assert len(engine.prompts) == 1
 
 
-def test_asking_for_no_query_is_refused_before_the_analyst_is_asked(programs: dict[str, QueryGenerator]) -> None:
-    class Asked:
-        def route(self, documents: Any) -> Any:
-            raise AssertionError
-
-    with pytest.raises(ConfigurationError, match="number_of_queries is 0"):
-        AdaptiveQueryGenerator(programs, next(iter(programs.values())), Asked())(
-            source=Document(id="1", text="A pump leaks."), number_of_queries=0
-        )
-
-
 def test_a_dead_model_ends_the_call(programs: dict[str, QueryGenerator], program: MakeProgram, chat_lm: Make) -> None:
     lm, _ = chat_lm([DeadModelError("the model is gone")])
     with pytest.raises(DeadModelError, match="gone"):
@@ -337,53 +326,6 @@ def test_an_analyst_that_asks_a_model_gets_that_of_the_programs_unless_it_has_it
     assert analyst.analyze.lm is None
     assert joined(with_own, lm).analyst is with_own
     assert with_own.analyze.lm is other
-
-
-def test_an_analyst_with_too_few_routes_is_named(programs: dict[str, QueryGenerator]) -> None:
-    class Lazy:
-        def route(self, documents: Sequence[Document]) -> list[Route]:
-            return [Route(document_type="talk") for _ in documents[1:]]
-
-    with pytest.raises(ConfigurationError, match="the analyst Lazy gave 1 routes for 2 documents"):
-        AdaptiveQueryGenerator(programs, programs["talk"], Lazy()).assign([TALK, EMPTY])
-
-
-@pytest.mark.parametrize(
-    ("gives", "told"),
-    [
-        (["talk", "talk"], "gave a str instead of a Route"),
-        ([Route(document_type="talk"), None], "gave None instead of a Route"),
-        (None, "gave None instead of a list of routes"),
-        ("xy", "gave a str instead of a list of routes"),
-    ],
-)
-def test_an_analyst_that_gives_no_routes_is_named(programs: dict[str, QueryGenerator], gives: Any, told: str) -> None:
-    class Odd:
-        def route(self, documents: Sequence[Document]) -> Any:
-            return gives
-
-    with pytest.raises(ConfigurationError, match=rf"^the analyst Odd {told}\. Its method route must give one route"):
-        AdaptiveQueryGenerator(programs, programs["talk"], Odd()).assign([TALK, EMPTY])
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"analyst": None}, r"^analyst: None tells no types of documents\. Pass a TypeRouter"),
-        ({"analyst": _Told}, r"^analyst: the class _Told tells no types"),
-        ({"base": None}, r"^base: None writes no queries\. Pass a QueryGenerator, or one of its kinds$"),
-        ({"base": QueryGenerator}, r"^base: the class QueryGenerator writes no queries"),
-        (
-            {"programs": {"talk": DocumentAnalyst(["talk"])}},
-            r"^programs\['talk'\]: a DocumentAnalyst writes no queries",
-        ),
-        ({"programs": [QueryGenerator()]}, r"^programs: programs are given by their types .*, not as a list\. Pass \{"),
-    ],
-)
-def test_what_cannot_write_or_tell_types_is_refused_at_once(wrong: dict[str, Any], sentence: str) -> None:
-    given: dict[str, Any] = {"programs": {"talk": QueryGenerator()}, "base": QueryGenerator(), "analyst": _Told()}
-    with pytest.raises(ConfigurationError, match=sentence):
-        AdaptiveQueryGenerator(**{**given, **wrong})
 
 
 def test_what_a_directory_lacks_is_named(directory: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import dspy
+import numpy as np
 import pytest
 
 from inpars_plus.corpora.documents import Document
@@ -264,7 +265,7 @@ def test_a_text_in_the_place_of_a_document_is_named(chat_lm: Make) -> None:
     texts: Any = {name: document.text for name, document in DOCUMENTS.items()}
     with (
         dspy.context(lm=lm),
-        pytest.raises(ConfigurationError, match=r"^document 'd0': .* takes a Document, not a str"),
+        pytest.raises(ConfigurationError, match=r"^documents\['d0'\]: a Document is wanted, not a str"),
     ):
         LmReranker(PointwiseReranker(), Shelf(), texts).search(["q"], 2)
 
@@ -310,11 +311,15 @@ def test_a_function_of_one_s_own_re_ranks_if_it_gives_an_order() -> None:
         return reranker.search(["q"], 4)[0].ids
 
     report = RerankReport(queries=1)
-    assert ranked({"order": [2, 0, 1], "report": report}) == ("d2", "d0", "d1", "d3")
+    for order in ([2, 0, 1], (2, 0, 1), np.array([2, 0, 1])):
+        assert ranked({"order": order, "report": report}) == ("d2", "d0", "d1", "d3")
     for fields in (
         {"answer": "d2"},
         {"order": [2, 0], "report": report},
         {"order": [2, 2, 1], "report": report},
+        {"order": [2, None, 1], "report": report},
+        {"order": [2.0, 0.0, 1.0], "report": report},
+        {"order": "201", "report": report},
         {"order": [2, 0, 1]},
     ):
         with pytest.raises(
