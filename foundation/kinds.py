@@ -8,8 +8,8 @@ __all__ = ["is_listed", "kind_of"]
 
 
 def is_listed(value: object) -> bool:
-    """Whether it is a sequence by position; an array of NumPy is one, and NumPy need not be there for that."""
-    return isinstance(value, Sequence) or type(value).__module__ == "numpy"
+    """Whether it is a sequence by position; a row of NumPy is one, and NumPy need not be there for that."""
+    return isinstance(value, Sequence) or (type(value).__module__ == "numpy" and getattr(value, "ndim", 0) == 1)
 
 
 def kind_of(value: object) -> str:

@@ -103,37 +103,26 @@ def test_to_settle_is_to_wait_until_the_reply_under_way_is_kept(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("looks", ["get", "put"])
-def test_a_call_that_finds_its_store_closed_is_told_that_the_work_is_stopped(
-    looks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("full", "error", "told"), [(False, ModelError, "the work was stopped"), (True, RunError, "the disk is full")]
+)
+def test_a_call_whose_store_fails_while_the_work_is_stopped_is_told_which_of_the_two_it_was(
+    full: bool, error: type[Exception], told: str, looks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ReplyStore(tmp_path / "r.sqlite")
     lm = scripted_lm(["x"], store=store)
     use = getattr(store, looks)
 
-    def closed_meanwhile(*given: Any) -> Reply | None:
+    def stopped_meanwhile(*given: Any) -> Reply | None:
         lm.engine.life.stop()
+        if full:
+            raise RunError("the store of replies cannot be used (the disk is full)")
         store.close()
         found: Reply | None = use(*given)
         return found
 
-    monkeypatch.setattr(store, looks, closed_meanwhile)
-    with pytest.raises(ModelError, match="the work was stopped"):
-        lm("a")
-
-
-@pytest.mark.parametrize("looks", ["get", "put"])
-def test_a_full_disk_is_told_as_that_also_where_the_work_is_stopped_meanwhile(
-    looks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = ReplyStore(tmp_path / "r.sqlite")
-    lm = scripted_lm(["x"], store=store)
-
-    def full(*given: Any) -> Reply | None:
-        lm.engine.life.stop()
-        raise RunError("the store of replies cannot be used (the disk is full)")
-
-    monkeypatch.setattr(store, looks, full)
-    with pytest.raises(RunError, match="the disk is full"):
+    monkeypatch.setattr(store, looks, stopped_meanwhile)
+    with pytest.raises(error, match=told):
         lm("a")
 
 
