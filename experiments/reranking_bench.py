@@ -50,7 +50,7 @@ __all__ = ["RerankingBench"]
 Item = TypeVar("Item")
 
 _METHOD = 2
-"""How replies are asked for and read; what was ranked by another number is ranked again, from the replies kept."""
+"""How replies are asked for and read: what was compiled or ranked by another number is done again."""
 _SHOWN = 100
 """Documents of a ranking that are kept."""
 
@@ -304,7 +304,8 @@ class RerankingBench:
         shape = program_of(form, self.settings).dump_settings() if form in RERANKERS else {}
         address = self.bench.address(self.settings.lm)
         asked = {"lm": str(self.bench.lm.model), "api_base": address, **self.bench.asked_with}
-        return {"form": form, "method": _METHOD, **asked, **shape}
+        method = {} if form == LIKELIHOOD else {"method": _METHOD}
+        return {"form": form, **method, **asked, **shape}
 
     def _lists_inputs(self) -> dict[str, JSON]:
         settings = self.settings

@@ -55,11 +55,12 @@ class Steps:
         self.peak_memory_mb = 0
         self._run = run
         self._seconds: dict[str, float] = {}
-        self._inside = 0
+        self._inner: list[float] = []
+        """For each step under way, how long steps inside it took."""
 
     @property
     def seconds(self) -> float:
-        """Of all steps; one that is asked for again counts once, and one inside another is part of that."""
+        """Of all steps, each once: also one that is asked for again, and one inside another."""
         return sum(self._seconds.values())
 
     def do(
@@ -74,20 +75,21 @@ class Steps:
 
         def timed() -> dict[str, Any]:
             started = time.monotonic()
-            self._inside += 1
+            self._inner.append(0.0)
             try:
                 value = work()
             finally:
-                self._inside -= 1
+                inner, elapsed = self._inner.pop(), time.monotonic() - started
+                if self._inner:
+                    self._inner[-1] += elapsed
             return {
                 "value": value,
-                "seconds": round(time.monotonic() - started, 2),
+                "seconds": round(elapsed - inner, 2),
                 "peak_memory_mb": peak_memory_mb(),
             }
 
         result = self._run.step(name, inputs, timed, files=files)
-        if not self._inside:
-            self._seconds[name] = result["seconds"]
+        self._seconds[name] = result["seconds"]
         self.peak_memory_mb = max(self.peak_memory_mb, result["peak_memory_mb"])
         return result["value"]
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.forks import in_each_fork
+from inpars_plus.foundation.kinds import is_listed
 from inpars_plus.programs.asking import model_of
 from inpars_plus.programs.inputs import check_program
 from inpars_plus.programs.query_expanders import HypotheticalPassageWriter, QueryExpander
@@ -120,7 +121,7 @@ class ExpandingRetriever:
         found = together(
             lambda at: self.program(query=queries[at]), asked, threads=self.threads, lm=model_of(self.program)
         )
-        if not all(isinstance(getattr(one, "texts", None), list | tuple) and hasattr(one, "reason") for one in found):
+        if not all(_says_what_to_search_for(one) for one in found):
             raise ConfigurationError(
                 "the program's prediction does not say what to search for",
                 place=f"program '{type(self.program).__name__}'",
@@ -154,3 +155,9 @@ class ExpandingRetriever:
                 sums[name] += weight / (RRF_K + rank)
         best = sorted(sums, key=lambda name: -sums[name])[:k]
         return Ranking(tuple(best), tuple(sums[name] for name in best))
+
+
+def _says_what_to_search_for(found: Any) -> bool:
+    texts: Any = getattr(found, "texts", None)
+    listed = is_listed(texts) and not isinstance(texts, str)
+    return listed and all(isinstance(one, str) for one in texts) and hasattr(found, "reason")

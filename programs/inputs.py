@@ -73,7 +73,7 @@ def check_number_of_queries(number: Any) -> None:
     Raises:
         ConfigurationError: it is below 1, or no whole number.
     """
-    if not isinstance(number, Integral):
+    if isinstance(number, bool) or not isinstance(number, Integral):
         raise ConfigurationError(f"number_of_queries is a whole number, not {kind_of(number)}")
     if number < 1:
         raise ConfigurationError(f"number_of_queries is {number}, but must be at least 1")
@@ -92,10 +92,13 @@ def check_documents(documents: Any) -> None:
 
 
 def check_program(program: Any, inputs: Sequence[str], *, lacks: str, remedy: str) -> None:
-    """Refuse what cannot be called, and programs of this package and of DSPy that are for something else.
+    """Refuse what cannot be called with some inputs, as far as it tells.
+
+    A module of a person's own may take its inputs in other ways than ``forward``, and what takes any inputs, as
+    ``dspy.Predict`` does, is only found out when it is called.
 
     Args:
-        program: an object, not its class; one of a person's own is only found out when it is called.
+        program: an object, not its class.
         inputs: names of what it is called with.
         lacks: what is said of one that will not do.
         remedy: what to do about it.
@@ -103,17 +106,20 @@ def check_program(program: Any, inputs: Sequence[str], *, lacks: str, remedy: st
     Raises:
         ConfigurationError: it will not do.
     """
-    if isinstance(program, type) or not callable(program) or _is_for_something_else(program, inputs):
+    if isinstance(program, type) or not callable(program) or not _takes(program, inputs):
         raise ConfigurationError(f"{kind_of(program)} {lacks}", place="program", remedy=remedy)
 
 
-def _is_for_something_else(program: Any, inputs: Sequence[str]) -> bool:
-    if not type(program).__module__.startswith(("inpars_plus.", "dspy.")):
-        return False
+def _takes(program: Any, inputs: Sequence[str]) -> bool:
+    module = isinstance(program, dspy.Module)
+    if module and not type(program).__module__.startswith(("inpars_plus.", "dspy.")):
+        return True
     try:
         # A module's own call takes anything. Its forward is taken of the class, because DSPy warns of the object's.
-        call = partial(type(program).forward, program) if isinstance(program, dspy.Module) else program
+        call = partial(type(program).forward, program) if module else program
         inspect.signature(call).bind(**dict.fromkeys(inputs))
+    except ValueError:
+        return True  # it tells nothing of its inputs
     except (AttributeError, TypeError):
-        return True
-    return False
+        return False
+    return True

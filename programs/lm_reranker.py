@@ -12,6 +12,7 @@ import dspy
 from inpars_plus.corpora.documents import Document, each_document
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 from inpars_plus.foundation.forks import in_each_fork
+from inpars_plus.foundation.kinds import is_listed
 from inpars_plus.programs.asking import model_of
 from inpars_plus.programs.inputs import check_program
 from inpars_plus.programs.likelihood_reranker import LikelihoodReranker
@@ -171,8 +172,8 @@ class LmReranker:
 
 def _positions(order: Any) -> list[int]:
     """The whole numbers that a program gave; none where it gave something else too."""
-    given = [] if isinstance(order, str) or not isinstance(order, Iterable) else list(order)
-    return given if all(isinstance(one, Integral) for one in given) else []
+    given = list(order) if is_listed(order) and not isinstance(order, str | bytes) else []
+    return given if all(isinstance(one, Integral) and not isinstance(one, bool) for one in given) else []
 
 
 def _finder(

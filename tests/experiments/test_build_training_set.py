@@ -179,7 +179,9 @@ def test_the_embedded_model_finds_what_people_would_type_likelier_than_bare_word
 
 
 @pytest.mark.slow
-def test_an_encoder_is_tuned_that_a_ranker_is_made_of(titled_corpus: Path, generated: Path) -> None:
+def test_an_encoder_is_tuned_that_a_ranker_is_made_of(
+    titled_corpus: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = settings(titled_corpus, generated, fine_tune="bi-encoder")
     summary = build_training_set(given)
     assert summary.results["fine_tuned"]["loss"] == "ranking"
@@ -200,6 +202,13 @@ def test_an_encoder_is_tuned_that_a_ranker_is_made_of(titled_corpus: Path, gener
     tuned_on = {row["anchor"] for row in rows}
     assert set(trained_on(given.out / "encoder")) == tuned_on
     assert {text.lower() for text in tuned_on} <= set(seen_queries([training.out]))
+    # Where a machine trains in another precision, it is another encoder.
+    place = "inpars_plus.experiments.build_training_set"
+    monkeypatch.setattr(f"{place}.tune_bi_encoder", lambda *_, **__: 1 / 0)
+    assert build_training_set(given).results == summary.results
+    monkeypatch.setattr(f"{place}.training_precision", lambda: "another")
+    with pytest.raises(ZeroDivisionError):
+        build_training_set(given)
 
 
 @pytest.mark.slow

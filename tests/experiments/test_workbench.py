@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,8 +49,21 @@ def test_time_is_that_of_all_steps_each_once_also_of_those_that_an_earlier_comma
                 steps.do("inside", {}, lambda: takes(16))
 
             steps.do("around another", {}, outer)
+            steps.do("inside", {}, lambda: takes(16))
             assert summary_of(steps, settings={}, seed=0, results={}).seconds == 28
     assert now == [28]
+
+    def interrupted(steps: Steps) -> None:
+        steps.do("inside an interrupted one", {}, lambda: takes(32))
+        if now[0] < 100:
+            takes(100)
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt), Run(tmp_path) as run:
+            steps = Steps(run)
+            steps.do("interrupted", {}, functools.partial(interrupted, steps))
+    assert summary_of(steps, settings={}, seed=0, results={}).seconds == 32
     assert summary_of(settings={}, seed=0, results={}).peak_memory_mb == 0
 
 

@@ -13,7 +13,7 @@ def test_a_processor_that_multiplies_in_bfloat16_computes_in_it(
     monkeypatch: pytest.MonkeyPatch, supported: bool, precision: str
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported, raising=False)
     assert fast_precision("cpu") == precision
 
 
@@ -26,7 +26,7 @@ def test_a_gpu_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch, supported: b
 def test_without_torchs_library_for_it_and_on_other_devices_it_is_single_precision(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert fast_precision("cpu") == "float32"
     assert fast_precision("mps") == "float32"
@@ -34,5 +34,5 @@ def test_without_torchs_library_for_it_and_on_other_devices_it_is_single_precisi
 
 def test_where_torch_no_longer_tells_it_is_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
     assert fast_precision("cpu") == "float32"

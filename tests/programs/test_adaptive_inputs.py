@@ -26,7 +26,8 @@ def programs() -> dict[str, QueryGenerator]:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"), [(0, "is 0, but must be"), ("2", "not a str"), (None, "not None"), (1.5, "not a float")]
+    ("number", "told"),
+    [(0, "is 0, but must be"), ("2", "not a str"), (None, "not None"), (True, "not a bool"), (1.5, "not a float")],
 )
 def test_asking_for_no_number_of_queries_is_refused_before_the_analyst_is_asked(
     programs: dict[str, QueryGenerator], number: Any, told: str

@@ -320,6 +320,11 @@ def test_a_function_of_one_s_own_re_ranks_if_it_gives_an_order() -> None:
         {"order": [2, None, 1], "report": report},
         {"order": [2.0, 0.0, 1.0], "report": report},
         {"order": "201", "report": report},
+        {"order": b"\x02\x00\x01", "report": report},
+        {"order": {2, 0, 1}, "report": report},
+        {"order": {2: "a", 0: "b", 1: "c"}, "report": report},
+        {"order": np.array(1), "report": report},
+        {"order": [2, False, True], "report": report},
         {"order": [2, 0, 1]},
     ):
         with pytest.raises(
