@@ -25,7 +25,7 @@ from inpars_plus.foundation import (
     say,
     write_summary,
 )
-from inpars_plus.optimizers.rankers.fusion_weights import JudgedQueries, feedback_difference, learn_weights
+from inpars_plus.optimizers.rankers.fusion_weights import JudgedQueries, learn_weights, search_difference
 from inpars_plus.optimizers.rankers.query_side import QuerySideSettings, QueryTarget, tune_query_encoder
 from inpars_plus.optimizers.rankers.training_queries import (
     HeldOut,
@@ -64,11 +64,13 @@ TEXT = JobText(
 
 FEWEST_QUERIES = 30
 """With fewer queries no ranker is trained."""
-METHOD = 3
+METHOD = 4
 """How weights and the query encoder are learned; finished runs of another number are not taken for this one's."""
 _TITLED = 0.5
 """With a smaller share of titled documents, titles would only set those few apart."""
 _ENCODER = "query-encoder"
+_OPTIONAL = {"feedback": "feedback of the first document", "smoothing": "smoothing over the nearest documents"}
+"""What a search may do beside summing, with the settings that say how much, and what it is called."""
 
 
 class TrainSettings(JobSettings, CorpusSettings):
@@ -100,6 +102,12 @@ class TrainSettings(JobSettings, CorpusSettings):
         metavar="SHARE",
         ge=0,
         le=1,
+    )
+    smoothing: float = option(
+        "weight of the nearest documents in the score of each of the first 100, unless the queries that weights are"
+        " learned from say it is worse; 0: none",
+        metavar="WEIGHT",
+        ge=0,
     )
     steps: int = option("of tuning the query encoder; 0 leaves it as it is", metavar="N", ge=0)
     learning_rate: float = option("of the query encoder", metavar="RATE", gt=0)
@@ -160,7 +168,10 @@ class _Job:
             "method": METHOD,
             **({"human": queries_digest(self.human)} if self.human else {}),
         }
-        how_found: dict[str, JSON] = {"passages": settings.passages, "feedback": settings.feedback}
+        how_found: dict[str, JSON] = {
+            "passages": settings.passages,
+            **{name: getattr(settings, name) for name in _OPTIONAL},
+        }
         weights = self.steps.do("weights", {**inputs, **how_found}, self._weights)
         tuned: dict[str, Any] | None = None
         if settings.steps:
@@ -170,7 +181,7 @@ class _Job:
                 "share": settings.share,
             }
             tuned = self.steps.do("query encoder", {**inputs, **how}, self._tune, files=[_ENCODER])
-        spec = self._spec(weights["weights"], weights["feedback"]["share"], tuned is not None)
+        spec = self._spec(weights, tuned is not None)
         save_ranker(spec, settings.out)
         summary = summary_of(
             self.steps,
@@ -236,12 +247,12 @@ class _Job:
         if self.human and queries is not self.human:
             judged = JudgedQueries(self._components(SharedIndexes(self.documents, cache_directory=cache)), self.human)
         found = learn_weights(components, queries, mixtures=mixtures, judged=judged)
-        feedback = self._feedback([JudgedQueries(components, queries), *([judged] if judged else [])], found.weights)
+        optional = self._optional([JudgedQueries(components, queries), *([judged] if judged else [])], found.weights)
         return {
             "weights": list(found.weights),
             "ndcg@10": found.ndcg,
             "alone": list(found.alone),
-            "feedback": feedback,
+            **optional,
         }
 
     def _tell_known(self, queries: Sequence[TrainingQuery]) -> None:
@@ -256,18 +267,30 @@ class _Job:
     def _components(self, indexes: SharedIndexes) -> list[Component]:
         return [indexes.component(one) for one in self._parts()]
 
-    def _feedback(self, kinds: Sequence[JudgedQueries], weights: Sequence[float]) -> dict[str, Any]:
-        """Its share, and what it changes; people's queries, which may have several answers, decide where they can."""
-        share = self.settings.feedback
-        if not share:
-            return {"share": 0.0}
-        found = [
-            feedback_difference(one.components, weights, one.queries, share=share, seed=self.settings.seed)
-            for one in kinds
-        ]
-        sure = [one for one in found[1:] if one.high < 0 or one.low > 0]
-        difference = (sure or found)[0]
-        return {"share": share if difference.high >= 0 else 0.0, **difference.as_dict()}
+    def _optional(self, kinds: Sequence[JudgedQueries], weights: Sequence[float]) -> dict[str, dict[str, Any]]:
+        """The share of each, and what it changes; people's queries, which may have several answers, decide if they can.
+
+        One after the other, the next beside what is kept of those before.
+        """
+        kept: dict[str, float] = {}
+        told: dict[str, dict[str, Any]] = {}
+        for name in _OPTIONAL:
+            share, told[name] = getattr(self.settings, name), {"share": 0.0}
+            if not share:
+                continue
+            having = {**kept, name: share}
+            found = [
+                search_difference(
+                    one.components, weights, one.queries, without=kept, having=having, seed=self.settings.seed
+                )
+                for one in kinds
+            ]
+            sure = [one for one in found[1:] if one.high < 0 or one.low > 0]
+            difference = (sure or found)[0]
+            if difference.high >= 0:
+                kept, told[name]["share"] = having, share
+            told[name] |= difference.as_dict()
+        return told
 
     def _tune(self) -> dict[str, Any]:
         settings, encoder = self.settings, load_encoder(self.settings.base)
@@ -295,11 +318,13 @@ class _Job:
             )
         return {"queries": result.queries, "first_loss": result.losses[0], "last_loss": result.losses[-1]}
 
-    def _spec(self, weights: Sequence[float], feedback: float, tuned: bool) -> RankerSpec:
+    def _spec(self, learned: Mapping[str, Any], tuned: bool) -> RankerSpec:
         settings = self.settings
         parts = [
             part.model_copy(update={"weight": weight})
-            for part, weight in zip(self._parts(str(settings.out / _ENCODER) if tuned else None), weights, strict=True)
+            for part, weight in zip(
+                self._parts(str(settings.out / _ENCODER) if tuned else None), learned["weights"], strict=True
+            )
         ]
         whole = parts[0].weight
         if self.titles and whole:
@@ -308,7 +333,7 @@ class _Job:
         return RankerSpec(
             name=settings.name,
             components=tuple(parts),
-            feedback=feedback,
+            **{name: learned[name]["share"] for name in _OPTIONAL},
             how={
                 "corpus": self.corpus.digest(),
                 "documents": documents_digest(self.eligible),
@@ -337,10 +362,10 @@ def tell(settings: TrainSettings, summary: Summary) -> str:
     said = (
         "" if tuned is None else f"loss:    {tuned['first_loss']:.3f} before, {tuned['last_loss']:.3f} after tuning\n"
     )
-    feedback = weights["feedback"]
-    if "score" in feedback:
-        kept = "kept" if feedback["share"] else "left out, because it is worse"
-        said = f"feedback of the first document: {interval(feedback)}, {kept}\n{said}"
+    for name, words in reversed(_OPTIONAL.items()):
+        if "score" in weights[name]:
+            kept = "kept" if weights[name]["share"] else "left out, because it is worse"
+            said = f"{words}: {interval(weights[name])}, {kept}\n{said}"
     return (
         f"\n{_counted(results['queries'])} queries\n\n"
         f"{text_table(['', 'weight', 'nDCG@10 alone'], rows, numbers={1, 2})}\n\n"

@@ -95,6 +95,22 @@ class DenseRetriever(IndexedRetriever):
         """
         return self._batcher(_Search(tuple(queries), min(width, len(self)), tuple(near), share))
 
+    def vectors(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The vectors of documents.
+
+        Args:
+            positions: of the documents.
+
+        Returns:
+            ``[documents, dimensions]``, rows of length 1; 0 for an empty document.
+        """
+        if self._index is None:
+            return np.zeros((len(positions), 1), dtype=np.float32)
+        rows = np.minimum(np.searchsorted(self._rows, positions), len(self._rows) - 1)
+        found = np.asarray(self._index.reconstruct_batch(rows), dtype=np.float32)
+        found[self._rows[rows] != positions] = 0.0
+        return found
+
     def _search(self, queries: Sequence[str], width: int) -> Hits:
         return self._batcher(_Search(tuple(queries), width))
 

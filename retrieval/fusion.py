@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.retrieval.indexed import Hits, IndexedRetriever
+from inpars_plus.retrieval.smoothing import SMOOTHED, smoothed
 
 if TYPE_CHECKING:
     from inpars_plus.retrieval.dense import DenseRetriever
@@ -34,8 +35,8 @@ class Component:
         name: what it is called in files and tables.
         retriever: it; all components have the same documents in one order.
         floor: the score that documents have which it does not find, where it defines one, as BM25 does with 0.
-        feedback: whether its queries can be moved towards the first document found; the retriever is a
-            :class:`~inpars_plus.retrieval.dense.DenseRetriever` then.
+        feedback: whether its queries can be moved towards the first document found, and its documents' vectors tell
+            which are alike; the retriever is a :class:`~inpars_plus.retrieval.dense.DenseRetriever` then.
     """
 
     name: str
@@ -55,16 +56,28 @@ class FusedRetriever(IndexedRetriever):
     With ``feedback``, the first document of that sum moves the queries of those components that take it, and the sum is
     made again. That finds what is like the first document, and so helps questions with several answers.
 
+    With ``smoothing``, the first 100 documents of the sum are ranked anew, each by its own score and those of its
+    nearest neighbors among them, see :func:`~inpars_plus.retrieval.smoothing.smoothed`. Neighbors are near by the first
+    component that takes feedback; without one, nothing is smoothed.
+
     Args:
         components: at least one.
         weights: one a component, not negative, not all 0; divided by their sum.
         feedback: share of the first document's vector that is added to a query's; 0 for none.
+        smoothing: weight of a neighbor that is the same, beside 1 for the document itself; 0 for none.
 
     Raises:
         ConfigurationError: the components differ in their documents, or the weights are not what they should be.
     """
 
-    def __init__(self, components: Sequence[Component], weights: Sequence[float], *, feedback: float = 0.0) -> None:
+    def __init__(
+        self,
+        components: Sequence[Component],
+        weights: Sequence[float],
+        *,
+        feedback: float = 0.0,
+        smoothing: float = 0.0,
+    ) -> None:
         if not components or any(one.retriever.ids != components[0].retriever.ids for one in components[1:]):
             raise ConfigurationError("a hybrid retriever needs retrievers over the same documents in one order")
         if len(weights) != len(components) or min(weights) < 0 or not sum(weights) > 0:
@@ -76,6 +89,7 @@ class FusedRetriever(IndexedRetriever):
         self.components = tuple(components)
         self.weights = tuple(weight / sum(weights) for weight in weights)
         self.feedback = feedback
+        self.smoothing = smoothing
         self.depth = DEPTH
 
     def with_depth(self, depth: int) -> Self:
@@ -88,16 +102,20 @@ class FusedRetriever(IndexedRetriever):
         # One kind of score alone needs no depth of its own to be scaled by, so a larger k only makes its list longer.
         depth = max(self.depth, width) if len(self.components) == 1 else self.depth
         found: list[Hits] = [one.retriever.search_positions(queries, depth) for one in self.components]
-        if not self.feedback:
+        if self.feedback:
+            first = self._sum(found, 1).positions[:, 0].tolist()
+            found = [
+                cast("DenseRetriever", one.retriever).search_near(queries, first, self.feedback, depth)
+                if one.feedback
+                else hits
+                for one, hits in zip(self.components, found, strict=True)
+            ]
+        dense = next((one.retriever for one in self.components if one.feedback), None)
+        if not self.smoothing or dense is None:
             return self._sum(found, width)
-        first = self._sum(found, 1).positions[:, 0].tolist()
-        again = [
-            cast("DenseRetriever", one.retriever).search_near(queries, first, self.feedback, depth)
-            if one.feedback
-            else hits
-            for one, hits in zip(self.components, found, strict=True)
-        ]
-        return self._sum(again, width)
+        hits = self._sum(found, min(len(self), max(width, SMOOTHED)))
+        positions, scores = smoothed(hits, cast("DenseRetriever", dense).vectors, self.smoothing)
+        return Hits(positions[:, :width], scores[:, :width])
 
     def _sum(self, found: Sequence[Hits], width: int) -> Hits:
         parts = [

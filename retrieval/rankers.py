@@ -80,6 +80,7 @@ class RankerSpec(BaseModel):
         components: at least one, not all of weight 0.
         feedback: share of the first document's vector that moves the query of ``dense``; see
             :class:`~inpars_plus.retrieval.fusion.FusedRetriever`.
+        smoothing: of scores over documents whose vectors are near in ``dense``; see there.
         how: how it was trained, JSON values; empty for one that was not.
     """
 
@@ -88,6 +89,7 @@ class RankerSpec(BaseModel):
     name: str = Field(min_length=1)
     components: tuple[ComponentSpec, ...] = Field(min_length=1)
     feedback: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    smoothing: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     how: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -101,7 +103,13 @@ class RankerSpec(BaseModel):
         """Of the dense scores, where it is BM25, dense retrieval, or a hybrid of the two, untuned; else ``None``."""
         kinds = [one.kind for one in self.components]
         plain = not any(one.parts or one.query_encoder for one in self.components)
-        if self.feedback or not plain or len(set(kinds)) < len(kinds) or not set(kinds) <= {"bm25", "dense"}:
+        if (
+            self.feedback
+            or self.smoothing
+            or not plain
+            or len(set(kinds)) < len(kinds)
+            or not set(kinds) <= {"bm25", "dense"}
+        ):
             return None
         weights = {one.kind: one.weight for one in self.components}
         return weights.get("dense", 0.0) / sum(weights.values())
@@ -292,6 +300,7 @@ class SharedIndexes:
             [self.component(one) for one in spec.components],
             [one.weight for one in spec.components],
             feedback=spec.feedback,
+            smoothing=spec.smoothing,
         )
 
     def component(self, spec: ComponentSpec) -> Component:

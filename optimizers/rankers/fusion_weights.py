@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from inpars_plus.optimizers.rankers.choosing import score_system
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.fusion import DEPTH, Component, FusedRetriever, scaled
 
-__all__ = ["FusionWeights", "JudgedQueries", "feedback_difference", "judged_share", "learn_weights"]
+__all__ = ["FusionWeights", "JudgedQueries", "judged_share", "learn_weights", "search_difference"]
 
 _STEPS = (0.4, 0.2, 0.1, 0.05)
 _CUT = 10
@@ -123,32 +123,34 @@ def learn_weights(
     return FusionWeights(tuple((np.asarray(best[0]) @ mixed).round(6).tolist()), best[1], alone)
 
 
-def feedback_difference(
+def search_difference(
     components: Sequence[Component],
     weights: Sequence[float],
     queries: Sequence[TrainingQuery],
     *,
-    share: float,
+    without: Mapping[str, float],
+    having: Mapping[str, float],
     seed: int,
 ) -> Difference:
-    """What feedback of the first document changes in nDCG@10, paired by query.
+    """What feedback or smoothing changes in nDCG@10, paired by query.
 
-    Training queries have one answer, so they understate what feedback is worth for questions with several; a caller
-    that leaves it out only where this is below 0 takes that into account.
+    Training queries have one answer, so they understate what either is worth for questions with several; a caller that
+    leaves it out only where this is below 0 takes that into account.
 
     Args:
         components: as for :class:`~inpars_plus.retrieval.fusion.FusedRetriever`.
         weights: of the components.
         queries: with the documents that answer them.
-        share: of the first document's vector.
+        without: settings of that retriever, such as ``{"feedback": 0.2}``.
+        having: those that are compared with them.
         seed: of the bootstrap.
     """
     texts = [query.text for query in queries]
-    without, with_it = (
-        score_system("", FusedRetriever(components, weights, feedback=one).search(texts, _CUT), queries).values
-        for one in (0.0, share)
+    before, after = (
+        score_system("", FusedRetriever(components, weights, **one).search(texts, _CUT), queries).values
+        for one in (without, having)
     )
-    return paired_bootstrap(without, with_it, seed=seed)
+    return paired_bootstrap(before, after, seed=seed)
 
 
 def _ascend(groups: Sequence[_Group], start: tuple[float, ...]) -> tuple[tuple[float, ...], float]:

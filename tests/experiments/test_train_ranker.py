@@ -92,15 +92,49 @@ def test_without_steps_the_encoder_stays_as_it_is(titled_corpus: Path) -> None:
     assert spec.trained  # its weights are learned, so it must not be tried on what they were learned from
 
 
-@pytest.mark.parametrize(("low", "high", "share", "word"), [(-0.2, -0.1, 0.0, "left out"), (-0.1, 0.1, 0.2, "kept")])
-def test_feedback_is_kept_unless_training_queries_say_that_it_is_worse(
-    titled_corpus: Path, monkeypatch: pytest.MonkeyPatch, low: float, high: float, share: float, word: str
+WORSE, UNSURE, BETTER = (
+    Difference((low + high) / 2, low, high) for low, high in ((-0.2, -0.1), (-0.1, 0.1), (0.1, 0.2))
+)
+
+
+@pytest.mark.parametrize(
+    ("feedback", "smoothing", "shares"),
+    [(WORSE, UNSURE, (0.0, 0.5)), (UNSURE, WORSE, (0.2, 0.0)), (BETTER, BETTER, (0.2, 0.5))],
+)
+def test_feedback_and_smoothing_are_each_kept_unless_training_queries_say_that_it_is_worse(
+    titled_corpus: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    feedback: Difference,
+    smoothing: Difference,
+    shares: tuple[float, float],
 ) -> None:
-    found = Difference((low + high) / 2, low, high)
-    monkeypatch.setattr("inpars_plus.experiments.train_ranker.feedback_difference", lambda *_, **__: found)
+    compared = []
+
+    def found(*_: Any, without: Any, having: Any, **__: Any) -> Difference:
+        compared.append((without, having))
+        return smoothing if "smoothing" in having else feedback
+
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.search_difference", found)
     given = settings(titled_corpus, steps=0)
-    assert word in tell(given, train_ranker(given))
-    assert load_ranker(given.out).feedback == share
+    said = tell(given, train_ranker(given))
+    spec = load_ranker(given.out)
+    assert (spec.feedback, spec.smoothing) == shares
+    kept = {"feedback": 0.2} if shares[0] else {}
+    assert compared == [({}, {"feedback": 0.2}), (kept, {**kept, "smoothing": 0.5})]
+    lines = {line.split(":")[0]: line for line in said.splitlines()}
+    for name, share in zip(
+        ("feedback of the first document", "smoothing over the nearest documents"), shares, strict=True
+    ):
+        assert ("kept" if share else "left out, because it is worse") in lines[name]
+
+
+def test_what_is_not_asked_for_is_not_tried(titled_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.search_difference", lambda *_, **__: 1 / 0)
+    given = settings(titled_corpus, steps=0, feedback=0, smoothing=0)
+    said = tell(given, train_ranker(given))
+    assert "feedback" not in said
+    assert "smoothing" not in said
+    assert (load_ranker(given.out).feedback, load_ranker(given.out).smoothing) == (0.0, 0.0)
 
 
 @pytest.fixture
@@ -164,30 +198,25 @@ def test_people_s_queries_go_by_the_ids_of_the_collection_also_where_documents_a
 
 
 @pytest.mark.parametrize(
-    ("lines", "people", "share"),
-    [
-        ((-0.2, -0.1), (0.1, 0.2), 0.2),
-        ((0.1, 0.2), (-0.2, -0.1), 0.0),
-        ((-0.2, -0.1), (-0.1, 0.1), 0.0),
-        ((0.1, 0.2), (-0.1, 0.1), 0.2),
-    ],
+    ("lines", "people", "kept"),
+    [(WORSE, BETTER, True), (BETTER, WORSE, False), (WORSE, UNSURE, False), (BETTER, UNSURE, True)],
 )
-def test_people_s_queries_decide_on_feedback_where_they_can_tell(
+def test_people_s_queries_decide_on_feedback_and_smoothing_where_they_can_tell(
     titled_corpus: Path,
     human: Path,
     monkeypatch: pytest.MonkeyPatch,
-    lines: tuple[float, float],
-    people: tuple[float, float],
-    share: float,
+    lines: Difference,
+    people: Difference,
+    kept: bool,
 ) -> None:
     def found(components: Any, weights: Any, queries: Any, **_: Any) -> Difference:
-        low, high = people if queries[0].text.startswith("what to do") else lines
-        return Difference((low + high) / 2, low, high)
+        return people if queries[0].text.startswith("what to do") else lines
 
-    monkeypatch.setattr("inpars_plus.experiments.train_ranker.feedback_difference", found)
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.search_difference", found)
     given = settings(titled_corpus, human=human, steps=0)
     train_ranker(given)
-    assert load_ranker(given.out).feedback == share
+    spec = load_ranker(given.out)
+    assert (spec.feedback, spec.smoothing) == ((0.2, 0.5) if kept else (0.0, 0.0))
 
 
 def test_too_few_queries_are_told_with_the_way_out(titled_corpus: Path) -> None:

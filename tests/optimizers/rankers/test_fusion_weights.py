@@ -12,9 +12,9 @@ from inpars_plus.foundation.errors import InputError
 from inpars_plus.metrics.measures import evaluate_rankings
 from inpars_plus.optimizers.rankers.fusion_weights import (
     JudgedQueries,
-    feedback_difference,
     judged_share,
     learn_weights,
+    search_difference,
 )
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.fusion import Component, FusedRetriever
@@ -102,7 +102,7 @@ class Moved(Noisy):
 @pytest.mark.parametrize(("noise", "better"), [(0.0, True), (9.0, False)])
 def test_feedback_is_compared_query_by_query(noise: float, better: bool) -> None:
     parts = [Component("dense", Moved(noise), feedback=True)]
-    difference = feedback_difference(parts, [1.0], QUERIES, share=0.2, seed=0)
+    difference = search_difference(parts, [1.0], QUERIES, without={}, having={"feedback": 0.2}, seed=0)
     assert (difference.low > 0) is better
     assert (difference.high < 0) is not better
 
