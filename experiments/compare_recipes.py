@@ -7,12 +7,13 @@ Each recipe writes one query for the same documents (none of the test split) and
 number of steps; the others' queries are of one model, ours of the generator that wrote them. Our own ranker is
 another thing besides: it tunes queries alone, 32 a step where the others take 16 rows, also learns from held-out
 lines, and sums vectors of sentences, titles and feedback, where the others are fused with BM25 as the chosen system
-is. What our queries are worth in the training of the others is a row of its own. Figures are nDCG@10 on ``test.tsv``,
-or on the half of it that is for reports where a collection has no other judgments. ``--gold 10`` gives every recipe
-ten judged queries of the others: to show as examples (not where an example needs a second question), to train on, and
-to weigh retrievers by. The queries of ours are written before, so ``--write-gold`` comes first: it writes the ten of
-each collection to ``<out>/<collection>/gold``, which compile-programs and tune-generator take with ``--human``. Stopped
-or killed, the same command goes on.
+is. Smoothing of scores over documents that are alike needs no training, so there are rows of the others and of
+untrained systems with it. What our queries are worth in the training of the others is a row of its own. Figures are
+nDCG@10 on ``test.tsv``, or on the half of it that is for reports where a collection has no other judgments.
+``--gold 10`` gives every recipe ten judged queries of the others: to show as examples (not where an example needs a
+second question), to train on, and to weigh retrievers by. The queries of ours are written before, so ``--write-gold``
+comes first: it writes the ten of each collection to ``<out>/<collection>/gold``, which compile-programs and
+tune-generator take with ``--human``. Stopped or killed, the same command goes on.
 """
 
 from __future__ import annotations
@@ -140,7 +141,15 @@ def _collection(
     """Values of all systems, means of a query over the seeds, and the collection's part of the summary."""
     untrained = bench.untrained()
     best = max(untrained, key=lambda one: _mean(untrained[one]))
-    values = {"dense": untrained["dense"], "chosen": untrained[bench.chosen.name], "best untrained": untrained[best]}
+    smooth = bench.untrained(bench.smoothing)
+    best_smooth = max(smooth, key=lambda one: _mean(smooth[one]))
+    values = {
+        "dense": untrained["dense"],
+        "chosen": untrained[bench.chosen.name],
+        "chosen, smoothed": smooth[bench.chosen.name],
+        "best untrained": untrained[best],
+        "best untrained, smoothed": smooth[best_smooth],
+    }
     seeds: dict[str, list[float]] = {}
     counts = {}
     for name in names:
@@ -153,6 +162,7 @@ def _collection(
     return values, {
         "chosen": bench.chosen.name,
         "best_untrained": best,
+        "best_smoothed": best_smooth,
         "queries": counts,
         "gold": len(bench.gold_queries),
         "weight": bench.weight,

@@ -153,9 +153,21 @@ class JudgedBench:
         self.steps.do("choice", inputs, lambda: choose_ranker(choosing).results["chosen"], files=["choice/ranker"])
         return load_ranker(out / "ranker")
 
-    def untrained(self) -> PerQuery:
-        """What each untrained system has on each judged query."""
-        return self.judge("untrained", {}, lambda: {spec.name: self.indexes.ranker(spec) for spec in plain_rankers()})
+    @property
+    def smoothing(self) -> float:
+        """Of trained rankers, where they have it."""
+        share: float = default_settings("train-ranker")["smoothing"]
+        return share
+
+    def untrained(self, smoothing: float = 0.0) -> PerQuery:
+        """What each untrained system has on each judged query.
+
+        Args:
+            smoothing: of its scores over documents that are alike, which needs no training; BM25 knows none.
+        """
+        step, inputs = ("untrained, smoothed", {"smoothing": smoothing}) if smoothing else ("untrained", {})
+        specs = [spec.model_copy(update={"smoothing": smoothing}) for spec in plain_rankers()]
+        return self.judge(step, inputs, lambda: {spec.name: self.indexes.ranker(spec) for spec in specs})
 
     def judge(self, step: str, inputs: Mapping[str, JSON], rankers: Callable[[], Mapping[str, Retriever]]) -> PerQuery:
         """nDCG@10 of rankers on each judged query that has an answer; done once for the same inputs.

@@ -57,7 +57,7 @@ OURS = "InPars+"
 OUR_QUERIES = "InPars+ queries"
 """The same queries in the training of the others: what the queries alone are worth."""
 
-_METHOD = 2
+_METHOD = 3
 """How the other recipes are trained; finished runs of another number are not taken for this one's."""
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4
@@ -122,7 +122,9 @@ class CollectionBench(JudgedBench):
         return self.gold(self.settings.gold)
 
     def trained(self, name: str, seed: int) -> PerQuery:
-        """What a recipe's ranker has on each judged query: ``alone``, and ``fused`` with BM25 as the chosen one is.
+        """What a recipe's ranker has on each judged query.
+
+        That is ``alone``, ``fused`` with BM25 as the chosen one is, and ``smoothed``: fused, then smoothed as ours is.
 
         Args:
             name: of a recipe, :data:`OURS` or :data:`OUR_QUERIES`.
@@ -147,6 +149,7 @@ class CollectionBench(JudgedBench):
         recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
         inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self.weight}
         inputs |= {"round_trip": recipe.round_trip, "method": _METHOD, "precision": training_precision()}
+        inputs |= {"smoothing": self.smoothing}
 
         def work() -> dict[str, Retriever]:
             with tempfile.TemporaryDirectory() as scratch:
@@ -159,7 +162,11 @@ class CollectionBench(JudgedBench):
                     say(f"{len(stayed):,} of {len(written):,} queries make the round trip")
                     kept = [*stayed, *self.gold_queries]
                 self._train(recipe, kept, encoder, seed)
-                return {"alone": self._retriever(encoder), "fused": self._retriever(encoder, self.weight)}
+                return {
+                    "alone": self._retriever(encoder),
+                    "fused": self._retriever(encoder, self.weight),
+                    "smoothed": self._retriever(encoder, self.weight, self.smoothing),
+                }
 
         return self.judge(step, inputs, work)
 
@@ -188,13 +195,13 @@ class CollectionBench(JudgedBench):
         weight = specs[best].dense_weight
         return weight if weight is not None and 0 < weight < 1 else _EVEN
 
-    def _retriever(self, encoder: Path, weight: float = 1.0) -> Retriever:
+    def _retriever(self, encoder: Path, weight: float = 1.0, smoothing: float = 0.0) -> Retriever:
         """The corpus encoded with a trained encoder; searched once, so nothing is kept on disk."""
         dense = ComponentSpec(kind="dense", encoder=str(encoder), weight=weight)
         parts = [dense] if weight == 1 else [ComponentSpec(kind="bm25", weight=1 - weight), dense]
         if self._encoded is None or self._encoded[0] != encoder:
             self._encoded = encoder, SharedIndexes(self.documents)
-        return self._encoded[1].ranker(RankerSpec(name="trained", components=tuple(parts)))
+        return self._encoded[1].ranker(RankerSpec(name="trained", components=tuple(parts), smoothing=smoothing))
 
     def queries(self, name: str) -> list[TrainingQuery]:
         """What a recipe trains on, gold queries among them; filters are applied, but for the round trip.

@@ -62,7 +62,7 @@ def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
     trained_with = read_json(tmp_path / "out" / "mend" / "ours-0" / "ranker" / "summary.json", kind="summary")
     assert trained_with["results"]["queries"]["human"] == 3
     trained = {name for name, one in told["systems"].items() if one["seeds"]}
-    assert trained == {OURS} | {f"{name}, {kind}" for name in names[:2] for kind in ("alone", "fused")}
+    assert trained == {OURS} | {f"{name}, {kind}" for name in names[:2] for kind in ("alone", "fused", "smoothed")}
     assert all(0 <= one["ndcg@10"] <= 1 for one in told["systems"].values())
     assert set(told["queries"].values()) == {40 + 3}
     assert set(summary.results["mean"]["ours_less"]) == {*told["systems"]} - {OURS}
@@ -121,7 +121,7 @@ def test_queries_that_nothing_is_found_for_are_trained_on_too_and_it_is_said(
             lm=scripted_lm(lambda prompt: " glimp frosk zorp hask"),
             scorer=small.FlatScorer(),
         )
-        assert set(bench.trained("InPars", 0)) == {"alone", "fused"}
+        assert set(bench.trained("InPars", 0)) == {"alone", "fused", "smoothed"}
     assert "InPars: 6 of 6 queries have no hard negative and get random ones" in caplog.text
 
 
