@@ -67,12 +67,15 @@ def test_a_ranker_that_knows_parts_of_words_is_no_plain_one_and_finds_by_them() 
     assert [len(indexes.ranker(spec).search(["user"], 2)[0].ids) for spec in (plain, other)] == [0, 1]
 
 
-def test_feedback_reaches_the_search_and_is_no_plain_hybrid(
-    documents: list[Document], monkeypatch: pytest.MonkeyPatch, letters: Any
+@pytest.mark.parametrize("name", ["feedback", "smoothing"])
+def test_feedback_and_smoothing_reach_the_search_and_are_no_plain_hybrid(
+    documents: list[Document], monkeypatch: pytest.MonkeyPatch, letters: Any, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setattr("inpars_plus.retrieval.encoders.load_encoder", lambda *_: letters)
-    plain, moved = (hybrid_spec(0.5).model_copy(update={"feedback": share}) for share in (0.0, 5.0))
+    plain, moved = (hybrid_spec(0.5).model_copy(update={name: share}) for share in (0.0, 5.0))
     assert (plain.dense_weight, moved.dense_weight) == (0.5, None)
+    save_ranker(moved, tmp_path)
+    assert load_ranker(tmp_path) == moved
     one, other = (build_ranker(spec, documents).search(["honey from sand"], 8)[0] for spec in (plain, moved))
     assert one.scores != other.scores
 
