@@ -78,7 +78,8 @@ class TrainSettings(JobSettings, CorpusSettings):
 
     queries: Path | None = option("generated queries: a directory of generate-queries", metavar="DIR", default=None)
     human: Path | None = option(
-        "BEIR directory with queries of people (qrels/train.tsv): trained on, and asked about weights, feedback and smoothing",
+        "BEIR directory with queries of people (qrels/train.tsv): trained on, and asked about weights, feedback and"
+        " smoothing",
         metavar="DIR",
         default=None,
     )

@@ -39,8 +39,7 @@ def smoothed(hits: Hits, vectors: Vectors, share: float) -> Hits:
     for row, found in enumerate((hits.positions[:, :SMOOTHED] >= 0).sum(axis=1).tolist()):
         if found < 2:
             continue
-        near = vectors(hits.positions[row, :found]).astype(np.float64)
-        values = _smoothed(hits.scores[row, :found], near, share)
+        values = _smoothed(hits.scores[row, :found], vectors(hits.positions[row, :found]), share)
         order = np.lexsort((hits.positions[row, :found], -values))
         positions[row, :found], scores[row, :found] = hits.positions[row, order], values[order]
         scores[row, found:] = np.minimum(scores[row, found:], scores[row, found - 1])
@@ -48,11 +47,14 @@ def smoothed(hits: Hits, vectors: Vectors, share: float) -> Hits:
 
 
 def _smoothed(
-    scores: npt.NDArray[np.float64], vectors: npt.NDArray[np.float64], share: float
+    scores: npt.NDArray[np.float64], vectors: npt.NDArray[np.float32], share: float
 ) -> npt.NDArray[np.float64]:
-    cosines = np.clip((vectors @ vectors.T).round(_DECIMALS), 0.0, 1.0)
-    np.fill_diagonal(cosines, -1.0)
-    nearest = np.argsort(-cosines, axis=1, kind="stable")[:, : min(_NEIGHBORS, len(scores) - 1)]
-    weights = share * np.take_along_axis(cosines, nearest, 1) ** _SHARPNESS
-    smooth = (scores + (weights * scores[nearest]).sum(axis=1)) / (1 + weights.sum(axis=1))
-    return np.asarray(smooth, dtype=np.float64)
+    cosines = (vectors @ vectors.T).round(_DECIMALS)
+    np.fill_diagonal(cosines, -2.0)
+    total, weight, rows = scores.copy(), np.ones_like(scores), np.arange(len(scores))
+    for _ in range(min(_NEIGHBORS, len(scores) - 1)):
+        nearest = cosines.argmax(axis=1)  # of equal ones, the one that is ranked first
+        part = share * cosines[rows, nearest].clip(0.0, 1.0).astype(np.float64) ** _SHARPNESS
+        total, weight = total + part * scores[nearest], weight + part
+        cosines[rows, nearest] = -2.0
+    return np.asarray(total / weight, dtype=np.float64)
