@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from inpars_plus.corpora import open_corpus, split_documents
+from inpars_plus.experiments.candidates import candidate_queries
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import as_seen, leaked, seen_queries
@@ -259,10 +260,19 @@ class JudgedBench:
         )
         return found["ranker"]
 
-    def queries_of(self, directory: Path) -> list[TrainingQuery]:
-        """Generated queries of which every answer may be learned from, and on which no figure is reported."""
+    def queries_of(self, directory: Path, *, unchecked: bool = False) -> list[TrainingQuery]:
+        """Generated queries of which every answer may be learned from, and on which no figure is reported.
+
+        Args:
+            directory: that ``generate-queries`` wrote.
+            unchecked: the first candidate for each document, whether it was kept or dropped, instead of what was kept.
+        """
         eligible = {document.id for document in self.eligible}
-        read = read_training_queries(directory, self.documents)
+        read = (
+            candidate_queries(directory, self.documents, lambda one: one.attempt == 1)
+            if unchecked
+            else read_training_queries(directory, self.documents)
+        )
         return self.unseen([one for one in read if set(one.document_ids) <= eligible])
 
     def unseen(self, queries: Sequence[TrainingQuery]) -> list[TrainingQuery]:

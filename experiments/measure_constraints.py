@@ -20,11 +20,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpars_plus.corpora import Document, Ledger, open_corpus
+from inpars_plus.corpora import Document, open_corpus
 from inpars_plus.corpora.constraints import ConstraintReader, meets
+from inpars_plus.experiments.candidates import candidate_queries
 from inpars_plus.experiments.cli import run_script
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.foundation import InputError, Summary, default_cache_directory, digest, write_summary
+from inpars_plus.foundation import InputError, Summary, default_cache_directory, write_summary
 from inpars_plus.foundation.summaries import measured
 from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest, read_training_queries
@@ -33,7 +34,7 @@ from inpars_plus.retrieval.filtered import MetadataFilter
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import SharedIndexes, hybrid_spec
 
-__all__ = ["main", "measure_constraints", "not_retrieved"]
+__all__ = ["main", "measure_constraints"]
 
 _DEPTH = 10
 _LINE = 200
@@ -92,32 +93,6 @@ def measure_constraints(
     return found
 
 
-def not_retrieved(ledger: Path, documents: Sequence[Document]) -> list[TrainingQuery]:
-    """The candidates of a ledger that passed every check but that of retrieval.
-
-    Args:
-        ledger: the file that ``generate-queries`` wrote.
-        documents: the whole corpus; candidates for others are left out.
-
-    Raises:
-        InputError: there is no ledger.
-        CorpusError: a line is not an entry.
-    """
-    if not ledger.exists():
-        raise InputError(
-            "there is no ledger, which holds the queries that were dropped because search did not find their document",
-            place=str(ledger),
-            remedy="Give the directory that generate-queries wrote",
-        )
-    known = {document.id for document in documents}
-    dropped = {
-        (entry.document_id, entry.candidate)
-        for entry in Ledger(ledger).entries()
-        if entry.reason == "not_retrieved" and entry.document_id in known
-    }
-    return [TrainingQuery(f"q{digest(name, text)[:16]}", text, (name,)) for name, text in sorted(dropped)]
-
-
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
@@ -127,7 +102,8 @@ def _measured(corpus: str, directory: Path, out: Path, seed: int, sample: int) -
     opened = open_corpus(corpus)
     documents, spec = list(opened.documents()), hybrid_spec(0.5)
     accepted = read_training_queries(directory, documents)
-    queries = [*accepted, *not_retrieved(directory / "ledger.jsonl", documents)]
+    dropped = candidate_queries(directory, documents, lambda one: one.reason == "not_retrieved")
+    queries = [*accepted, *dropped]
     retriever = SharedIndexes(documents, cache_directory=default_cache_directory()).ranker(spec)
     results = {
         "accepted": measure_constraints(documents, accepted, retriever, seed=seed),

@@ -4,9 +4,11 @@ r"""How a ranker gains with the number of generated queries, and with who wrote 
         --queries stackfaq/untuned=runs/plain --queries stackfaq/tuned=runs/queries --out runs/growth
 
 Rankers learn from generated queries alone, without held-out lines. Part of every gain is what a trained ranker has
-and the untrained one has not, whatever it learned from (vectors of sentences, titles, feedback): what queries bring is
-the slope, and the difference between generators. A larger number of queries of one generator holds
-the smaller ones. Stopped or killed, the same command goes on.
+and the untrained one has not, whatever it learned from (vectors of sentences, titles, feedback, smoothing): what
+queries bring is the slope, and the difference between generators. A larger number of queries of one generator holds the
+smaller ones. ``--unchecked`` takes the first candidate for each document, whether the checks kept or dropped it: what
+they drop is most of what a weak generator writes, and what they leave is much alike. Stopped or killed, the same
+command goes on.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ def measure_growth(
     sizes: Sequence[int] = SIZES,
     seeds: Sequence[int] = (0, 1, 2),
     steps: int = 120,
+    unchecked: bool = False,
 ) -> Summary:
     """Train a ranker on each number of queries of each generator.
 
@@ -61,6 +64,7 @@ def measure_growth(
         sizes: numbers of queries; those that a generator has not are left out.
         seeds: of the draw and the training.
         steps: of tuning the query encoder.
+        unchecked: the first candidate for each document counts, kept or dropped, instead of what was kept.
 
     Returns:
         The summary that was written: under the collection and the generator, a row a size with its gain over the
@@ -90,10 +94,14 @@ def measure_growth(
             before = bench.untrained()[bench.chosen.name]
             results[name] = {"chosen": bench.chosen.name, "untrained": _mean(before), "generators": {}}
             for generator, folder in queries.get(name, {}).items():
-                rows = _rows(bench, generator, folder, before, sizes, seeds, steps)
+                known = bench.queries_of(folder, unchecked=unchecked)
+                rows = _rows(bench, generator, known, before, sizes, seeds, steps)
                 results[name]["generators"][generator] = rows
     summary = summary_of(
-        *done, settings={"sizes": list(sizes), "seeds": list(seeds)}, seed=seeds[0], results={"collections": results}
+        *done,
+        settings={"sizes": list(sizes), "seeds": list(seeds), "steps": steps, "unchecked": unchecked},
+        seed=seeds[0],
+        results={"collections": results},
     )
     write_summary(out, summary)
     write_text(out / "report.html", _report(results))
@@ -103,14 +111,13 @@ def measure_growth(
 def _rows(
     bench: JudgedBench,
     generator: str,
-    folder: Path,
+    known: Sequence[TrainingQuery],
     before: Mapping[str, float],
     sizes: Sequence[int],
     seeds: Sequence[int],
     steps: int,
 ) -> list[dict[str, Any]]:
     """One row a number of queries: nDCG@10 and its gain, queries' values being means over the seeds."""
-    known = bench.queries_of(folder)
     rows = []
     for size in sizes:
         if size > len(known):
@@ -222,6 +229,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N", help="numbers of queries")
     parser.add_argument("--seeds", type=int, default=3, help="of draw and training (default %(default)s)")
     parser.add_argument("--steps", type=int, default=120, help="of tuning the query encoder (default %(default)s)")
+    parser.add_argument(
+        "--unchecked", action="store_true", help="take the first candidate for each document, kept or dropped"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/growth"), help="directory (default %(default)s)")
     given = parser.parse_args(arguments)
     queries: dict[str, dict[str, Path]] = {}
@@ -237,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sizes=sorted(given.sizes),
         seeds=run_seeds(given.seeds),
         steps=given.steps,
+        unchecked=given.unchecked,
     )
     print(_table(summary.results["collections"]))
     print(f"Picture: {given.out / 'report.html'}\nAll figures: {given.out / 'summary.json'}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inpars_plus.corpora import Document, Judgment, Ledger, LedgerEntry, Query, open_corpus, write_beir
-from inpars_plus.experiments.measure_constraints import main, measure_constraints, not_retrieved
+from inpars_plus.experiments.measure_constraints import main, measure_constraints
 from inpars_plus.foundation.errors import InputError
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 from inpars_plus.retrieval.bm25 import Bm25Retriever
@@ -74,19 +74,6 @@ def _entry(number: int, reason: str | None, text: str = "Paper {} article about 
     return LedgerEntry(
         document_id=f"d{number}", candidate=candidate, accepted=reason is None, reason=reason, program="p"
     )
-
-
-def test_only_what_failed_the_check_of_retrieval_alone_is_taken_from_the_ledger(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.jsonl")
-    ledger.append([_entry(3, "not_retrieved"), _entry(3, "not_retrieved"), _entry(4, None), _entry(5, "copied")])
-    ledger.append([_entry(400, "not_retrieved")])  # of a document that the corpus has no longer
-    (found,) = not_retrieved(tmp_path / "ledger.jsonl", DOCUMENTS)
-    assert (found.text, found.document_ids) == ("Paper D article about the ferry strike", ("d3",))
-
-
-def test_without_a_ledger_there_is_nothing_to_compare_searches_by(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"there is no ledger.*Give the directory that generate-queries wrote"):
-        not_retrieved(tmp_path / "ledger.jsonl", DOCUMENTS)
 
 
 @pytest.mark.model

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document
+from inpars_plus.corpora import Document, Ledger, LedgerEntry
 from inpars_plus.experiments.measure_growth import equal_share, main, measure_growth
-from inpars_plus.foundation.errors import ConfigurationError
+from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 
 
 @pytest.mark.model
@@ -37,6 +37,43 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
     monkeypatch.setattr("inpars_plus.experiments.judged_bench.train_ranker", lambda *_: 1 / 0)
     again = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
     assert again.results == summary.results
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_unchecked_rankers_learn_from_the_first_candidate_of_each_document(
+    titled: list[Document], judged_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "queries"
+    written = {1: ("terms of {}", "term_list"), 2: ("how to mend {}", None)}
+    Ledger(folder / "ledger.jsonl").append(
+        LedgerEntry(
+            document_id=one.id,
+            candidate=text.format(one.id),
+            accepted=reason is None,
+            reason=reason,
+            program="p",
+            attempt=attempt,
+        )
+        for one in titled
+        for attempt, (text, reason) in written.items()
+    )
+    learned: list[str] = []
+
+    def train(self: Any, queries: Any, out: Path, **_: Any) -> Any:
+        learned.extend(one.text for one in queries)
+        return self.indexes.ranker(self.chosen)
+
+    monkeypatch.setattr("inpars_plus.experiments.judged_bench.JudgedBench.train", train)
+    parts: dict[str, Any] = {"sizes": (60,), "seeds": (0,), "steps": 2}
+    queries = {"mend": {"plain": folder}}
+    summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", unchecked=True, **parts)
+    assert len(learned) == 60
+    assert all(text.startswith("terms of") for text in learned)
+    (row,) = summary.results["collections"]["mend"]["generators"]["plain"]
+    assert row["gain"]["score"] == 0.0
+    with pytest.raises(CorpusError, match=r"queries\.jsonl"):  # checked ones were never written here
+        measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)
 
 
 def rows(*values: float) -> list[dict[str, float]]:
