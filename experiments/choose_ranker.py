@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -181,7 +181,8 @@ class _Job:
         # Titles that are asked for cannot be searched by themselves.
         tried = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
         bare = [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec]
-        systems = self._systems(tried, bare, selection)
+        moved = [spec.name for spec in self.specs if spec.feedback or spec.smoothing]
+        systems = self._systems(tried, {*bare, *moved}, selection)
         choice = choose_system(systems, seed=settings.seed)
         chosen = next((spec for spec in self.specs if spec.name == choice.name), None)
         results: dict[str, Any] = {
@@ -193,6 +194,7 @@ class _Job:
             "queries": len(selection.queries),
             "kind": kind,
             "without_titles": bare,
+            "one_answer": moved,
             "systems": choice.rows,
         }
         self._hand_over(chosen)
@@ -262,7 +264,7 @@ class _Job:
             )
             build_stack(stack, chosen, self.documents, reading=reading)
 
-    def _systems(self, specs: Sequence[RankerSpec], bare: Sequence[str], selection: HeldOut) -> list[System]:
+    def _systems(self, specs: Sequence[RankerSpec], understated: Set[str], selection: HeldOut) -> list[System]:
         own = Selection(selection, self.settings.out / "selection")
         own.write()
         # First, because a run that will not do is told sooner than anything is encoded.
@@ -277,7 +279,7 @@ class _Job:
                 without_set_aside(indexes.ranker(spec).search(texts, depth), selection.queries),
                 selection.queries,
                 preference=-len(spec.components) - abs((spec.dense_weight or 0.5) - 0.5),
-                understated=spec.name in bare,
+                understated=spec.name in understated,
             )
             for spec in specs
         ]
@@ -316,7 +318,8 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
     chosen = results["chosen"]
     weight = "" if chosen["dense_weight"] is None else f", dense weight {chosen['dense_weight']:.1f}"
     first = next(iter(results["systems"]))
-    why = "" if first == chosen["name"] else f",\n         and without its titles not shown to be worse than {first}"
+    more = f",\n         and has more than these queries show, and is not shown to be worse than {first}"
+    why = "" if first == chosen["name"] else more
     said = (
         f"\n{results['queries']:,} {results['kind']} queries\n\n"
         f"{text_table(head, rows, numbers=set(range(1, len(head))))}\n\n"
@@ -334,6 +337,9 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
     if results["without_titles"]:
         bare = ", ".join(results["without_titles"])
         said += f"\ntitles:  not searched by themselves here, because they are asked for: {bare}"
+    if results["one_answer"]:
+        moved = ", ".join(results["one_answer"])
+        said += f"\nanswers: one a query here, where feedback and smoothing show least of what they do: {moved}"
     out = settings.out
     if chosen["name"] in {given.partition("=")[0] for given in settings.run}:
         nothing = "neither a ranker is written nor a stack built" if settings.stack else "no ranker is written"

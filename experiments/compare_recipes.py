@@ -6,14 +6,15 @@ r"""This project's way to train rankers without labels beside those of published
 Each recipe writes one query for the same documents (none of the test split) and trains the same encoder for the same
 number of steps; the others' queries are of one model, ours of the generator that wrote them. Our own ranker is
 another thing besides: it tunes queries alone, 32 a step where the others take 16 rows, also learns from held-out
-lines, and sums vectors of sentences, titles and feedback, where the others are fused with BM25 as the chosen system
-is. Smoothing of scores over documents that are alike needs no training, so there are rows of the others and of
-untrained systems with it. What our queries are worth in the training of the others is a row of its own. Figures are
-nDCG@10 on ``test.tsv``, or on the half of it that is for reports where a collection has no other judgments.
-``--gold 10`` gives every recipe ten judged queries of the others: to show as examples (not where an example needs a
-second question), to train on, and to weigh retrievers by. The queries of ours are written before, so ``--write-gold``
-comes first: it writes the ten of each collection to ``<out>/<collection>/gold``, which compile-programs and
-tune-generator take with ``--human``. Stopped or killed, the same command goes on.
+lines, sums vectors of sentences and titles too, has feedback, and smooths scores over documents that are alike, where
+the others are fused with BM25 as the chosen system is. Smoothing needs no training, so there are rows of the others
+and of untrained systems with it (``bm25``, which knows no vectors, stays as it is). What our queries are worth in the
+training of the others is a row of its own. Figures are nDCG@10 on ``test.tsv``, or on the half of it that is for
+reports where a collection has no other judgments. ``--gold 10`` gives every recipe ten judged queries of the others: to
+show as examples (not where an example needs a second question), to train on, and to weigh retrievers by. The queries of
+ours are written before, so ``--write-gold`` comes first: it writes the ten of each collection to
+``<out>/<collection>/gold``, which compile-programs and tune-generator take with ``--human``. Stopped or killed, the
+same command goes on.
 """
 
 from __future__ import annotations

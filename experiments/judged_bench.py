@@ -30,6 +30,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
+from inpars_plus.retrieval.smoothing import METHOD as SMOOTHING
 
 __all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds"]
 
@@ -156,7 +157,7 @@ class JudgedBench:
 
     @property
     def smoothing(self) -> float:
-        """Of trained rankers, where they have it."""
+        """Of trained rankers, unless the queries that they learn from say it is worse: the default of train-ranker."""
         share: float = default_settings("train-ranker")["smoothing"]
         return share
 
@@ -166,7 +167,9 @@ class JudgedBench:
         Args:
             smoothing: of its scores over documents that are alike, which needs no training; BM25 knows none.
         """
-        step, inputs = ("untrained, smoothed", {"smoothing": smoothing}) if smoothing else ("untrained", {})
+        step, inputs = (
+            ("untrained, smoothed", {"smoothing": [smoothing, SMOOTHING]}) if smoothing else ("untrained", {})
+        )
         specs = [spec.model_copy(update={"smoothing": smoothing}) for spec in plain_rankers()]
         return self.judge(step, inputs, lambda: {spec.name: self.indexes.ranker(spec) for spec in specs})
 
@@ -254,7 +257,7 @@ class JudgedBench:
                 "queries": queries_digest(queries),
                 "seed": seed,
                 "steps": steps,
-                "training": [METHOD, default_settings("train-ranker")],
+                "training": [METHOD, SMOOTHING, default_settings("train-ranker")],
             },
             lambda: {"ranker": self.train(queries, out, seed=seed, held_out=0, steps=steps)},
         )

@@ -50,6 +50,7 @@ from inpars_plus.retrieval.rankers import (
     hybrid_spec,
     plain_rankers,
 )
+from inpars_plus.retrieval.smoothing import METHOD as SMOOTHING
 
 __all__ = ["OURS", "OUR_QUERIES", "CollectionBench", "RecipeSettings"]
 
@@ -58,7 +59,7 @@ OUR_QUERIES = "InPars+ queries"
 """The same queries in the training of the others: what the queries alone are worth."""
 
 _METHOD = 3
-"""How the other recipes are trained; finished runs of another number are not taken for this one's."""
+"""How the other recipes are trained and smoothed; finished runs of another number are not taken for this one's."""
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4
 _EVEN = 0.5
@@ -142,7 +143,7 @@ class CollectionBench(JudgedBench):
             "batch": self.settings.batch,
         }
         if name == OURS:
-            inputs["training"] = [METHOD, default_settings("train-ranker")]
+            inputs["training"] = [METHOD, SMOOTHING, default_settings("train-ranker")]
             if self.gold_queries:
                 inputs["human"] = queries_digest(self.gold_queries)
             return self.judge(step, inputs, lambda: {"fused": self._our_ranker(seed)})

@@ -38,6 +38,7 @@ from inpars_plus.retrieval.embeddings import embed
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.fusion import Component
 from inpars_plus.retrieval.rankers import EMBEDDED, ComponentSpec, RankerSpec, SharedIndexes, save_ranker
+from inpars_plus.retrieval.smoothing import METHOD as SMOOTHING
 
 __all__ = ["FEWEST_QUERIES", "METHOD", "TEXT", "TrainSettings", "main", "run", "tell", "train_ranker"]
 
@@ -46,7 +47,8 @@ TEXT = JobText(
     about=(
         "Train a ranker without judgments: a fusion of BM25 (over documents and, a little, over titles), one vector a\n"
         "document and one a sentence, whose weights are learned, and whose query encoder is tuned; documents keep\n"
-        "their vectors, so an index stays as it is. It learns from lines that are held out of documents (titles,\n"
+        "their vectors, so an index stays as it is. When it searches, what it finds first moves the query, and\n"
+        "documents that are alike share their scores. It learns from lines that are held out of documents (titles,\n"
         "first sentences), and from generated queries where you give some, of all documents but those of the test\n"
         "split. inpars-plus choose-ranker then tells, on the test split, whether it is better than an untrained one."
     ),
@@ -64,7 +66,7 @@ TEXT = JobText(
 
 FEWEST_QUERIES = 30
 """With fewer queries no ranker is trained."""
-METHOD = 4
+METHOD = 3
 """How weights and the query encoder are learned; finished runs of another number are not taken for this one's."""
 _TITLED = 0.5
 """With a smaller share of titled documents, titles would only set those few apart."""
@@ -109,6 +111,7 @@ class TrainSettings(JobSettings, CorpusSettings):
         " learned from say it is worse; 0: none",
         metavar="WEIGHT",
         ge=0,
+        le=1,
     )
     steps: int = option("of tuning the query encoder; 0 leaves it as it is", metavar="N", ge=0)
     learning_rate: float = option("of the query encoder", metavar="RATE", gt=0)
@@ -173,7 +176,7 @@ class _Job:
             "passages": settings.passages,
             **{name: getattr(settings, name) for name in _OPTIONAL},
         }
-        weights = self.steps.do("weights", {**inputs, **how_found}, self._weights)
+        weights = self.steps.do("weights", {**inputs, **how_found, "smoothed": SMOOTHING}, self._weights)
         tuned: dict[str, Any] | None = None
         if settings.steps:
             how: dict[str, JSON] = {

@@ -96,7 +96,7 @@ class DenseRetriever(IndexedRetriever):
         return self._batcher(_Search(tuple(queries), min(width, len(self)), tuple(near), share))
 
     def vectors(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The vectors of documents.
+        """The vectors of documents; of one that has several, the first.
 
         Args:
             positions: of the documents.

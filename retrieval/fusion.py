@@ -58,13 +58,13 @@ class FusedRetriever(IndexedRetriever):
 
     With ``smoothing``, the first 100 documents of the sum are ranked anew, each by its own score and those of its
     nearest neighbors among them, see :func:`~inpars_plus.retrieval.smoothing.smoothed`. Neighbors are near by the first
-    component that takes feedback; without one, nothing is smoothed.
+    component that takes feedback and has a weight; without one, nothing is smoothed.
 
     Args:
         components: at least one.
         weights: one a component, not negative, not all 0; divided by their sum.
         feedback: share of the first document's vector that is added to a query's; 0 for none.
-        smoothing: weight of a neighbor that is the same, beside 1 for the document itself; 0 for none.
+        smoothing: weight of a neighbor with the same vector, beside 1 for the document itself; 0 for none.
 
     Raises:
         ConfigurationError: the components differ in their documents, or the weights are not what they should be.
@@ -93,9 +93,9 @@ class FusedRetriever(IndexedRetriever):
         self.depth = DEPTH
 
     def with_depth(self, depth: int) -> Self:
-        """The same retriever with so many documents of each component: for a filter that most of them do not pass."""
+        """The same retriever with so many documents of each component, 100 at least: for a filter that few pass."""
         deeper = copy.copy(self)
-        deeper.depth = depth
+        deeper.depth = max(depth, DEPTH)
         return deeper
 
     def _search(self, queries: Sequence[str], width: int) -> Hits:
@@ -110,7 +110,8 @@ class FusedRetriever(IndexedRetriever):
                 else hits
                 for one, hits in zip(self.components, found, strict=True)
             ]
-        dense = next((one.retriever for one in self.components if one.feedback), None)
+        weighed = zip(self.components, self.weights, strict=True)
+        dense = next((one.retriever for one, weight in weighed if one.feedback and weight), None)
         if not self.smoothing or dense is None:
             return self._sum(found, width)
         hits = self._sum(found, min(len(self), max(width, SMOOTHED)))

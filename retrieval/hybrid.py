@@ -56,9 +56,9 @@ class RrfRetriever(IndexedRetriever):
         self.depth = DEPTH
 
     def with_depth(self, depth: int) -> Self:
-        """The same retriever with so many documents of each: for a filter that most of them do not pass."""
+        """The same retriever with so many documents of each, 100 at least: for a filter that few pass."""
         deeper = copy.copy(self)
-        deeper.depth = depth
+        deeper.depth = max(depth, DEPTH)
         return deeper
 
     def _search(self, queries: Sequence[str], width: int) -> Hits:

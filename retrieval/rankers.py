@@ -80,7 +80,7 @@ class RankerSpec(BaseModel):
         components: at least one, not all of weight 0.
         feedback: share of the first document's vector that moves the query of ``dense``; see
             :class:`~inpars_plus.retrieval.fusion.FusedRetriever`.
-        smoothing: of scores over documents whose vectors are near in ``dense``; see there.
+        smoothing: weight of a neighbor with the same vector in ``dense``, in the score of a document; see there.
         how: how it was trained, JSON values; empty for one that was not.
     """
 
@@ -245,7 +245,9 @@ def load_ranker(directory: Path) -> RankerSpec:
     except ValidationError as problem:
         first = problem.errors()[0]
         raise ConfigurationError(
-            f"the ranker is not readable ({'.'.join(map(str, first['loc']))}: {first['msg']})", place=str(path)
+            f"the ranker is not readable ({'.'.join(map(str, first['loc']))}: {first['msg']})",
+            place=str(path),
+            remedy="If a later version wrote it, update this one; else train it again",
         ) from problem
 
     def found(name: str | None) -> str | None:

@@ -23,7 +23,10 @@ def choice_report(summary: Summary, queries: Sequence[str]) -> str:
     """
     results = summary.results
     chosen, systems, judged = results["chosen"], results["systems"], results.get("judged", {})
-    bare = results["without_titles"]
+    understated = {
+        "Without the part over titles alone here, which are asked for": results["without_titles"],
+        "Queries here have one answer, where feedback and smoothing show least of what they do": results["one_answer"],
+    }
     figures = [
         (chosen["name"], "to use"),
         (f"{chosen['sureness']:.0%}", "of resamples of the queries have it first"),
@@ -56,15 +59,9 @@ def choice_report(summary: Summary, queries: Sequence[str]) -> str:
             title="nDCG@10 less that of the chosen system",
         ),
         *(
-            [
-                paragraph(
-                    f"Here without the part over titles alone, which are asked for: {', '.join(bare)}. So this is less "
-                    "than it has, and it is used unless it is shown to be worse.",
-                    soft=True,
-                )
-            ]
-            if bare
-            else []
+            paragraph(f"{why}: {', '.join(names)}. So it is used unless it is shown to be worse.", soft=True)
+            for why, names in understated.items()
+            if names
         ),
         details("Some of the queries", "\n".join(queries[:_SHOWN])),
     ]

@@ -15,6 +15,7 @@ from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker,
 from inpars_plus.experiments.leaks import write_trained_on
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.foundation.errors import InParsError
+from inpars_plus.optimizers.rankers.choosing import System, score_system
 from inpars_plus.retrieval import Ranking
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import ComponentSpec, RankerSpec, hybrid_spec, load_ranker, save_ranker
@@ -228,8 +229,29 @@ def test_titles_that_are_asked_for_are_not_searched_by_themselves(titled_corpus:
     results = summary.results
     assert results["without_titles"] == ["mine"]
     assert "because they are asked for: mine" in tell(given, summary)
-    assert "Here without the part over titles alone" in (given.out / "report.html").read_text()
+    assert (
+        "Without the part over titles alone here, which are asked for: mine." in (given.out / "report.html").read_text()
+    )
     assert results["systems"]["mine"]["ndcg@10"] == results["systems"]["bm25"]["ndcg@10"]
+
+
+@pytest.mark.parametrize("name", ["feedback", "smoothing"])
+def test_queries_with_one_answer_do_not_tell_against_feedback_and_smoothing(
+    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    save_ranker(hybrid_spec(0).model_copy(update={"name": "mine", name: 0.2}), tmp_path / "ranker")
+    scored: dict[str, bool] = {}
+
+    def score(system: str, *given: Any, understated: bool, **named: Any) -> System:
+        scored[system] = understated
+        return score_system(system, *given, understated=understated, **named)
+
+    monkeypatch.setattr("inpars_plus.experiments.choose_ranker.score_system", score)
+    given = settings(titled_corpus, ranker=tmp_path / "ranker")
+    summary = choose_ranker(given)
+    assert [system for system, understated in scored.items() if understated] == ["mine"]
+    assert "where feedback and smoothing show least of what they do: mine" in tell(given, summary)
+    assert "show least of what they do: mine. So it is used" in (given.out / "report.html").read_text()
 
 
 def test_generated_queries_are_used_where_no_line_can_be_taken_out(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.lms import scripted_lm
 from inpars_plus.optimizers.rankers.choosing import System
 from inpars_plus.optimizers.rankers.training_queries import read_training_queries
+from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -74,6 +75,39 @@ def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
     again = compare_recipes({"mend": collection}, {"mend": ours}, tmp_path / "out", only=names, **parts)
     assert lm.engine.prompts == prompts
     assert again.results == summary.results
+
+
+def test_only_rows_that_are_called_smoothed_are_smoothed_and_ours(
+    collection: Path, ours: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[float] = []
+    build = SharedIndexes.ranker
+
+    def ranker(self: SharedIndexes, spec: RankerSpec) -> Any:
+        made.append(spec.smoothing)
+        return build(self, spec)
+
+    monkeypatch.setattr(SharedIndexes, "ranker", ranker)
+    with Run(tmp_path / "out") as run:
+        bench = CollectionBench(
+            "mend",
+            collection,
+            ours,
+            RecipeSettings(documents=40, steps=1, batch=4),
+            steps=Steps(run),
+            lm=scripted_lm(write_query),
+            scorer=small.FlatScorer(),
+        )
+        assert bench.smoothing == 0.5
+        bench.untrained()
+        assert set(made) == {0.0}
+        made.clear()
+        bench.untrained(bench.smoothing)
+        assert set(made) == {0.5}
+        assert bench.weight  # chosen, which searches
+        made.clear()
+        bench.trained("templates", 0)
+        assert made[-3:] == [0.0, 0.0, 0.5]
 
 
 def test_queries_are_filtered_and_never_of_test_documents(

@@ -84,6 +84,16 @@ def test_the_same_command_again_does_nothing_twice_and_another_seed_does(
             train_ranker(settings(titled_corpus, seed=1))
 
 
+def test_other_smoothing_is_weighed_anew_and_the_query_encoder_is_not_tuned_again(
+    titled_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_ranker(settings(titled_corpus))
+    monkeypatch.setattr("inpars_plus.experiments.train_ranker.tune_query_encoder", lambda *_, **__: 1 / 0)
+    summary = train_ranker(settings(titled_corpus, smoothing=0.25))
+    assert summary.results["weights"]["smoothing"]["share"] in (0.0, 0.25)
+    assert load_ranker(settings(titled_corpus).out).smoothing == summary.results["weights"]["smoothing"]["share"]
+
+
 def test_without_steps_the_encoder_stays_as_it_is(titled_corpus: Path) -> None:
     train_ranker(settings(titled_corpus, steps=0, passages=0, titles=0))
     spec = load_ranker(settings(titled_corpus).out)

@@ -160,6 +160,17 @@ def test_empty_and_stop_word_queries(ids, texts, letters, retriever_class):
     assert stop_words.ids == hybrid.dense.search(["the of and"], 5)[0].ids  # words without terms still have a vector
 
 
+@pytest.mark.parametrize("retriever_class", [ConvexRetriever, RrfRetriever])
+def test_a_filter_that_looks_a_little_deeper_gets_the_ranking_that_is_found_without_it(retriever_class):
+    ids = [f"d{at}" for at in range(150)]
+    lexical = {name: 10 - at / 20 for at, name in enumerate(ids)}
+    dense = {name: 1 - at / 200 for at, name in enumerate(ids[::-1])}
+    retriever = retriever_class(*both(ids, lexical, dense))
+    found = retriever.search(["anything"], 10)
+    assert retriever.with_depth(10).search(["anything"], 10) == found
+    assert len(retriever.with_depth(150).search(["anything"], 150)[0].ids) == 150
+
+
 def test_retrievers_over_different_documents_are_refused():
     with pytest.raises(ConfigurationError, match="the same documents"):
         ConvexRetriever(Fixed("ab", {}), Fixed("ba", {}))

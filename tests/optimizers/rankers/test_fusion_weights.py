@@ -107,6 +107,31 @@ def test_feedback_is_compared_query_by_query(noise: float, better: bool) -> None
     assert (difference.high < 0) is not better
 
 
+class Alike(Noisy):
+    """Finds three documents, of which the last is like the first; the answer stands in a given place."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(0.0, 0)
+        self.shifts = [1, 2, 3]
+        self.shifts[place] = 0
+
+    def _search(self, queries, width):  # type: ignore[no-untyped-def]
+        hits = Hits.empty(len(queries), width)
+        hits.positions[:, :3] = [[(int(query) + shift) % len(IDS) for shift in self.shifts] for query in queries]
+        hits.scores[:, :3] = [1.0, 0.95, 0.8]
+        return hits
+
+    def vectors(self, positions):  # type: ignore[no-untyped-def]
+        return np.eye(3, dtype=np.float32)[[0, 1, 0]]
+
+
+@pytest.mark.parametrize(("place", "score"), [(0, 0.63 - 1), (1, 1 - 0.63)])
+def test_smoothing_is_compared_query_by_query(place: int, score: float) -> None:
+    parts = [Component("dense", Alike(place), feedback=True)]
+    difference = search_difference(parts, [1.0], QUERIES, without={}, having={"smoothing": 0.5}, seed=0)
+    assert difference.score == pytest.approx(score, abs=0.01)
+
+
 def test_judged_queries_decide_between_what_the_others_cannot_tell_apart() -> None:
     (one,) = components(0.5)
     alike = [one, one]  # all weights are as good
