@@ -34,7 +34,7 @@ class MetadataFilter:
             combines others' first 100 documents, as the hybrid does, combines more of them then. What asks a
             language model and says so (``asks_model = True``: ``LmReranker``, ``ExpandingRetriever``) stands around
             the filter, ``LmReranker(program, MetadataFilter(...), ...)``: inside, every deeper search would be paid
-            for again.
+            for again. One that smooths scores takes documents that do not pass for neighbors too.
         documents: all that it searches, with their metadata; or a mapping to them, such as from their ids.
 
     Raises:
