@@ -182,7 +182,7 @@ def read_json(path: str | os.PathLike[str], *, kind: str, error: type[InputError
         raise error(f"the {kind} cannot be read ({problem.strerror})", place=str(path)) from problem
     except UnicodeDecodeError as problem:
         raise error(f"the {kind} is not UTF-8 text (byte {problem.start})", place=str(path)) from problem
-    except (json.JSONDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:  # a number of thousands of digits is a bare ValueError
         where = f", line {problem.lineno}" if isinstance(problem, json.JSONDecodeError) else ""
         raise error(f"the {kind} is not valid JSON", place=f"{path}{where}") from problem
 
@@ -251,8 +251,8 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, An
                 problem_text = f"the line is not UTF-8 text (byte {problem.start + 1} of the line)"
             except json.JSONDecodeError as problem:
                 problem_text = f"the line is not valid JSON ({problem.msg.lower()} at character {problem.colno})"
-            except RecursionError:
-                problem_text = "the line is nested too deeply"
+            except (RecursionError, ValueError):
+                problem_text = "the line is nested too deeply or holds a number that is too long"
             if problem_text is None:
                 yield number, record
             elif line.endswith(b"\n"):

@@ -138,6 +138,7 @@ def test_a_lone_surrogate_of_a_model_survives(tmp_path: Path) -> None:
         (b"{", "the compiled program is not valid JSON"),
         (b"\xff\xfe", "the compiled program is not UTF-8 text"),
         (b"[" * 100_000, "the compiled program is not valid JSON"),
+        (b"9" * 5_000, "the compiled program is not valid JSON"),
     ],
 )
 def test_an_unreadable_json_file_is_named_with_its_kind(tmp_path: Path, content: bytes | None, sentence: str) -> None:
@@ -198,6 +199,7 @@ def test_a_whole_last_line_that_only_lacks_its_end_is_kept(tmp_path: Path) -> No
         (b"[1]", "the line is not a JSON object"),
         (b'{"a": "\xe9"}', "the line is not UTF-8 text"),
         (b"[" * 100_000, "nested too deeply|not valid JSON"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "holds a number that is too long"),
     ],
 )
 def test_any_other_bad_line_is_named_with_its_number(tmp_path: Path, line: bytes, sentence: str) -> None:
