@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from inpars_plus.retrieval.indexed import Hits
 
-__all__ = ["METHOD", "SMOOTHED", "smoothed"]
+__all__ = ["METHOD", "SMOOTHED", "Vectors", "smoothed"]
 
 METHOD = 1
 """How it is done; finished runs of another number are not taken for this one's."""
