@@ -181,8 +181,8 @@ class _Job:
         # Titles that are asked for cannot be searched by themselves.
         tried = [spec.without_titles() if kind == "held-out" else spec for spec in self.specs]
         bare = [spec.name for spec, one in zip(self.specs, tried, strict=True) if one != spec]
-        moved = [spec.name for spec in self.specs if spec.feedback or spec.smoothing]
-        systems = self._systems(tried, {*bare, *moved}, selection)
+        more = [spec.name for spec in self.specs if spec.feedback or spec.smoothing]
+        systems = self._systems(tried, {*bare, *more}, selection)
         choice = choose_system(systems, seed=settings.seed)
         chosen = next((spec for spec in self.specs if spec.name == choice.name), None)
         results: dict[str, Any] = {
@@ -194,7 +194,7 @@ class _Job:
             "queries": len(selection.queries),
             "kind": kind,
             "without_titles": bare,
-            "one_answer": moved,
+            "feedback_or_smoothing": more,
             "systems": choice.rows,
         }
         self._hand_over(chosen)
@@ -337,9 +337,11 @@ def tell(settings: ChooseSettings, summary: Summary) -> str:
     if results["without_titles"]:
         bare = ", ".join(results["without_titles"])
         said += f"\ntitles:  not searched by themselves here, because they are asked for: {bare}"
-    if results["one_answer"]:
-        moved = ", ".join(results["one_answer"])
-        said += f"\nanswers: one a query here, where feedback and smoothing show least of what they do: {moved}"
+    if results["feedback_or_smoothing"]:
+        names = ", ".join(results["feedback_or_smoothing"])
+        said += (
+            f"\nanswers: one to nearly every query, where feedback and smoothing show least of what they do: {names}"
+        )
     out = settings.out
     if chosen["name"] in {given.partition("=")[0] for given in settings.run}:
         nothing = "neither a ranker is written nor a stack built" if settings.stack else "no ranker is written"

@@ -268,7 +268,7 @@ class JudgedBench:
 
         Args:
             directory: that ``generate-queries`` wrote.
-            unchecked: the first candidate for each document, whether it was kept or dropped, instead of what was kept.
+            unchecked: the candidates of the first attempt for each document, kept or dropped, instead of what was kept.
         """
         eligible = {document.id for document in self.eligible}
         read = (

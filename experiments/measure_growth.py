@@ -6,8 +6,8 @@ r"""How a ranker gains with the number of generated queries, and with who wrote 
 Rankers learn from generated queries alone, without held-out lines. Part of every gain is what a trained ranker has
 and the untrained one has not, whatever it learned from (vectors of sentences, titles, feedback, smoothing): what
 queries bring is the slope, and the difference between generators. A larger number of queries of one generator holds the
-smaller ones. ``--unchecked`` takes the first candidate for each document, whether the checks kept or dropped it: what
-they drop is most of what a weak generator writes, and what they leave is much alike. Stopped or killed, the same
+smaller ones. ``--unchecked`` takes the candidates of the first attempt for each document, kept or dropped: what the
+checks drop is most of what a weak generator writes, and what they leave is much alike. Stopped or killed, the same
 command goes on.
 """
 
@@ -64,7 +64,7 @@ def measure_growth(
         sizes: numbers of queries; those that a generator has not are left out.
         seeds: of the draw and the training.
         steps: of tuning the query encoder.
-        unchecked: the first candidate for each document counts, kept or dropped, instead of what was kept.
+        unchecked: the candidates of the first attempt for each document count, kept or dropped, not only what was kept.
 
     Returns:
         The summary that was written: under the collection and the generator, a row a size with its gain over the
@@ -95,8 +95,9 @@ def measure_growth(
             results[name] = {"chosen": bench.chosen.name, "untrained": _mean(before), "generators": {}}
             for generator, folder in queries.get(name, {}).items():
                 known = bench.queries_of(folder, unchecked=unchecked)
-                rows = _rows(bench, generator, known, before, sizes, seeds, steps)
-                results[name]["generators"][generator] = rows
+                label = f"{generator}, unchecked" if unchecked else generator
+                rows = _rows(bench, label, known, before, sizes, seeds, steps)
+                results[name]["generators"][label] = rows
     summary = summary_of(
         *done,
         settings={"sizes": list(sizes), "seeds": list(seeds), "steps": steps, "unchecked": unchecked},
@@ -230,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="of draw and training (default %(default)s)")
     parser.add_argument("--steps", type=int, default=120, help="of tuning the query encoder (default %(default)s)")
     parser.add_argument(
-        "--unchecked", action="store_true", help="take the first candidate for each document, kept or dropped"
+        "--unchecked", action="store_true", help="take the candidates of the first attempt, kept or dropped"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/growth"), help="directory (default %(default)s)")
     given = parser.parse_args(arguments)

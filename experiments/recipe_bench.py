@@ -58,8 +58,8 @@ OURS = "InPars+"
 OUR_QUERIES = "InPars+ queries"
 """The same queries in the training of the others: what the queries alone are worth."""
 
-_METHOD = 3
-"""How the other recipes are trained and smoothed; finished runs of another number are not taken for this one's."""
+_METHOD = 2
+"""How the other recipes are trained; finished runs of another number are not taken for this one's."""
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4
 _EVEN = 0.5
@@ -150,7 +150,7 @@ class CollectionBench(JudgedBench):
         recipe = RECIPES.get(name, Recipe(name, None, "this project", negatives="hybrid"))
         inputs |= {"negatives": recipe.negatives, "loss": recipe.loss, "weight": self.weight}
         inputs |= {"round_trip": recipe.round_trip, "method": _METHOD, "precision": training_precision()}
-        inputs |= {"smoothing": self.smoothing}
+        inputs |= {"smoothing": [self.smoothing, SMOOTHING]}
 
         def work() -> dict[str, Retriever]:
             with tempfile.TemporaryDirectory() as scratch:

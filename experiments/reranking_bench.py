@@ -50,7 +50,8 @@ __all__ = ["RerankingBench"]
 Item = TypeVar("Item")
 
 _METHOD = 2
-"""How replies are asked for and read: what was compiled or ranked by another number is done again."""
+"""How replies are asked for and read: what was compiled or ranked by another number is done again,
+but for likelihood, which reads no reply."""
 _SHOWN = 100
 """Documents of a ranking that are kept."""
 

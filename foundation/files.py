@@ -251,8 +251,10 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, An
                 problem_text = f"the line is not UTF-8 text (byte {problem.start + 1} of the line)"
             except json.JSONDecodeError as problem:
                 problem_text = f"the line is not valid JSON ({problem.msg.lower()} at character {problem.colno})"
-            except (RecursionError, ValueError):
-                problem_text = "the line is nested too deeply or holds a number that is too long"
+            except RecursionError:
+                problem_text = "the line is nested too deeply"
+            except ValueError:
+                problem_text = "the line holds a number that is too long"
             if problem_text is None:
                 yield number, record
             elif line.endswith(b"\n"):

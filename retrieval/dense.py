@@ -118,11 +118,7 @@ class DenseRetriever(IndexedRetriever):
         """The vectors of a search's queries, each moved towards its document."""
         if self._index is None or not search.near:
             return vectors
-        moved = vectors.copy()
-        rows = np.searchsorted(self._rows, search.near)
-        for at, (row, position) in enumerate(zip(rows.tolist(), search.near, strict=True)):
-            if row < len(self._rows) and self._rows[row] == position:
-                moved[at] += search.share * self._index.reconstruct(row)
+        moved = vectors + np.float32(search.share) * self.vectors(np.array(search.near, dtype=np.int64))
         return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True), dtype=np.float32)
 
     def _answer(self, searches: Sequence[_Search]) -> list[Hits]:

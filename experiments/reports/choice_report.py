@@ -23,9 +23,10 @@ def choice_report(summary: Summary, queries: Sequence[str]) -> str:
     """
     results = summary.results
     chosen, systems, judged = results["chosen"], results["systems"], results.get("judged", {})
+    one_answer = "Nearly all queries have one answer, where feedback and smoothing show least of what they do"
     understated = {
         "Without the part over titles alone here, which are asked for": results["without_titles"],
-        "Queries here have one answer, where feedback and smoothing show least of what they do": results["one_answer"],
+        one_answer: results["feedback_or_smoothing"],
     }
     figures = [
         (chosen["name"], "to use"),

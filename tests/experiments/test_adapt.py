@@ -51,7 +51,14 @@ def test_where_the_choice_has_no_unseen_judged_query_nothing_is_evaluated(
         "best": 1.0,
         "less_chosen": dict.fromkeys(("score", "low", "high"), 0),
     }
-    results = {**chosen, "without_titles": [], "one_answer": [], "systems": {"bm25": row}, "accepted": 60, "asked": 60}
+    results = {
+        **chosen,
+        "without_titles": [],
+        "feedback_or_smoothing": [],
+        "systems": {"bm25": row},
+        "accepted": 60,
+        "asked": 60,
+    }
 
     def job(given: Any, **_: Any) -> Summary:
         summary = Summary(settings={}, seed=0, hashes={}, seconds=1.0, peak_memory_mb=1, results=results)

@@ -70,7 +70,8 @@ def test_unchecked_rankers_learn_from_the_first_candidate_of_each_document(
     summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", unchecked=True, **parts)
     assert len(learned) == 60
     assert all(text.startswith("terms of") for text in learned)
-    (row,) = summary.results["collections"]["mend"]["generators"]["plain"]
+    (row,) = summary.results["collections"]["mend"]["generators"]["plain, unchecked"]
+    assert "plain, unchecked" in (tmp_path / "out" / "report.html").read_text()
     assert row["gain"]["score"] == 0.0
     with pytest.raises(CorpusError, match=r"queries\.jsonl"):  # checked ones were never written here
         measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)

@@ -63,6 +63,12 @@ def test_documents_behind_the_first_hundred_stay_behind_them_in_their_order() ->
     assert (np.diff(found.scores[0]) <= 0).all()
 
 
+def test_rounding_brings_none_of_the_first_hundred_below_those_behind_them() -> None:
+    last = 0.12345678949  # nine decimals of it are less
+    found = smoothed(_hits([0.9] * 99 + [last] * 3), lambda at: _at([0.0] * 99 + [90.0])[at], 0.5)
+    assert (np.diff(found.scores[0]) <= 0).all()
+
+
 def test_equal_scores_stand_in_the_order_of_the_corpus_and_gaps_stay_at_the_end() -> None:
     hits = Hits(np.array([[7, 2, -1], [3, -1, -1], [-1, -1, -1]]), np.array([[1.0, 1.0, 0], [1.0, 0, 0], [0, 0, 0]]))
     found = smoothed(hits, lambda at: _at([0.0] * len(at)), 0.5)
