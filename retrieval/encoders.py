@@ -50,8 +50,9 @@ _Stamp = tuple[Path, int, int, int, int]
 class Encoder:
     """A sentence encoder: texts of any length to vectors of length 1, so that a dot product is the cosine.
 
-    On a CPU a text has the same vector to the last bit, whatever texts it is encoded with: texts of one number of tokens
-    go together, and none is padded. Padding would change the third decimal in bfloat16, and with it what is learned.
+    On a CPU a text has the same vector whatever texts it is encoded with, to the last bit in bfloat16 and to the sixth
+    decimal in float32: texts of one number of tokens go together, and none is padded. Padding would change the third
+    decimal in bfloat16, and with it what is learned.
 
     The model is read from disk when the first text is encoded. Threads may share an encoder; it encodes for one at a
     time. It runs on a GPU that CUDA knows, else on the CPU; in bfloat16 where the hardware multiplies in it, which is

@@ -131,7 +131,7 @@ def tune_query_encoder(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, settings.steps)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-            features = model.tokenize([target.text[:_CHARACTERS] for target in batch])
+            features = model.preprocess([target.text[:_CHARACTERS] for target in batch])
             encoded = model(batch_to_device(features, device))["sentence_embedding"]
         loss = _loss(torch, encoded, batch, banks, settings.scale)
         losses.append(float(loss.detach()))
