@@ -164,7 +164,7 @@ class DiskIndex:
             raise ConfigurationError("the index is not one of this version", place=str(folder), remedy="Build it again")
         if told["encoder"] != encoder.digest:
             raise ConfigurationError(
-                "the index was built with another encoder, or on a machine that computes in another precision",
+                "the index was built with another encoder, by an earlier version, or on a machine of another precision",
                 place=str(folder),
                 remedy="Give that encoder, or build the index again",
             )
