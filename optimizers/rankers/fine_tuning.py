@@ -88,6 +88,7 @@ def tune_bi_encoder(
     model = base_encoder(base).model_to_train()
     settings = settings or FineTuning()
     model.max_seq_length = min(settings.max_tokens, model.max_seq_length or settings.max_tokens)
+    _give_examples(model.model_card_data, rows)
     losses = package.sentence_transformer.losses
     function = losses.MarginMSELoss(model) if loss == "margin-mse" else losses.MultipleNegativesRankingLoss(model)
     with tempfile.TemporaryDirectory() as scratch:
@@ -147,6 +148,13 @@ def tune_cross_encoder(
         )
         _run(trainer, settings.steps)
     save_model(model, out)
+
+
+def _give_examples(card: Any, rows: Sequence[_Row]) -> None:
+    """For the model card; the trainer would draw some by no seed, and show a bar of its own."""
+    examples = [[row[name] for name in _TRIPLET] for row in rows[:3]]
+    card.widget = [{"source_sentence": query, "sentences": texts} for query, *texts in examples]
+    card.usage_examples = examples[0]
 
 
 def _run(trainer: Any, steps: int) -> None:

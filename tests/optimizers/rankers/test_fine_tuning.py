@@ -28,13 +28,17 @@ QUICK = FineTuning(steps=12, batch=6, learning_rate=3e-4, max_tokens=32)
 @pytest.mark.parametrize("loss", ["ranking", "margin-mse"])
 def test_a_bi_encoder_learns_and_others_load_it(tmp_path: Path, loss: str, capfd: pytest.CaptureFixture[str]) -> None:
     tune_bi_encoder(None, ROWS, tmp_path / "tuned", loss=loss, settings=QUICK)  # type: ignore[arg-type]
-    assert capfd.readouterr().out == ""  # what a job prints is its result
+    printed = capfd.readouterr()
+    assert printed.out == ""  # what a job prints is its result
+    assert "widget" not in printed.err  # the only bar is ours
     encoder = load_encoder(str(tmp_path / "tuned"))
     queries, texts = encoder.encode([row["anchor"] for row in ROWS[::2]], short=True), encoder.encode(list(TEXTS))
     margins = np.diag(queries @ texts.T) - (queries @ texts.T).mean(axis=1)
     assert margins.min() > 0.05
     assert not [path for path in (tmp_path / "tuned").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
-    assert (tmp_path / "tuned" / "README.md").is_file()
+    card = (tmp_path / "tuned" / "README.md").read_text()
+    assert "source_sentence: glimp frosk" in card
+    assert f"    '{TEXTS[0]}',\n" in card  # in the code that shows how the model is used
 
 
 def test_the_answer_to_a_query_is_not_a_negative_for_another_of_its_rows(
