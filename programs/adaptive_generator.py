@@ -162,7 +162,7 @@ class AdaptiveQueryGenerator(Program):
         (chosen,) = self.assign([source])
         if chosen.program is None:
             none = RejectedCandidate(text=ROUTE_REASONS[_FAILED], reason="no_reply", attempt=1)
-            made = dspy.Prediction(queries=[], attempts=[], shown=[], rejected=[none], shortfall=number_of_queries)
+            made = dspy.Prediction(queries=[], attempts=[], shown=[], rejected=[none], shortfall=int(number_of_queries))
         else:
             made = chosen.program(source=chosen.source, number_of_queries=number_of_queries)
         return dspy.Prediction(

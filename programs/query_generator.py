@@ -112,7 +112,7 @@ class QueryGenerator(Program):
         """
         check_number_of_queries(number_of_queries)
         check_document(source)
-        outcome = Outcome(number_of_queries, lambda query, others: check_query(query, source, others=others))
+        outcome = Outcome(int(number_of_queries), lambda query, others: check_query(query, source, others=others))
         if source.is_empty:
             outcome.reject("", "empty_document", 0)
         else:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dspy
+import numpy as np
 import pytest
 from dspy.teleprompt import BootstrapFewShot, LabeledFewShot
 
@@ -143,6 +144,14 @@ def test_a_chat_model_is_asked_for_all_at_once_and_then_for_what_is_missing(chat
     ]
     assert len(engine.prompts) == 2
     assert "[[ ## number_of_queries ## ]]\n2" in engine.prompts[1]
+
+
+def test_a_whole_number_of_another_make_is_one(chat_lm: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    lm, _ = chat_lm([_chat(GOOD)] * 3)
+    prediction = _ask(QueryGenerator(), lm, n=np.int64(2))  # type: ignore[arg-type]
+    assert prediction.queries == [GOOD]
+    assert type(prediction.shortfall) is int
+    assert "mismatch" not in capfd.readouterr().err  # DSPy warns of an input that is not of its type
 
 
 @pytest.mark.parametrize(
