@@ -3,9 +3,10 @@ r"""How a ranker gains with the number of generated queries, and with who wrote 
     python -m inpars_plus.experiments.measure_growth --collection stackfaq=BEIR/stackfaq \
         --queries stackfaq/untuned=runs/plain --queries stackfaq/tuned=runs/queries --out runs/growth
 
-Rankers learn from generated queries alone, without held-out lines. Part of every gain is what a trained ranker has
-and the untrained one has not, whatever it learned from (vectors of sentences, titles, feedback, smoothing): what
-queries bring is the slope, and the difference between generators. A larger number of queries of one generator holds the
+Rankers learn from generated queries alone, without held-out lines. Gains are over the untrained system that
+choose-ranker picks, smoothed as trained ones are. Part of every gain is what a trained ranker has besides, whatever it
+learned from (vectors of sentences, titles, feedback): what queries bring is the slope, and the difference between
+generators. A larger number of queries of one generator holds the
 smaller ones. ``--unchecked`` takes the candidates of the first attempt for each document, kept or dropped: what the
 checks drop is most of what a weak generator writes, and what they leave is much alike. Stopped or killed, the same
 command goes on.
@@ -68,7 +69,7 @@ def measure_growth(
 
     Returns:
         The summary that was written: under the collection and the generator, a row a size with its gain over the
-        untrained system that ``choose-ranker`` picks.
+        untrained system that ``choose-ranker`` picks, smoothed as trained ones are.
 
     Raises:
         ConfigurationError: queries are given for a collection that is not, or a number of queries is too small.
@@ -91,8 +92,9 @@ def measure_growth(
         with Run(out / name) as run:
             bench = JudgedBench(name, directory, steps=Steps(run), seed=seeds[0])
             done.append(bench.steps)
-            before = bench.untrained()[bench.chosen.name]
-            results[name] = {"chosen": bench.chosen.name, "untrained": _mean(before), "generators": {}}
+            plain, before = (bench.untrained(share)[bench.chosen.name] for share in (0.0, bench.smoothing))
+            results[name] = {"chosen": bench.chosen.name, "untrained": _mean(plain), "smoothed": _mean(before)}
+            results[name]["generators"] = {}
             for generator, folder in queries.get(name, {}).items():
                 known = bench.queries_of(folder, unchecked=unchecked)
                 label = f"{generator}, unchecked" if unchecked else generator
@@ -183,11 +185,12 @@ def _report(results: Mapping[str, Any]) -> str:
     for name, one in results.items():
         generators = one["generators"]
         lines = [
-            Series(generator, [(row["queries"], row["ndcg@10"] - one["untrained"]) for row in rows])
+            Series(generator, [(row["queries"], row["ndcg@10"] - one["smoothed"]) for row in rows])
             for generator, rows in generators.items()
             if rows
         ]
-        parts = [series(lines, title=f"Gain over {one['chosen']}, untrained, by number of queries")] if lines else []
+        title = f"Gain over {one['chosen']}, untrained and smoothed, by number of queries"
+        parts = [series(lines, title=title)] if lines else []
         rows = [
             [generator, f"{row['queries']:,}", number(row["ndcg@10"]), f"{row['gain']['score']:+.3f}"]
             for generator, found in generators.items()
@@ -205,7 +208,7 @@ def _table(results: Mapping[str, Any]) -> str:
         for generator, found in one["generators"].items():
             for row in found:
                 rows.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), interval(row["gain"])])
-        head = ["generator", "queries", MEASURE, f"less {one['chosen']}, {number(one['untrained'])}"]
+        head = ["generator", "queries", MEASURE, f"less {one['chosen']}, smoothed, {number(one['smoothed'])}"]
         said += [name, text_table(head, rows, numbers={1, 2, 3}), *_said(one["generators"]), ""]
     return "\n".join(said)
 

@@ -29,7 +29,7 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
     for rows in found["generators"].values():
         assert [row["queries"] for row in rows] == [30, 60]  # there are not 500
         for row in rows:
-            assert row["ndcg@10"] - found["untrained"] == pytest.approx(row["gain"]["score"], abs=1e-9)
+            assert row["ndcg@10"] - found["smoothed"] == pytest.approx(row["gain"]["score"], abs=1e-9)
     report = (tmp_path / "out" / "report.html").read_text()
     assert "plain" in report
     assert "as many queries of tuned" in report or "No number of queries of tuned" in report
@@ -62,7 +62,7 @@ def test_unchecked_rankers_learn_from_the_first_candidate_of_each_document(
 
     def train(self: Any, queries: Any, out: Path, **_: Any) -> Any:
         learned.extend(one.text for one in queries)
-        return self.indexes.ranker(self.chosen)
+        return self.indexes.ranker(self.chosen.model_copy(update={"smoothing": self.smoothing}))
 
     monkeypatch.setattr("inpars_plus.experiments.judged_bench.JudgedBench.train", train)
     parts: dict[str, Any] = {"sizes": (60,), "seeds": (0,), "steps": 2}
