@@ -14,7 +14,7 @@ __all__ = ["candidate_queries"]
 
 
 def candidate_queries(
-    directory: Path, documents: Iterable[Document], wanted: Callable[[LedgerEntry], bool]
+    directory: Path, documents: Iterable[Document], wanted: Callable[[LedgerEntry], bool], *, one_each: bool = False
 ) -> list[TrainingQuery]:
     """Some candidates of a ledger, each with its document.
 
@@ -22,6 +22,7 @@ def candidate_queries(
         directory: that ``generate-queries`` wrote.
         documents: the whole corpus; candidates for others are left out.
         wanted: which candidates; those without a word are not asked about.
+        one_each: only the first of each document, by attempt.
 
     Returns:
         Each pair of document and text once, in the order of both.
@@ -38,9 +39,15 @@ def candidate_queries(
             remedy="Give a directory that generate-queries wrote",
         )
     known = {document.id for document in documents}
-    found = {
-        (entry.document_id, entry.candidate)
+    entries = [
+        entry
         for entry in Ledger(ledger).entries()
         if entry.document_id in known and words(entry.candidate) and wanted(entry)
-    }
+    ]
+    if one_each:
+        firsts: dict[str, LedgerEntry] = {}
+        for entry in sorted(entries, key=lambda entry: entry.attempt):
+            firsts.setdefault(entry.document_id, entry)
+        entries = list(firsts.values())
+    found = {(entry.document_id, entry.candidate) for entry in entries}
     return [TrainingQuery(f"q{digest(name, text)[:16]}", text, (name,)) for name, text in sorted(found)]

@@ -268,11 +268,11 @@ class JudgedBench:
 
         Args:
             directory: that ``generate-queries`` wrote.
-            unchecked: the candidates of the first attempt for each document, kept or dropped, instead of what was kept.
+            unchecked: the first candidate of each document, kept or dropped, instead of what was kept.
         """
         eligible = {document.id for document in self.eligible}
         read = (
-            candidate_queries(directory, self.documents, lambda one: one.attempt == 1)
+            candidate_queries(directory, self.documents, lambda _: True, one_each=True)
             if unchecked
             else read_training_queries(directory, self.documents)
         )

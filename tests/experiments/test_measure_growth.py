@@ -41,11 +41,11 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_unchecked_rankers_learn_from_the_first_candidate_of_each_document(
+def test_unchecked_rankers_learn_from_the_first_candidate_with_words_of_each_document(
     titled: list[Document], judged_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "queries"
-    written = {1: ("terms of {}", "term_list"), 2: ("how to mend {}", None)}
+    written = {3: ("how to mend {}", None), 1: ("", "unreadable_reply"), 2: ("terms of {}", "term_list")}
     Ledger(folder / "ledger.jsonl").append(
         LedgerEntry(
             document_id=one.id,
