@@ -14,7 +14,11 @@ __all__ = ["candidate_queries"]
 
 
 def candidate_queries(
-    directory: Path, documents: Iterable[Document], wanted: Callable[[LedgerEntry], bool], *, one_each: bool = False
+    directory: Path,
+    documents: Iterable[Document],
+    wanted: Callable[[LedgerEntry], bool],
+    *,
+    first_attempt: bool = False,
 ) -> list[TrainingQuery]:
     """Some candidates of a ledger, each with its document.
 
@@ -22,7 +26,7 @@ def candidate_queries(
         directory: that ``generate-queries`` wrote.
         documents: the whole corpus; candidates for others are left out.
         wanted: which candidates; those without a word are not asked about.
-        one_each: only the first of each document, by attempt.
+        first_attempt: of each document only those of the first attempt that has one.
 
     Returns:
         Each pair of document and text once, in the order of both.
@@ -44,10 +48,10 @@ def candidate_queries(
         for entry in Ledger(ledger).entries()
         if entry.document_id in known and words(entry.candidate) and wanted(entry)
     ]
-    if one_each:
-        firsts: dict[str, LedgerEntry] = {}
-        for entry in sorted(entries, key=lambda entry: entry.attempt):
-            firsts.setdefault(entry.document_id, entry)
-        entries = list(firsts.values())
+    if first_attempt:
+        firsts = dict[str, int]()
+        for entry in entries:
+            firsts[entry.document_id] = min(entry.attempt, firsts.get(entry.document_id, entry.attempt))
+        entries = [entry for entry in entries if entry.attempt == firsts[entry.document_id]]
     found = {(entry.document_id, entry.candidate) for entry in entries}
     return [TrainingQuery(f"q{digest(name, text)[:16]}", text, (name,)) for name, text in sorted(found)]

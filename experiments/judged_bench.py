@@ -27,6 +27,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
     read_training_queries,
     write_training_queries,
 )
+from inpars_plus.programs.outcomes import NO_QUERY
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
@@ -268,11 +269,11 @@ class JudgedBench:
 
         Args:
             directory: that ``generate-queries`` wrote.
-            unchecked: the first candidate of each document, kept or dropped, instead of what was kept.
+            unchecked: the first that was written for each document, kept or dropped, instead of what was kept.
         """
         eligible = {document.id for document in self.eligible}
         read = (
-            candidate_queries(directory, self.documents, lambda _: True, one_each=True)
+            candidate_queries(directory, self.documents, lambda one: one.reason not in NO_QUERY, first_attempt=True)
             if unchecked
             else read_training_queries(directory, self.documents)
         )

@@ -7,7 +7,7 @@ Rankers learn from generated queries alone, without held-out lines. Gains are ov
 choose-ranker picks, smoothed as trained ones are. Part of every gain is what a trained ranker has besides, whatever it
 learned from (vectors of sentences, titles, feedback): what queries bring is the slope, and the difference between
 generators. A larger number of queries of one generator holds the smaller ones. ``--unchecked`` takes the first
-candidate with words of each document, kept or dropped: what the checks drop is most of what a weak generator writes,
+query that was written for each document, kept or dropped: what the checks drop is most of what a weak generator writes,
 and what they leave is much alike. Stopped or killed, the same command goes on.
 """
 
@@ -64,7 +64,7 @@ def measure_growth(
         sizes: numbers of queries; those that a generator has not are left out.
         seeds: of the draw and the training.
         steps: of tuning the query encoder.
-        unchecked: the first candidate of each document counts, kept or dropped, not only what was kept.
+        unchecked: the first that was written for each document counts, kept or dropped, not only what was kept.
 
     Returns:
         The summary that was written: under the collection and the generator, a row a size with its gain over the
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="of draw and training (default %(default)s)")
     parser.add_argument("--steps", type=int, default=120, help="of tuning the query encoder (default %(default)s)")
     parser.add_argument(
-        "--unchecked", action="store_true", help="take the first candidate of each document, kept or dropped"
+        "--unchecked", action="store_true", help="take the first that was written for each document, kept or dropped"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/growth"), help="directory (default %(default)s)")
     given = parser.parse_args(arguments)

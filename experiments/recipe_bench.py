@@ -63,6 +63,8 @@ _METHOD = 2
 _TEACHER_DEPTH = 100
 _NEGATIVES = 4
 _EVEN = 0.5
+_LEAST = 0.1
+"""The hybrids' weights are tenths."""
 _CUT = 10
 
 
@@ -180,7 +182,7 @@ class CollectionBench(JudgedBench):
         """Of the dense scores in fusions and in the teacher, for all recipes but ours, which learns its own.
 
         It is that of the system that is chosen without labels; gold queries have a word in that choice, as they have
-        in our weights. Where it is no hybrid, both count alike.
+        in our weights. Where one retriever alone is chosen, it is that of the hybrid nearest to it.
         """
         specs = {spec.name: spec for spec in plain_rankers()}
         best = self.chosen.name
@@ -194,7 +196,7 @@ class CollectionBench(JudgedBench):
             }
             best = max(specs, key=lambda name: (1 - share) * told[name]["ndcg@10"] + share * judged[name])
         weight = specs[best].dense_weight
-        return weight if weight is not None and 0 < weight < 1 else _EVEN
+        return _EVEN if weight is None else min(max(weight, _LEAST), 1 - _LEAST)
 
     def _retriever(self, encoder: Path, weight: float = 1.0, smoothing: float = 0.0) -> Retriever:
         """The corpus encoded with a trained encoder; searched once, so nothing is kept on disk."""

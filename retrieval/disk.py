@@ -120,7 +120,7 @@ def _chunks(
 
 
 def _encoded(texts: Sequence[str], encoder: TextEncoder) -> Any:
-    """Vectors as float16, zeros for an empty text; neighbours of like length make batches without padding."""
+    """Vectors as float16, zeros for an empty text; texts of like length are encoded together."""
     order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
     vectors = encoder.encode([texts[at] for at in order])
     found = np.zeros(vectors.shape, dtype=np.float16)

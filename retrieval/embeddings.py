@@ -38,7 +38,7 @@ def embed(
 ) -> npt.NDArray[np.float32]:
     """Encode texts, taking from the cache what it has and adding what it has not.
 
-    The cache is one folder an encoder (its files, precision and longest input) of files with up to ``SHARD_SIZE``
+    The cache is one folder an encoder (as its digest tells it) of files with up to ``SHARD_SIZE``
     vectors, each under the SHA-256 of its text. So a corpus that grew has only its new documents encoded, and corpora
     that hold the same text share its vector and nothing else. A damaged file is encoded again, with a warning. What a
     cache has not is copied from ``$INPARS_PLUS_CACHE``, if that has it.
@@ -59,8 +59,8 @@ def embed(
         for path in sorted(folder.glob("*.safetensors")):
             _take(path, missing, known)
         _borrow(folder, default_cache_directory() / "embeddings" / folder.name, missing, known)
-    # Neighbours of like length make batches without padding; the longest first, so that the estimate of the time left
-    # is never too short.
+    # Shards of like length leave the encoder fewer groups; the longest first, so that the estimate of the time left is
+    # never too short.
     waiting = sorted(missing, key=lambda key: (-len(missing[key]), key))
     if waiting:
         with bar("Encoding documents", len(waiting)) as progress:

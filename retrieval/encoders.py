@@ -36,7 +36,7 @@ _TOKENIZED = 512
 """Texts whose tokens are counted at once."""
 
 _METHOD = 2
-"""How texts are encoded; vectors of another number are not taken for this one's."""
+"""Counted up when a text gets another vector than before, so that older ones are not used."""
 
 _ENCODER = "SentenceTransformer"
 """What sentence-transformers calls an encoder; it would turn a cross-encoder into one without a word."""
@@ -83,7 +83,7 @@ class Encoder:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Names what decides a text's vector: the files of the model, the precision and the longest input."""
+        """Names what decides a text's vector: files of the model, precision, longest input, how it encodes."""
         files = {str(path.relative_to(self.directory)): digest_file(path) for path in _files(self.directory)}
         return digest(files, self.device, self.precision, MAX_TOKENS, _METHOD)
 
@@ -108,24 +108,29 @@ class Encoder:
         return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
 
     def _rows(self, texts: Sequence[str], batch_size: int) -> npt.NDArray[np.float32]:
-        rows = np.empty((len(texts), self._model.get_embedding_dimension()), dtype=np.float32)
-        for group in self._alike(texts):
+        rows = np.zeros((len(texts), self._model.get_embedding_dimension() or 0), dtype=np.float32)
+        for length, group in self._alike(texts).items():
+            if length == 0:  # a tokenizer that adds none of its own; what reads nothing has no direction
+                continue
             found = self._model.encode(
                 [texts[at] for at in group], batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True
             )
+            if not rows.shape[1]:
+                rows = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
             rows[group] = found.float().cpu().numpy()
         return rows
 
-    def _alike(self, texts: Sequence[str]) -> list[list[int]]:
-        """Positions of texts with the same number of tokens; all together where the model pads none."""
-        groups: dict[int, list[int]] = {}
+    def _alike(self, texts: Sequence[str]) -> dict[int | None, list[int]]:
+        """Number of tokens → positions of the texts that have it; all under ``None`` where the model pads none."""
+        groups: dict[int | None, list[int]] = {}
+        prompt = self._model.prompts.get(self._model.default_prompt_name)
         for start in range(0, len(texts), _TOKENIZED):
             part = list(texts[start : start + _TOKENIZED])
-            mask = self._model.preprocess(part).get("attention_mask")
-            lengths = [0] * len(part) if mask is None else mask.sum(dim=1).tolist()
+            mask = self._model.preprocess(part, prompt=prompt).get("attention_mask")
+            lengths = [None] * len(part) if mask is None else mask.sum(dim=1).tolist()
             for at, length in enumerate(lengths, start):
                 groups.setdefault(length, []).append(at)
-        return list(groups.values())
+        return groups
 
     def model_to_train(self) -> Any:
         """A ``SentenceTransformer`` of its own in float32, on the encoder's device."""

@@ -151,8 +151,9 @@ def tune_cross_encoder(
 
 
 def _give_examples(card: Any, rows: Sequence[_Row]) -> None:
-    """For the model card; the trainer would draw some by no seed, and show a bar of its own."""
-    examples = [[row[name] for name in _TRIPLET] for row in rows[:3]]
+    """Short ones of three queries, for the model card; the trainer would show a bar of its own while it draws some."""
+    rows_by_query = {row["anchor"]: [row[name] for name in _TRIPLET] for row in reversed(rows)}
+    examples = sorted(rows_by_query.values(), key=lambda texts: sum(map(len, texts)))[:3]
     card.widget = [{"source_sentence": query, "sentences": texts} for query, *texts in examples]
     card.usage_examples = examples[0]
 

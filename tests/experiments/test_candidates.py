@@ -22,7 +22,9 @@ def _entry(number: int, text: str, reason: str | None, attempt: int = 1) -> Ledg
 def test_those_that_are_wanted_come_once_each_with_their_document(tmp_path: Path) -> None:
     Ledger(tmp_path / "ledger.jsonl").append(
         [
-            _entry(3, "why no ferry", "not_retrieved"),
+            _entry(3, "where is the ferry", None, attempt=3),
+            _entry(3, "why no ferry", "not_retrieved", attempt=2),
+            _entry(3, " ", "unreadable_reply"),
             _entry(3, "why no ferry", "not_retrieved", attempt=2),
             _entry(4, "is there a strike", None),
             _entry(5, "ferry strike", "copied"),
@@ -32,8 +34,12 @@ def test_those_that_are_wanted_come_once_each_with_their_document(tmp_path: Path
     )
     (found,) = candidate_queries(tmp_path, DOCUMENTS, lambda one: one.reason == "not_retrieved")
     assert (found.text, found.document_ids) == ("why no ferry", ("d3",))
-    first = candidate_queries(tmp_path, DOCUMENTS, lambda one: True, one_each=True)
-    assert [one.document_ids[0] for one in first] == ["d3", "d4", "d5"]
+    first = candidate_queries(tmp_path, DOCUMENTS, lambda one: True, first_attempt=True)
+    assert [(one.document_ids[0], one.text) for one in first] == [
+        ("d3", "why no ferry"),
+        ("d4", "is there a strike"),
+        ("d5", "ferry strike"),
+    ]
     assert len({one.id for one in first}) == 3
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from inpars_plus.corpora import Document, Ledger, LedgerEntry
+from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.measure_growth import equal_share, main, measure_growth
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
 
@@ -23,9 +24,19 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
             "tuned": small.write_generated(titled, tmp_path / "tuned"),
         }
     }
+    untrained = JudgedBench.untrained
+
+    def less(self: JudgedBench, smoothing: float = 0.0) -> Any:
+        by = 0.1 if smoothing else 0.3
+        return {
+            name: {query: value - by for query, value in values.items()} for name, values in untrained(self).items()
+        }
+
+    monkeypatch.setattr(JudgedBench, "untrained", less)
     parts = {"sizes": (30, 60, 500), "seeds": (0,), "steps": 2}
     summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
     found = summary.results["collections"]["mend"]
+    assert found["smoothed"] - found["untrained"] == pytest.approx(0.2, abs=1e-9)
     for rows in found["generators"].values():
         assert [row["queries"] for row in rows] == [30, 60]  # there are not 500
         for row in rows:
@@ -45,7 +56,11 @@ def test_unchecked_rankers_learn_from_the_first_candidate_with_words_of_each_doc
     titled: list[Document], judged_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "queries"
-    written = {3: ("how to mend {}", None), 1: ("", "unreadable_reply"), 2: ("terms of {}", "term_list")}
+    written = {
+        3: ("how to mend {}", None),
+        1: ("I cannot do that", "unreadable_reply"),
+        2: ("terms of {}", "term_list"),
+    }
     Ledger(folder / "ledger.jsonl").append(
         LedgerEntry(
             document_id=one.id,

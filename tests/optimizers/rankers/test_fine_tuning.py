@@ -38,7 +38,7 @@ def test_a_bi_encoder_learns_and_others_load_it(tmp_path: Path, loss: str, capfd
     assert not [path for path in (tmp_path / "tuned").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
     card = (tmp_path / "tuned" / "README.md").read_text()
     assert "source_sentence: glimp frosk" in card
-    assert f"    '{TEXTS[0]}',\n" in card  # in the code that shows how the model is used
+    assert f"    '{TEXTS[1]}',\n" in card  # in the code that shows how the model is used
 
 
 def test_the_answer_to_a_query_is_not_a_negative_for_another_of_its_rows(
