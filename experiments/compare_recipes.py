@@ -39,6 +39,9 @@ from inpars_plus.optimizers.rankers.training_queries import write_training_queri
 
 __all__ = ["compare_recipes", "main", "write_gold"]
 
+_ALONE = ", alone"
+"""Rows of an encoder that searches by itself."""
+
 
 def compare_recipes(
     collections: Mapping[str, Path],
@@ -190,12 +193,14 @@ def _less(values: PerQuery, baseline: str, seed: int) -> dict[str, Any]:
 
 
 def _over_all(values: Mapping[str, PerQuery], seed: int) -> dict[str, Any]:
-    """Means over collections, each counting alike, and the test of our ranker against each system over all queries."""
+    """Means over collections, each counting alike, and tests over all queries.
+
+    Our ranker is compared with each system, and an encoder that the others' training makes of our queries with those
+    that it makes of theirs.
+    """
     first = next(iter(values.values()))
     means = {name: sum(_mean(one[name]) for one in values.values()) / len(values) for name in first}
-    if OURS not in first:
-        return {"ndcg@10": means}
-    total = sum(len(one[OURS]) for one in values.values())
+    total = sum(len(one["dense"]) for one in values.values())
 
     def weighted(name: str) -> list[float]:
         # So that the mean over all queries is the mean of the collections' means.
@@ -205,14 +210,21 @@ def _over_all(values: Mapping[str, PerQuery], seed: int) -> dict[str, Any]:
             for query in sorted(one[name])
         ]
 
-    # Each of them less ours; the test has two sides, so that its p is also that of ours less it.
-    compared = compare_values({name: weighted(name) for name in first}, OURS, seed=seed)
+    def less(ours: str, systems: Sequence[str]) -> dict[str, Any]:
+        if ours not in systems:
+            return {}
+        # Each of them less ours; the test has two sides, so that its p is also that of ours less it.
+        compared = compare_values({name: weighted(name) for name in systems}, ours, seed=seed)
+        return {
+            name: {"score": means[ours] - means[name], "p": one.p, "p_holm": one.p_holm}
+            for name, one in compared.items()
+        }
+
+    encoders = [name for name in first if name.endswith(_ALONE)]
     return {
         "ndcg@10": means,
-        "ours_less": {
-            name: {"score": means[OURS] - means[name], "p": one.p, "p_holm": one.p_holm}
-            for name, one in compared.items()
-        },
+        "ours_less": less(OURS, list(first)),
+        "queries_less": less(f"{OUR_QUERIES}{_ALONE}", encoders),
     }
 
 
@@ -222,7 +234,7 @@ def _table(results: Mapping[str, Any]) -> str:
     rows = []
     for name in names:
         cells = [number(one["systems"][name]["ndcg@10"]) for one in collections.values()]
-        less = mean.get("ours_less", {}).get(name)
+        less = mean["ours_less"].get(name)
         ahead = "" if less is None else f"{less['score']:+.3f} (p = {less['p_holm']:.3f})"
         rows.append([name, *cells, number(mean["ndcg@10"][name]), ahead])
     head = ["nDCG@10", *collections, "mean", f"{OURS} less it"]
@@ -234,6 +246,8 @@ def _table(results: Mapping[str, Any]) -> str:
                 f"{name}: {OURS} less {one['chosen']}, which is chosen without labels: {interval(less)}, "
                 f"p = {less['p']:.3f}; best untrained is {one['best_untrained']}"
             )
+    for name, less in mean["queries_less"].items():
+        said.append(f"{OUR_QUERIES} less {name}: {less['score']:+.3f} (p = {less['p_holm']:.3f})")
     return "\n".join(said)
 
 

@@ -67,6 +67,7 @@ def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
     assert all(0 <= one["ndcg@10"] <= 1 for one in told["systems"].values())
     assert set(told["queries"].values()) == {40 + 3}
     assert set(summary.results["mean"]["ours_less"]) == {*told["systems"]} - {OURS}
+    assert summary.results["mean"]["queries_less"] == {}  # our queries were not in the others' training
 
     assert {one["kwargs"].get("top_k") for one in lm.history} == {None, 25}
 
@@ -75,6 +76,27 @@ def test_all_recipes_are_trained_and_judged_and_a_second_call_finds_them_done(
     again = compare_recipes({"mend": collection}, {"mend": ours}, tmp_path / "out", only=names, **parts)
     assert lm.engine.prompts == prompts
     assert again.results == summary.results
+
+
+def test_our_queries_are_compared_with_those_of_others_in_the_same_training(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worth = {"GPL": 0.25, OUR_QUERIES: 0.5}
+
+    def trained(self: CollectionBench, name: str, seed: int) -> Any:
+        asked = self.untrained()["dense"]
+        return {kind: dict.fromkeys(asked, worth[name]) for kind in ("alone", "fused")}
+
+    monkeypatch.setattr(CollectionBench, "trained", trained)
+    monkeypatch.setattr(CollectionBench, "queries", lambda *_: [])
+    main([
+        *("--collection", f"mend={collection}", "--ours", f"mend={collection}", "--only", "GPL", OUR_QUERIES),
+        *("--out", str(tmp_path / "out"), "--seeds", "1"),
+    ])  # fmt: skip
+    assert "InPars+ queries less GPL, alone: +0.250 (p = 0.000)" in capsys.readouterr().out
+    mean = read_json(tmp_path / "out" / "summary.json", kind="summary")["results"]["mean"]
+    assert list(mean["queries_less"]) == ["GPL, alone"]
+    assert mean["ours_less"] == {}  # our own training was not run
 
 
 def test_only_rows_that_are_called_smoothed_are_smoothed_and_ours(
