@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -260,14 +261,23 @@ def test_a_first_document_that_a_server_never_serves_does_not_end_the_run(served
     assert (results["documents"], results["documents_failed"], results["accepted"]) == (39, 1, 39)
 
 
-def test_a_model_that_only_thinks_ends_the_generation_which_goes_on_with_more_tokens(served: Any) -> None:
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_model_that_only_thinks_ends_the_generation_which_goes_on_with_more_tokens(served: Any, threads: int) -> None:
     generation = served()
     generation.server.thinking = True
-    for most in (8, 0):  # the second run reads the kept replies, of four threads, three a document
-        with pytest.raises(DeadModelError, match=r"every reply was empty and cut at 1,024 tokens.*--max-reply-tokens"):
-            generation.run()
-        assert len(generation.asked) <= 3 * most
+    told = r"every reply was empty and cut at 1,024 tokens.*--max-reply-tokens"
+    asked = []
+    for _ in range(2):
+        with pytest.raises(DeadModelError, match=told):
+            generation.run(threads=threads)
+        asked.append(Counter(generation.asked))
         assert generation.done == set()
+    first, again = asked
+    # Four documents tell it, each asked about three times, while every other thread is at one more.
+    assert 3 * 4 <= first.total() <= 3 * (4 + threads - 1)
+    # What was kept is read, and not asked for; threads that wait for no reply may begin documents that are new.
+    assert again.total() <= 3 * (threads - 1)
+    assert not {unit for unit in again if first[unit] == 3}
     generation.server.thinking = False
     results = generation.run(max_reply_tokens=4000).results
     assert (results["documents"], results["accepted"]) == (40, 40)
