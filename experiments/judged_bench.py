@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from inpars_plus.corpora import open_corpus, split_documents
+from inpars_plus.corpora import Document, open_corpus, split_documents
 from inpars_plus.experiments.candidates import candidate_queries
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
 from inpars_plus.experiments.judged import Collection, read_collection
@@ -20,6 +20,7 @@ from inpars_plus.experiments.settings import default_settings, make_settings
 from inpars_plus.experiments.train_ranker import METHOD, TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest, say
+from inpars_plus.metrics.cheats import cheat_queries
 from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.training_queries import (
     TrainingQuery,
@@ -27,6 +28,7 @@ from inpars_plus.optimizers.rankers.training_queries import (
     read_training_queries,
     write_training_queries,
 )
+from inpars_plus.programs import KeyTerms
 from inpars_plus.programs.outcomes import NO_QUERY
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
@@ -222,14 +224,27 @@ class JudgedBench:
             human: queries of people.
             settings: others of the job.
         """
-        write_training_queries(out / "queries", queries)
+        return self._built(self._spec(queries, out, seed=seed, human=human, **settings))
+
+    def _spec(
+        self,
+        queries: Sequence[TrainingQuery],
+        out: Path,
+        *,
+        seed: int,
+        human: Sequence[TrainingQuery] = (),
+        **settings: JSON,
+    ) -> RankerSpec:
+        """As :meth:`train`, without its indexes."""
+        if queries:
+            write_training_queries(out / "queries", queries)
         if human:
             write_training_queries(out / "human", human)
         training = make_settings(
             TrainSettings,
             "train-ranker",
             corpus=str(self.directory),
-            queries=out / "queries",
+            queries=out / "queries" if queries else None,
             human=out / "human" if human else None,
             seed=seed,
             out=out / "ranker",
@@ -239,10 +254,44 @@ class JudgedBench:
         lines = leaked(self.judged.queries, seen_queries([training.out]))
         if lines:
             say(f"{self.name}: {len(lines):,} judged queries read as a line of a document that was learned from")
-        # Not by the shared indexes, which would keep the encoders and vectors of every training.
-        return build_ranker(load_ranker(training.out), self.documents, cache_directory=default_cache_directory())
+        return load_ranker(training.out)
 
-    def learned(self, name: str, queries: Sequence[TrainingQuery], *, seed: int, steps: int) -> dict[str, float]:
+    def _built(self, spec: RankerSpec) -> Retriever:
+        # Not by the shared indexes, which would keep the encoders and vectors of every training.
+        return build_ranker(spec, self.documents, cache_directory=default_cache_directory())
+
+    @cached_property
+    def weighed(self) -> RankerSpec:
+        """A ranker whose weights, feedback and smoothing come from held-out lines; its encoder is as it was given."""
+        out = self.steps.directory / "weighed"
+        inputs: dict[str, JSON] = {
+            "corpus": self.corpus.digest(),
+            "seed": self.seed,
+            "encoder": load_encoder().digest,
+            "training": _training(),
+        }
+
+        def work() -> JSON:
+            self._spec([], out, seed=self.seed, steps=0)
+            return None
+
+        self.steps.do("weighed", inputs, work, files=["weighed/ranker"])
+        return load_ranker(out / "ranker")
+
+    def without_queries(self) -> dict[str, float]:
+        """What the ranker with these weights has on each judged query."""
+        inputs: dict[str, JSON] = {"training": _training(), "weights": _weights(self.weighed)}
+        return self.judge("without queries", inputs, lambda: {"ranker": self._built(self.weighed)})["ranker"]
+
+    def learned(
+        self,
+        name: str,
+        queries: Sequence[TrainingQuery],
+        *,
+        seed: int,
+        steps: int,
+        weights: RankerSpec | None = None,
+    ) -> dict[str, float]:
         """What a ranker that learns from generated queries alone, without held-out lines, has on each judged query.
 
         Args:
@@ -250,19 +299,30 @@ class JudgedBench:
             queries: that it learns from.
             seed: of the training.
             steps: of tuning the query encoder.
+            weights: the ranker whose weights, feedback and smoothing count instead of those that these queries say;
+                then the query encoder alone learns from them.
         """
         out = self.steps.directory / f"{name}-{len(queries)}-{seed}"
-        found = self.judge(
-            f"{name}, {len(queries)} queries, seed {seed}",
-            {
-                "queries": queries_digest(queries),
-                "seed": seed,
-                "steps": steps,
-                "training": [METHOD, SMOOTHING, default_settings("train-ranker")],
-            },
-            lambda: {"ranker": self.train(queries, out, seed=seed, held_out=0, steps=steps)},
-        )
+
+        def trained() -> Retriever:
+            spec = self._spec(queries, out, seed=seed, held_out=0, steps=steps)
+            return self._built(spec if weights is None else _tuned(weights, spec))
+
+        inputs: dict[str, JSON] = {
+            "queries": queries_digest(queries),
+            "seed": seed,
+            "steps": steps,
+            "training": _training(),
+            **({} if weights is None else {"weights": _weights(weights)}),
+        }
+        found = self.judge(f"{name}, {len(queries)} queries, seed {seed}", inputs, lambda: {"ranker": trained()})
         return found["ranker"]
+
+    def templates(self, documents: Sequence[Document]) -> list[str]:
+        """For each document, a fixed question around its key terms: the cheat of the quality tables."""
+        key_terms = KeyTerms.fit(self.documents)
+        terms = [key_terms.of(one, 3) for one in documents]
+        return cheat_queries("templates", documents, terms, [None] * len(documents))
 
     def queries_of(self, directory: Path, *, unchecked: bool = False) -> list[TrainingQuery]:
         """Generated queries of which every answer may be learned from, and on which no figure is reported.
@@ -285,3 +345,19 @@ class JudgedBench:
         if reported:
             say(f"{self.name}: {len(reported):,} of {len(queries):,} queries are judged ones, and are not learned from")
         return [one for one in queries if one.id not in reported]
+
+
+def _training() -> JSON:
+    """What decides how a ranker learns, beside its queries."""
+    return [METHOD, SMOOTHING, default_settings("train-ranker")]
+
+
+def _weights(spec: RankerSpec) -> JSON:
+    return [[[one.kind, one.weight] for one in spec.components], spec.feedback, spec.smoothing]
+
+
+def _tuned(weights: RankerSpec, spec: RankerSpec) -> RankerSpec:
+    """The first with the query encoder of the second."""
+    encoder = next(one.query_encoder for one in spec.components if not one.lexical)
+    parts = [one if one.lexical else one.model_copy(update={"query_encoder": encoder}) for one in weights.components]
+    return weights.model_copy(update={"components": tuple(parts)})

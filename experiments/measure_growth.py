@@ -3,12 +3,12 @@ r"""How a ranker gains with the number of generated queries, and with who wrote 
     python -m inpars_plus.experiments.measure_growth --collection stackfaq=BEIR/stackfaq \
         --queries stackfaq/untuned=runs/plain --queries stackfaq/tuned=runs/queries --out runs/growth
 
-Rankers learn from generated queries alone, without held-out lines. Gains are over the untrained system that
-choose-ranker picks, smoothed as trained ones are. Part of every gain is what a trained ranker has besides, whatever it
-learned from (vectors of sentences, titles, feedback): what queries bring is the slope, and the difference between
-generators. A larger number of queries of one generator holds the smaller ones. ``--unchecked`` takes the first
-query that was written for each document, kept or dropped: what the checks drop is most of what a weak generator writes,
-and what they leave is much alike. Stopped or killed, the same command goes on.
+The query encoder learns from these queries alone; the weights by which retrievers are summed come from held-out lines,
+because weights that are learned from generated queries lean on BM25, as the queries do. Gains are over the same ranker
+whose query encoder learned nothing: what is there at 0 queries. Template queries, the cheat of the quality tables,
+stand beside the generators. A larger number of queries of one generator holds the smaller ones. ``--unchecked`` takes
+the first query that was written for each document, kept or dropped: what the checks drop is most of what a weak
+generator writes, and what they leave is much alike. Stopped or killed, the same command goes on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import argparse
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean as mean
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
@@ -34,11 +35,13 @@ from inpars_plus.foundation import (
     write_summary,
     write_text,
 )
+from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.metrics.significance import paired_bootstrap
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 
 __all__ = ["SIZES", "equal_share", "main", "measure_growth"]
 
+TEMPLATES = "templates"
 SIZES = (250, 500, 1_000, 2_000, 4_000)
 
 _ROUGHLY = 0.001
@@ -68,7 +71,8 @@ def measure_growth(
 
     Returns:
         The summary that was written: under the collection and the generator, a row a size with its gain over the
-        untrained system that ``choose-ranker`` picks, smoothed as trained ones are.
+        ranker without queries, the same over the untrained system that ``choose-ranker`` picks (smoothed as trained
+        ones are), and its difference from the first generator with as many queries.
 
     Raises:
         ConfigurationError: queries are given for a collection that is not, or a number of queries is too small.
@@ -91,14 +95,11 @@ def measure_growth(
         with Run(out / name) as run:
             bench = JudgedBench(name, directory, steps=Steps(run), seed=seeds[0])
             done.append(bench.steps)
-            plain, before = (bench.untrained(share)[bench.chosen.name] for share in (0.0, bench.smoothing))
-            results[name] = {"chosen": bench.chosen.name, "untrained": _mean(plain), "smoothed": _mean(before)}
-            results[name]["generators"] = {}
-            for generator, folder in queries.get(name, {}).items():
-                known = bench.queries_of(folder, unchecked=unchecked)
-                label = f"{generator}, unchecked" if unchecked else generator
-                rows = _rows(bench, label, known, before, sizes, seeds, steps)
-                results[name]["generators"][label] = rows
+            known = {
+                f"{generator}, unchecked" if unchecked else generator: bench.queries_of(folder, unchecked=unchecked)
+                for generator, folder in queries.get(name, {}).items()
+            }
+            results[name] = _grown(bench, {**known, TEMPLATES: _templates(bench)}, sizes, seeds, steps)
     summary = summary_of(
         *done,
         settings={"sizes": list(sizes), "seeds": list(seeds), "steps": steps, "unchecked": unchecked},
@@ -110,26 +111,47 @@ def measure_growth(
     return summary
 
 
-def _rows(
+def _templates(bench: JudgedBench) -> list[TrainingQuery]:
+    texts = zip(bench.eligible, bench.templates(bench.eligible), strict=True)
+    return bench.unseen([TrainingQuery(f"template {one.id}", text, (one.id,)) for one, text in texts if text.strip()])
+
+
+def _grown(
     bench: JudgedBench,
-    generator: str,
-    known: Sequence[TrainingQuery],
-    before: Mapping[str, float],
+    known: Mapping[str, Sequence[TrainingQuery]],
     sizes: Sequence[int],
     seeds: Sequence[int],
     steps: int,
-) -> list[dict[str, Any]]:
-    """One row a number of queries: nDCG@10 and its gain, queries' values being means over the seeds."""
-    rows = []
+) -> dict[str, Any]:
+    """A collection's part of the summary; a query's value is its mean over the seeds."""
+    plain, smoothed = (bench.untrained(share)[bench.chosen.name] for share in (0.0, bench.smoothing))
+    none = bench.without_queries()
+    rows: dict[str, list[dict[str, Any]]] = {generator: [] for generator in known}
     for size in sizes:
-        if size > len(known):
-            say(f"{bench.name}, {generator}: there are {len(known):,} queries, so {size:,} are left out")
-            continue
-        runs = [_trained(bench, generator, known, size, seed, steps) for seed in seeds]
-        values = {query: sum(one[query] for one in runs) / len(runs) for query in before}
-        gain = paired_bootstrap(list(before.values()), [values[query] for query in before], seed=seeds[0])
-        rows.append({"queries": size, "ndcg@10": _mean(values), "gain": gain.as_dict(), "seeds": [*map(_mean, runs)]})
-    return rows
+        values = dict[str, list[float]]()
+        for generator, queries in known.items():
+            if size > len(queries):
+                say(f"{bench.name}, {generator}: there are {len(queries):,} queries, so {size:,} are left out")
+                continue
+            runs = [_trained(bench, generator, queries, size, seed, steps) for seed in seeds]
+            values[generator] = [sum(one[query] for one in runs) / len(runs) for query in none]
+            gains = {
+                label: paired_bootstrap([before[query] for query in none], values[generator], seed=seeds[0]).as_dict()
+                for label, before in (("gain", none), ("less_untrained", smoothed))
+            }
+            row = {"queries": size, "ndcg@10": mean(values[generator]), **gains}
+            rows[generator].append({**row, "seeds": [mean(one.values()) for one in runs]})
+        first = next(iter(known))
+        if first in values:
+            for generator, compared in compare_values(values, first, seed=seeds[0]).items():
+                rows[generator][-1]["less_first"] = {**compared.difference.as_dict(), "p_holm": compared.p_holm}
+    return {
+        "chosen": bench.chosen.name,
+        "untrained": mean(plain.values()),
+        "smoothed": mean(smoothed.values()),
+        "without_queries": mean(none.values()),
+        "generators": rows,
+    }
 
 
 def _trained(
@@ -138,11 +160,7 @@ def _trained(
     shuffled = list(known)
     random.Random(seed).shuffle(shuffled)
     say(f"{bench.name}: {size:,} queries of {generator}, seed {seed}")
-    return bench.learned(generator, shuffled[:size], seed=seed, steps=steps)
-
-
-def _mean(values: Mapping[str, float]) -> float:
-    return sum(values.values()) / len(values)
+    return bench.learned(generator, shuffled[:size], seed=seed, steps=steps, weights=bench.weighed)
 
 
 def equal_share(better: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> float | None:
@@ -153,9 +171,9 @@ def equal_share(better: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str
         other: those of another one.
 
     Returns:
-        The share; ``None`` where none of the numbers is enough.
+        The share; ``None`` where none of the numbers is enough, or where the other's gain is none.
     """
-    if not better or not other:
+    if not better or not other or other[-1]["gain"]["score"] <= 0:
         return None
     goal = other[-1]["ndcg@10"] - _ROUGHLY
     enough = next((row["queries"] for row in better if row["ndcg@10"] >= goal), None)
@@ -164,13 +182,16 @@ def equal_share(better: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str
 
 def _said(generators: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """For each generator but the first, at what share of the first one's queries its own equal them."""
-    if len(generators) < 2:
+    first, *others = (name for name in generators if name != TEMPLATES or len(generators) == 1)
+    rows = generators[first]
+    if not rows or not others:
         return []
-    first, *others = generators
+    most = rows[-1]["queries"]
+    if rows[-1]["gain"]["score"] <= 0:
+        return [f"{most:,} queries of {first} are no better than none, so there is no share of them to tell."]
     found = []
     for name in others:
-        share = equal_share(generators[name], generators[first])
-        most = generators[first][-1]["queries"] if generators[first] else 0
+        share = equal_share(generators[name], rows)
         found.append(
             f"No number of queries of {name} is as good as {most:,} of {first}."
             if share is None
@@ -184,32 +205,45 @@ def _report(results: Mapping[str, Any]) -> str:
     for name, one in results.items():
         generators = one["generators"]
         lines = [
-            Series(generator, [(row["queries"], row["ndcg@10"] - one["smoothed"]) for row in rows])
+            Series(generator, [(row["queries"], row["gain"]["score"]) for row in rows])
             for generator, rows in generators.items()
             if rows
         ]
-        title = f"Gain over {one['chosen']}, untrained and smoothed, by number of queries"
+        title = "Gain over the same ranker without queries, by number of queries"
         parts = [series(lines, title=title)] if lines else []
-        rows = [
-            [generator, f"{row['queries']:,}", number(row["ndcg@10"]), f"{row['gain']['score']:+.3f}"]
-            for generator, found in generators.items()
-            for row in found
-        ]
-        parts.append(table(["generator", "queries", MEASURE, "gain"], rows, numbers={1, 2, 3}))
+        parts.append(table(_head(one), _cells(one), numbers={1, 2, 3, 4, 5}))
         body.append(section(name, [*parts, *(paragraph(said) for said in _said(generators))]))
-    return page("Growth", "Rankers trained on generated queries alone, judged by people.", body)
+    return page("Growth", "Rankers whose query encoder learned from generated queries alone, judged by people.", body)
 
 
 def _table(results: Mapping[str, Any]) -> str:
     said = []
     for name, one in results.items():
-        rows = []
-        for generator, found in one["generators"].items():
-            for row in found:
-                rows.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), interval(row["gain"])])
-        head = ["generator", "queries", MEASURE, f"less {one['chosen']}, smoothed, {number(one['smoothed'])}"]
-        said += [name, text_table(head, rows, numbers={1, 2, 3}), *_said(one["generators"]), ""]
+        said += [name, text_table(_head(one), _cells(one), numbers={1, 2, 3, 4, 5}), *_said(one["generators"]), ""]
     return "\n".join(said)
+
+
+def _head(one: Mapping[str, Any]) -> list[str]:
+    first = next(iter(one["generators"]))
+    return [
+        "generator",
+        "queries",
+        MEASURE,
+        f"less none, {number(one['without_queries'])}",
+        f"less {one['chosen']}, smoothed, {number(one['smoothed'])}",
+        f"less {first}, p (Holm)",
+    ]
+
+
+def _cells(one: Mapping[str, Any]) -> list[list[str]]:
+    cells = []
+    for generator, rows in one["generators"].items():
+        for row in rows:
+            less = row.get("less_first")
+            compared = "" if less is None else f"{interval(less)}, {less['p_holm']:.3f}"
+            gains = [interval(row["gain"]), interval(row["less_untrained"])]
+            cells.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), *gains, compared])
+    return cells
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

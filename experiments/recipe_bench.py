@@ -26,7 +26,6 @@ from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, re
 from inpars_plus.lms.life import asking_threads
 from inpars_plus.lms.quiet import quiet_logs
 from inpars_plus.lms.scoring import Scorer
-from inpars_plus.metrics.cheats import cheat_queries
 from inpars_plus.optimizers.rankers.choosing import score_system
 from inpars_plus.optimizers.rankers.filters import Filtered, keep_likeliest, keep_round_trip
 from inpars_plus.optimizers.rankers.fine_tuning import FineTuning, training_precision, tune_bi_encoder
@@ -41,7 +40,6 @@ from inpars_plus.optimizers.rankers.negatives import (
 from inpars_plus.optimizers.rankers.recipes import RECIPES, PromptExample, Recipe, usable_query
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
 from inpars_plus.optimizers.rankers.training_set import triplets
-from inpars_plus.programs import KeyTerms
 from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import (
     ComponentSpec,
@@ -246,7 +244,7 @@ class CollectionBench(JudgedBench):
         return list(first.values())
 
     def _write(self, recipe: Recipe) -> dict[str, Any]:
-        texts = self._templates() if recipe.prompt is None else self._asked(recipe)
+        texts = self.templates(self.drawn) if recipe.prompt is None else self._asked(recipe)
         kept = [(document, usable_query(text)) for document, text in zip(self.drawn, texts, strict=True)]
         queries = [
             TrainingQuery(f"{recipe.name} {document.id}", text, (document.id,)) for document, text in kept if text
@@ -267,12 +265,6 @@ class CollectionBench(JudgedBench):
             "usable": len(queries),
             "filter": filtered.record,
         }
-
-    def _templates(self) -> list[str]:
-        key_terms = KeyTerms.fit(self.documents)
-        return cheat_queries(
-            "templates", self.drawn, [key_terms.of(one, 3) for one in self.drawn], [None] * len(self.drawn)
-        )
 
     def _prompts(self, recipe: Recipe) -> list[str]:
         if recipe.prompt is None:

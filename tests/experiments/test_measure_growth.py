@@ -11,6 +11,7 @@ from inpars_plus.corpora import Document, Ledger, LedgerEntry
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.measure_growth import equal_share, main, measure_growth
 from inpars_plus.foundation.errors import ConfigurationError, CorpusError
+from inpars_plus.retrieval.rankers import hybrid_spec
 
 
 @pytest.mark.model
@@ -37,13 +38,18 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
     summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
     found = summary.results["collections"]["mend"]
     assert found["smoothed"] - found["untrained"] == pytest.approx(0.2, abs=1e-9)
-    for rows in found["generators"].values():
+    assert list(found["generators"]) == ["plain", "tuned", "templates"]  # the cheat stands in every table
+    for generator, rows in found["generators"].items():
         assert [row["queries"] for row in rows] == [30, 60]  # there are not 500
-        for row in rows:
-            assert row["ndcg@10"] - found["smoothed"] == pytest.approx(row["gain"]["score"], abs=1e-9)
+        for row, plain in zip(rows, found["generators"]["plain"], strict=True):
+            assert row["ndcg@10"] - found["without_queries"] == pytest.approx(row["gain"]["score"], abs=1e-9)
+            assert row["ndcg@10"] - found["smoothed"] == pytest.approx(row["less_untrained"]["score"], abs=1e-9)
+            less = row["ndcg@10"] - plain["ndcg@10"]
+            assert generator == "plain" or less == pytest.approx(row["less_first"]["score"], abs=1e-9)
     report = (tmp_path / "out" / "report.html").read_text()
-    assert "plain" in report
-    assert "as many queries of tuned" in report or "No number of queries of tuned" in report
+    assert "Gain over the same ranker without queries" in report
+    assert "of plain" in report
+    assert "queries of templates are as good" not in report
 
     monkeypatch.setattr("inpars_plus.experiments.judged_bench.train_ranker", lambda *_: 1 / 0)
     again = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
@@ -74,12 +80,13 @@ def test_unchecked_rankers_learn_from_the_first_candidate_with_words_of_each_doc
         for attempt, (text, reason) in written.items()
     )
     learned: list[str] = []
+    spec = JudgedBench._spec
 
-    def train(self: Any, queries: Any, out: Path, **_: Any) -> Any:
-        learned.extend(one.text for one in queries)
-        return self.indexes.ranker(self.chosen.model_copy(update={"smoothing": self.smoothing}))
+    def train(self: Any, queries: Any, out: Path, **settings: Any) -> Any:
+        learned.extend(one.text for one in queries if out.name.startswith("plain"))
+        return hybrid_spec(0.5) if queries else spec(self, queries, out, **settings)
 
-    monkeypatch.setattr("inpars_plus.experiments.judged_bench.JudgedBench.train", train)
+    monkeypatch.setattr(JudgedBench, "_spec", train)
     parts: dict[str, Any] = {"sizes": (60,), "seeds": (0,), "steps": 2}
     queries = {"mend": {"plain": folder}}
     summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", unchecked=True, **parts)
@@ -92,8 +99,10 @@ def test_unchecked_rankers_learn_from_the_first_candidate_with_words_of_each_doc
         measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)
 
 
-def rows(*values: float) -> list[dict[str, float]]:
-    return [{"queries": 250 * 2**at, "ndcg@10": value} for at, value in enumerate(values)]
+def rows(*values: float, none: float = 0.3) -> list[dict[str, Any]]:
+    return [
+        {"queries": 250 * 2**at, "ndcg@10": value, "gain": {"score": value - none}} for at, value in enumerate(values)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +110,7 @@ def rows(*values: float) -> list[dict[str, float]]:
 )
 def test_the_share_at_which_a_generator_is_as_good(better: tuple[float, ...], share: float | None) -> None:
     assert equal_share(rows(*better), rows(0.4, 0.6, 0.7)) == share
+    assert equal_share(rows(*better), rows(0.4, 0.6, 0.7, none=0.7)) is None  # as good as queries that bring nothing
 
 
 def test_wrong_names_are_told(tmp_path: Path) -> None:
