@@ -32,7 +32,14 @@ from inpars_plus.programs import KeyTerms
 from inpars_plus.programs.outcomes import NO_QUERY
 from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.protocol import Retriever
-from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, build_ranker, load_ranker, plain_rankers
+from inpars_plus.retrieval.rankers import (
+    RankerSpec,
+    SharedIndexes,
+    build_ranker,
+    hybrid_spec,
+    load_ranker,
+    plain_rankers,
+)
 from inpars_plus.retrieval.smoothing import METHOD as SMOOTHING
 
 __all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds"]
@@ -278,45 +285,54 @@ class JudgedBench:
         self.steps.do("weighed", inputs, work, files=["weighed/ranker"])
         return load_ranker(out / "ranker")
 
-    def without_queries(self) -> dict[str, float]:
-        """What the ranker with these weights has on each judged query."""
+    def without_queries(self) -> PerQuery:
+        """As :meth:`encoder_learned`, of an encoder that learned nothing."""
         inputs: dict[str, JSON] = {"training": _training(), "weights": _weights(self.weighed)}
-        return self.judge("without queries", inputs, lambda: {"ranker": self._built(self.weighed)})["ranker"]
+        return self.judge("without queries", inputs, lambda: self._encoding(None))
 
-    def learned(
-        self,
-        name: str,
-        queries: Sequence[TrainingQuery],
-        *,
-        seed: int,
-        steps: int,
-        weights: RankerSpec | None = None,
-    ) -> dict[str, float]:
-        """What a ranker that learns from generated queries alone, without held-out lines, has on each judged query.
+    def encoder_learned(self, name: str, queries: Sequence[TrainingQuery], *, seed: int, steps: int) -> PerQuery:
+        """What a query encoder that learns from generated queries alone is worth: on its own, and in a fusion.
+
+        Args:
+            name: of the queries, in the record of the run and in file names.
+            queries: that it learns from.
+            seed: of the training.
+            steps: of tuning it.
+
+        Returns:
+            Values of ``fusion``, whose weights, feedback and smoothing are those of :attr:`weighed`, and of ``dense``.
+        """
+
+        def work() -> dict[str, Retriever]:
+            spec = self._spec(queries, self._out(name, queries, seed), seed=seed, held_out=0, steps=steps)
+            return self._encoding(next(one.query_encoder for one in spec.components if not one.lexical))
+
+        inputs = {**_learning(queries, seed, steps), "weights": _weights(self.weighed)}
+        return self.judge(f"{name}, {len(queries)} queries, seed {seed}, encoder", inputs, work)
+
+    def learned(self, name: str, queries: Sequence[TrainingQuery], *, seed: int, steps: int) -> dict[str, float]:
+        """What a ranker has that learns from generated queries alone, weights too, without held-out lines.
 
         Args:
             name: of the queries, in the record of the run and in file names.
             queries: that it learns from.
             seed: of the training.
             steps: of tuning the query encoder.
-            weights: the ranker whose weights, feedback and smoothing count instead of those that these queries say;
-                then the query encoder alone learns from them.
         """
-        out = self.steps.directory / f"{name}-{len(queries)}-{seed}"
-
-        def trained() -> Retriever:
-            spec = self._spec(queries, out, seed=seed, held_out=0, steps=steps)
-            return self._built(spec if weights is None else _tuned(weights, spec))
-
-        inputs: dict[str, JSON] = {
-            "queries": queries_digest(queries),
-            "seed": seed,
-            "steps": steps,
-            "training": _training(),
-            **({} if weights is None else {"weights": _weights(weights)}),
-        }
-        found = self.judge(f"{name}, {len(queries)} queries, seed {seed}", inputs, lambda: {"ranker": trained()})
+        found = self.judge(
+            f"{name}, {len(queries)} queries, seed {seed}",
+            _learning(queries, seed, steps),
+            lambda: {"ranker": self.train(queries, self._out(name, queries, seed), seed=seed, held_out=0, steps=steps)},
+        )
         return found["ranker"]
+
+    def _out(self, name: str, queries: Sequence[TrainingQuery], seed: int) -> Path:
+        return self.steps.directory / f"{name}-{len(queries)}-{seed}"
+
+    def _encoding(self, query_encoder: str | None) -> dict[str, Retriever]:
+        """The systems of :meth:`encoder_learned`."""
+        specs = {"fusion": self.weighed, "dense": hybrid_spec(1.0)}
+        return {name: self._built(_with_encoder(spec, query_encoder)) for name, spec in specs.items()}
 
     def templates(self, documents: Sequence[Document]) -> list[str]:
         """For each document, a fixed question around its key terms: the cheat of the quality tables."""
@@ -352,12 +368,14 @@ def _training() -> JSON:
     return [METHOD, SMOOTHING, default_settings("train-ranker")]
 
 
+def _learning(queries: Sequence[TrainingQuery], seed: int, steps: int) -> dict[str, JSON]:
+    return {"queries": queries_digest(queries), "seed": seed, "steps": steps, "training": _training()}
+
+
 def _weights(spec: RankerSpec) -> JSON:
     return [[[one.kind, one.weight] for one in spec.components], spec.feedback, spec.smoothing]
 
 
-def _tuned(weights: RankerSpec, spec: RankerSpec) -> RankerSpec:
-    """The first with the query encoder of the second."""
-    encoder = next(one.query_encoder for one in spec.components if not one.lexical)
-    parts = [one if one.lexical else one.model_copy(update={"query_encoder": encoder}) for one in weights.components]
-    return weights.model_copy(update={"components": tuple(parts)})
+def _with_encoder(spec: RankerSpec, query_encoder: str | None) -> RankerSpec:
+    parts = [one if one.lexical else one.model_copy(update={"query_encoder": query_encoder}) for one in spec.components]
+    return spec.model_copy(update={"components": tuple(parts)})

@@ -4,11 +4,12 @@ r"""How a ranker gains with the number of generated queries, and with who wrote 
         --queries stackfaq/untuned=runs/plain --queries stackfaq/tuned=runs/queries --out runs/growth
 
 The query encoder learns from these queries alone; the weights by which retrievers are summed come from held-out lines,
-because weights that are learned from generated queries lean on BM25, as the queries do. Gains are over the same ranker
-whose query encoder learned nothing: what is there at 0 queries. Template queries, the cheat of the quality tables,
-stand beside the generators. A larger number of queries of one generator holds the smaller ones. ``--unchecked`` takes
-the first query that was written for each document, kept or dropped: what the checks drop is most of what a weak
-generator writes, and what they leave is much alike. Stopped or killed, the same command goes on.
+because weights that are learned from generated queries lean on BM25, as the queries do. Gains are over the same fusion
+whose query encoder learned nothing, which is what is there at 0 queries, and so for dense retrieval alone. Template
+queries, the cheat of the quality tables, stand beside the generators. A larger number of queries of one generator holds
+the smaller ones. ``--unchecked`` takes the first query that was written for each document, kept or dropped: what the
+checks drop is most of what a weak generator writes, and what they leave is much alike. Stopped or killed, the same
+command goes on.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from statistics import fmean as mean
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, named_paths, run_seeds
+from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, PerQuery, named_paths, run_seeds
 from inpars_plus.experiments.reports.charts import Series, series
 from inpars_plus.experiments.reports.page import page, paragraph, section, table
 from inpars_plus.experiments.tables import interval, number, text_table
@@ -41,8 +42,11 @@ from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
 
 __all__ = ["SIZES", "equal_share", "main", "measure_growth"]
 
-TEMPLATES = "templates"
 SIZES = (250, 500, 1_000, 2_000, 4_000)
+
+_TEMPLATES = "templates"
+_SYSTEMS = {"fusion": "In the fusion", "dense": "Dense retrieval alone"}
+"""What a query encoder is part of, as :meth:`JudgedBench.encoder_learned` names it, and in words."""
 
 _ROUGHLY = 0.001
 """Of nDCG@10: as good as."""
@@ -70,9 +74,8 @@ def measure_growth(
         unchecked: the first that was written for each document counts, kept or dropped, not only what was kept.
 
     Returns:
-        The summary that was written: under the collection and the generator, a row a size with its gain over the
-        ranker without queries, the same over the untrained system that ``choose-ranker`` picks (smoothed as trained
-        ones are), and its difference from the first generator with as many queries.
+        The summary that was written: under the collection, ``fusion`` or ``dense``, and the generator, a row a size
+        with its gain over the same without queries, and its difference from the first generator with as many.
 
     Raises:
         ConfigurationError: queries are given for a collection that is not, or a number of queries is too small.
@@ -83,6 +86,12 @@ def measure_growth(
             f"there are queries for '{unknown}', but no such collection",
             place="--queries",
             remedy="Give it with --collection",
+        )
+    if any(_TEMPLATES in generators for generators in queries.values()):
+        raise ConfigurationError(
+            f"'{_TEMPLATES}' are the queries that stand beside the generators anyway",
+            place="--queries",
+            remedy="Give these another name",
         )
     if min(sizes, default=0) < FEWEST_QUERIES:
         raise ConfigurationError(
@@ -99,7 +108,7 @@ def measure_growth(
                 f"{generator}, unchecked" if unchecked else generator: bench.queries_of(folder, unchecked=unchecked)
                 for generator, folder in queries.get(name, {}).items()
             }
-            results[name] = _grown(bench, {**known, TEMPLATES: _templates(bench)}, sizes, seeds, steps)
+            results[name] = _grown(bench, {**known, _TEMPLATES: _templates(bench)}, sizes, seeds, steps)
     summary = summary_of(
         *done,
         settings={"sizes": list(sizes), "seeds": list(seeds), "steps": steps, "unchecked": unchecked},
@@ -123,44 +132,67 @@ def _grown(
     seeds: Sequence[int],
     steps: int,
 ) -> dict[str, Any]:
-    """A collection's part of the summary; a query's value is its mean over the seeds."""
-    plain, smoothed = (bench.untrained(share)[bench.chosen.name] for share in (0.0, bench.smoothing))
+    """A collection's part of the summary."""
     none = bench.without_queries()
-    rows: dict[str, list[dict[str, Any]]] = {generator: [] for generator in known}
+    runs: dict[int, dict[str, list[PerQuery]]] = {}
     for size in sizes:
-        values = dict[str, list[float]]()
+        runs[size] = {}
         for generator, queries in known.items():
             if size > len(queries):
                 say(f"{bench.name}, {generator}: there are {len(queries):,} queries, so {size:,} are left out")
                 continue
-            runs = [_trained(bench, generator, queries, size, seed, steps) for seed in seeds]
-            values[generator] = [sum(one[query] for one in runs) / len(runs) for query in none]
-            gains = {
-                label: paired_bootstrap([before[query] for query in none], values[generator], seed=seeds[0]).as_dict()
-                for label, before in (("gain", none), ("less_untrained", smoothed))
-            }
-            row = {"queries": size, "ndcg@10": mean(values[generator]), **gains}
-            rows[generator].append({**row, "seeds": [mean(one.values()) for one in runs]})
-        first = next(iter(known))
-        if first in values:
-            for generator, compared in compare_values(values, first, seed=seeds[0]).items():
-                rows[generator][-1]["less_first"] = {**compared.difference.as_dict(), "p_holm": compared.p_holm}
+            runs[size][generator] = [_trained(bench, generator, queries, size, seed, steps) for seed in seeds]
+    plain, smoothed = (bench.untrained(share)[bench.chosen.name] for share in (0.0, bench.smoothing))
     return {
         "chosen": bench.chosen.name,
         "untrained": mean(plain.values()),
         "smoothed": mean(smoothed.values()),
-        "without_queries": mean(none.values()),
-        "generators": rows,
+        "systems": {
+            system: {
+                "without_queries": mean(before.values()),
+                "generators": _rows(list(known), system, before, runs, seed=seeds[0]),
+            }
+            for system, before in none.items()
+        },
     }
+
+
+def _rows(
+    generators: Sequence[str],
+    system: str,
+    before: Mapping[str, float],
+    runs: Mapping[int, Mapping[str, Sequence[PerQuery]]],
+    *,
+    seed: int,
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each generator; a query's value is its mean over the seeds."""
+    rows: dict[str, list[dict[str, Any]]] = {generator: [] for generator in generators}
+    for size, trained in runs.items():
+        values = {
+            generator: [mean(one[system][query] for one in seeds) for query in before]
+            for generator, seeds in trained.items()
+        }
+        for generator, after in values.items():
+            row = {
+                "queries": size,
+                "ndcg@10": mean(after),
+                "gain": paired_bootstrap(list(before.values()), after, seed=seed).as_dict(),
+                "seeds": [mean(one[system].values()) for one in trained[generator]],
+            }
+            rows[generator].append(row)
+        if generators[0] in values:
+            for generator, compared in compare_values(values, generators[0], seed=seed).items():
+                rows[generator][-1]["less_first"] = {**compared.difference.as_dict(), "p_holm": compared.p_holm}
+    return rows
 
 
 def _trained(
     bench: JudgedBench, generator: str, known: Sequence[TrainingQuery], size: int, seed: int, steps: int
-) -> dict[str, float]:
+) -> PerQuery:
     shuffled = list(known)
     random.Random(seed).shuffle(shuffled)
     say(f"{bench.name}: {size:,} queries of {generator}, seed {seed}")
-    return bench.learned(generator, shuffled[:size], seed=seed, steps=steps, weights=bench.weighed)
+    return bench.encoder_learned(generator, shuffled[:size], seed=seed, steps=steps)
 
 
 def equal_share(better: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> float | None:
@@ -182,7 +214,7 @@ def equal_share(better: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str
 
 def _said(generators: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """For each generator but the first, at what share of the first one's queries its own equal them."""
-    first, *others = (name for name in generators if name != TEMPLATES or len(generators) == 1)
+    first, *others = (name for name in generators if name != _TEMPLATES or len(generators) == 1)
     rows = generators[first]
     if not rows or not others:
         return []
@@ -203,46 +235,57 @@ def _said(generators: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
 def _report(results: Mapping[str, Any]) -> str:
     body = []
     for name, one in results.items():
-        generators = one["generators"]
-        lines = [
-            Series(generator, [(row["queries"], row["gain"]["score"]) for row in rows])
-            for generator, rows in generators.items()
-            if rows
-        ]
-        title = "Gain over the same ranker without queries, by number of queries"
-        parts = [series(lines, title=title)] if lines else []
-        parts.append(table(_head(one), _cells(one), numbers={1, 2, 3, 4, 5}))
-        body.append(section(name, [*parts, *(paragraph(said) for said in _said(generators))]))
-    return page("Growth", "Rankers whose query encoder learned from generated queries alone, judged by people.", body)
+        parts = [paragraph(_untrained(one))]
+        for system, found in one["systems"].items():
+            generators = found["generators"]
+            lines = [
+                Series(generator, [(row["queries"], row["gain"]["score"]) for row in rows])
+                for generator, rows in generators.items()
+                if rows
+            ]
+            title = f"{_SYSTEMS[system]}: gain over the same without queries, by number of queries"
+            parts += [series(lines, title=title)] if lines else []
+            parts.append(table(_head(found), _cells(generators), numbers={1, 2, 3, 4}))
+            parts += [paragraph(said) for said in _said(generators)]
+        body.append(section(name, parts))
+    return page("Growth", "Query encoders that learned from generated queries alone, judged by people.", body)
 
 
 def _table(results: Mapping[str, Any]) -> str:
     said = []
     for name, one in results.items():
-        said += [name, text_table(_head(one), _cells(one), numbers={1, 2, 3, 4, 5}), *_said(one["generators"]), ""]
+        said += [f"{name}: {_untrained(one)}", ""]
+        for system, found in one["systems"].items():
+            rows = text_table(_head(found), _cells(found["generators"]), numbers={1, 2, 3, 4})
+            said += [_SYSTEMS[system], rows, *_said(found["generators"]), ""]
     return "\n".join(said)
 
 
-def _head(one: Mapping[str, Any]) -> list[str]:
-    first = next(iter(one["generators"]))
+def _untrained(one: Mapping[str, Any]) -> str:
+    return (
+        f"the untrained system that choose-ranker picks, {one['chosen']}, has {number(one['untrained'])}, and "
+        f"{number(one['smoothed'])} smoothed"
+    )
+
+
+def _head(found: Mapping[str, Any]) -> list[str]:
+    first = next(iter(found["generators"]))
     return [
         "generator",
         "queries",
         MEASURE,
-        f"less none, {number(one['without_queries'])}",
-        f"less {one['chosen']}, smoothed, {number(one['smoothed'])}",
+        f"less none, {number(found['without_queries'])}",
         f"less {first}, p (Holm)",
     ]
 
 
-def _cells(one: Mapping[str, Any]) -> list[list[str]]:
+def _cells(generators: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[list[str]]:
     cells = []
-    for generator, rows in one["generators"].items():
+    for generator, rows in generators.items():
         for row in rows:
             less = row.get("less_first")
             compared = "" if less is None else f"{interval(less)}, {less['p_holm']:.3f}"
-            gains = [interval(row["gain"]), interval(row["less_untrained"])]
-            cells.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), *gains, compared])
+            cells.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), interval(row["gain"]), compared])
     return cells
 
 

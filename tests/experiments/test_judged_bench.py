@@ -12,7 +12,7 @@ from inpars_plus.corpora import Document, split_of
 from inpars_plus.experiments.judged_bench import JudgedBench
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import Run
-from inpars_plus.retrieval.rankers import RankerSpec
+from inpars_plus.retrieval.rankers import RankerSpec, hybrid_spec
 
 
 def test_generated_queries_that_people_asked_too_are_not_learned_from(
@@ -34,7 +34,7 @@ def test_generated_queries_that_people_asked_too_are_not_learned_from(
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_a_ranker_with_given_weights_learns_nothing_from_the_queries_but_its_query_encoder(
+def test_what_a_query_encoder_learned_is_told_with_weights_that_these_queries_did_not_say(
     titled: list[Document], judged_corpus: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[RankerSpec] = []
@@ -44,24 +44,23 @@ def test_a_ranker_with_given_weights_learns_nothing_from_the_queries_but_its_que
         built.append(spec)
         return build(self, spec)
 
+    weighed = hybrid_spec(0.3).model_copy(update={"feedback": 0.1, "smoothing": 0.3})
     monkeypatch.setattr(JudgedBench, "_built", kept)
+    monkeypatch.setattr(JudgedBench, "weighed", weighed)
     with Run(tmp_path / "out") as run:
         bench = JudgedBench("mend", judged_corpus, steps=Steps(run), seed=0)
         queries = bench.queries_of(small.write_generated(titled, tmp_path / "generated", "what about a machine"))
-        parts = tuple(one.model_copy(update={"weight": 0.25}) for one in bench.weighed.components)
-        weighed = bench.weighed.model_copy(update={"components": parts, "feedback": 0.1, "smoothing": 0.3})
-        bench.without_queries()
-        bench.learned("own", queries, seed=0, steps=2)
-        bench.learned("given", queries, seed=0, steps=2, weights=weighed)
-    none, own, given = built
-    assert weights(none) == weights(bench.weighed)
-    assert not any(one.query_encoder for one in none.components)
-    assert weights(own) != weights(weighed)
-    assert (weights(given), given.feedback, given.smoothing) == (weights(weighed), 0.1, 0.3)
-    encoders = {one.query_encoder for one in given.components if not one.lexical}
-    assert len(encoders) == 1
-    assert str(tmp_path / "out" / f"given-{len(queries)}-0") in encoders.pop()
-
-
-def weights(spec: RankerSpec) -> list[tuple[str, float]]:
-    return [(one.kind, one.weight) for one in spec.components]
+        before = bench.without_queries()
+        after = bench.encoder_learned("plain", queries, seed=0, steps=2)
+        own = bench.learned("plain", queries, seed=0, steps=2)
+    assert before["dense"].keys() == after["fusion"].keys() == own.keys()
+    fusion, dense, tuned_fusion, tuned_dense, whole = built
+    assert (fusion, dense) == (weighed, hybrid_spec(1.0))
+    for given, tuned in ((fusion, tuned_fusion), (dense, tuned_dense)):
+        assert [(one.kind, one.weight) for one in tuned.components] == [
+            (one.kind, one.weight) for one in given.components
+        ]
+        assert (tuned.feedback, tuned.smoothing) == (given.feedback, given.smoothing)
+        (encoder,) = {str(one.query_encoder) for one in tuned.components if not one.lexical}
+        assert str(tmp_path / "out" / f"plain-{len(queries)}-0") in encoder
+    assert len(whole.components) > 2

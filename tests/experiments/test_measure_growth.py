@@ -38,16 +38,17 @@ def test_rankers_are_trained_on_each_number_of_queries_and_a_second_call_finds_t
     summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", **parts)  # type: ignore[arg-type]
     found = summary.results["collections"]["mend"]
     assert found["smoothed"] - found["untrained"] == pytest.approx(0.2, abs=1e-9)
-    assert list(found["generators"]) == ["plain", "tuned", "templates"]  # the cheat stands in every table
-    for generator, rows in found["generators"].items():
-        assert [row["queries"] for row in rows] == [30, 60]  # there are not 500
-        for row, plain in zip(rows, found["generators"]["plain"], strict=True):
-            assert row["ndcg@10"] - found["without_queries"] == pytest.approx(row["gain"]["score"], abs=1e-9)
-            assert row["ndcg@10"] - found["smoothed"] == pytest.approx(row["less_untrained"]["score"], abs=1e-9)
-            less = row["ndcg@10"] - plain["ndcg@10"]
-            assert generator == "plain" or less == pytest.approx(row["less_first"]["score"], abs=1e-9)
+    assert list(found["systems"]) == ["fusion", "dense"]
+    for one in found["systems"].values():
+        assert list(one["generators"]) == ["plain", "tuned", "templates"]  # the cheat stands in every table
+        for generator, rows in one["generators"].items():
+            assert [row["queries"] for row in rows] == [30, 60]  # there are not 500
+            for row, plain in zip(rows, one["generators"]["plain"], strict=True):
+                assert row["ndcg@10"] - one["without_queries"] == pytest.approx(row["gain"]["score"], abs=1e-9)
+                less = row["ndcg@10"] - plain["ndcg@10"]
+                assert generator == "plain" or less == pytest.approx(row["less_first"]["score"], abs=1e-9)
     report = (tmp_path / "out" / "report.html").read_text()
-    assert "Gain over the same ranker without queries" in report
+    assert "Dense retrieval alone: gain over the same without queries" in report
     assert "of plain" in report
     assert "queries of templates are as good" not in report
 
@@ -84,7 +85,7 @@ def test_unchecked_rankers_learn_from_the_first_candidate_with_words_of_each_doc
 
     def train(self: Any, queries: Any, out: Path, **settings: Any) -> Any:
         learned.extend(one.text for one in queries if out.name.startswith("plain"))
-        return hybrid_spec(0.5) if queries else spec(self, queries, out, **settings)
+        return hybrid_spec(1.0) if queries else spec(self, queries, out, **settings)
 
     monkeypatch.setattr(JudgedBench, "_spec", train)
     parts: dict[str, Any] = {"sizes": (60,), "seeds": (0,), "steps": 2}
@@ -92,7 +93,7 @@ def test_unchecked_rankers_learn_from_the_first_candidate_with_words_of_each_doc
     summary = measure_growth({"mend": judged_corpus}, queries, tmp_path / "out", unchecked=True, **parts)
     assert len(learned) == 60
     assert all(text.startswith("terms of") for text in learned)
-    (row,) = summary.results["collections"]["mend"]["generators"]["plain, unchecked"]
+    (row,) = summary.results["collections"]["mend"]["systems"]["dense"]["generators"]["plain, unchecked"]
     assert "plain, unchecked" in (tmp_path / "out" / "report.html").read_text()
     assert row["gain"]["score"] == 0.0
     with pytest.raises(CorpusError, match=r"queries\.jsonl"):  # checked ones were never written here
@@ -118,6 +119,8 @@ def test_wrong_names_are_told(tmp_path: Path) -> None:
         main(["--collection", "mend=x", "--queries", "mend=y"])
     with pytest.raises(ConfigurationError, match="queries for 'other', but no such collection"):
         measure_growth({}, {"other": {"plain": tmp_path}}, tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="'templates' are the queries that stand beside the generators anyway"):
+        measure_growth({"mend": tmp_path}, {"mend": {"templates": tmp_path}}, tmp_path / "out")
     with pytest.raises(ConfigurationError, match="not trained on 10 queries"):
         measure_growth({}, {}, tmp_path / "out", sizes=(10, 40))
     with pytest.raises(ConfigurationError, match="0 seeds are none"):
