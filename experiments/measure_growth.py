@@ -22,13 +22,12 @@ from statistics import fmean as mean
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, PerQuery, named_paths, run_seeds
-from inpars_plus.experiments.reports.charts import Series, series
-from inpars_plus.experiments.reports.page import page, paragraph, section, table
-from inpars_plus.experiments.tables import interval, number, text_table
+from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery, named_paths, run_seeds
+from inpars_plus.experiments.reports.growth_report import TEMPLATES, growth_picture, growth_report, growth_table
 from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
 from inpars_plus.experiments.workbench import Steps, summary_of
 from inpars_plus.foundation import (
+    JSON,
     ConfigurationError,
     Run,
     Summary,
@@ -38,18 +37,14 @@ from inpars_plus.foundation import (
 )
 from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.metrics.significance import paired_bootstrap
-from inpars_plus.optimizers.rankers.training_queries import TrainingQuery
+from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
+from inpars_plus.retrieval.encoders import load_encoder
 
-__all__ = ["SIZES", "equal_share", "main", "measure_growth"]
+__all__ = ["SIZES", "main", "measure_growth"]
 
 SIZES = (250, 500, 1_000, 2_000, 4_000)
 
-_TEMPLATES = "templates"
-_SYSTEMS = {"fusion": "In the fusion", "dense": "Dense retrieval alone"}
-"""What a query encoder is part of, as :meth:`JudgedBench.encoder_learned` names it, and in words."""
-
-_ROUGHLY = 0.001
-"""Of nDCG@10: as good as."""
+_PICTURE = "growth.svg"
 
 
 def measure_growth(
@@ -87,9 +82,9 @@ def measure_growth(
             place="--queries",
             remedy="Give it with --collection",
         )
-    if any(_TEMPLATES in generators for generators in queries.values()):
+    if any(TEMPLATES in generators for generators in queries.values()):
         raise ConfigurationError(
-            f"'{_TEMPLATES}' are the queries that stand beside the generators anyway",
+            f"'{TEMPLATES}' are the queries that stand beside the generators anyway",
             place="--queries",
             remedy="Give these another name",
         )
@@ -100,23 +95,29 @@ def measure_growth(
             remedy=f"Give {FEWEST_QUERIES} or more",
         )
     results, done = dict[str, Any](), list[Steps]()
+    hashes: dict[str, JSON] = {"encoder": load_encoder().digest}
     for name, directory in collections.items():
         with Run(out / name) as run:
             bench = JudgedBench(name, directory, steps=Steps(run), seed=seeds[0])
             done.append(bench.steps)
             known = {
-                f"{generator}, unchecked" if unchecked else generator: bench.queries_of(folder, unchecked=unchecked)
+                generator: bench.queries_of(folder, unchecked=unchecked)
                 for generator, folder in queries.get(name, {}).items()
             }
-            results[name] = _grown(bench, {**known, _TEMPLATES: _templates(bench)}, sizes, seeds, steps)
+            known[TEMPLATES] = _templates(bench)
+            hashes |= {f"{name}: corpus": bench.corpus.digest(), f"{name}: judgments": bench.judged.digest}
+            hashes |= {f"{name}: queries of {generator}": queries_digest(found) for generator, found in known.items()}
+            results[name] = _grown(bench, known, sizes, seeds, steps, ", unchecked" if unchecked else "")
     summary = summary_of(
         *done,
         settings={"sizes": list(sizes), "seeds": list(seeds), "steps": steps, "unchecked": unchecked},
         seed=seeds[0],
+        hashes=hashes,
         results={"collections": results},
     )
     write_summary(out, summary)
-    write_text(out / "report.html", _report(results))
+    write_text(out / "report.html", growth_report(results))
+    write_text(out / _PICTURE, growth_picture(results))
     return summary
 
 
@@ -131,8 +132,9 @@ def _grown(
     sizes: Sequence[int],
     seeds: Sequence[int],
     steps: int,
+    way: str,
 ) -> dict[str, Any]:
-    """A collection's part of the summary."""
+    """A collection's part of the summary; what is trained is told apart by the way in which queries were taken."""
     none = bench.without_queries()
     runs: dict[int, dict[str, list[PerQuery]]] = {}
     for size in sizes:
@@ -141,7 +143,8 @@ def _grown(
             if size > len(queries):
                 say(f"{bench.name}, {generator}: there are {len(queries):,} queries, so {size:,} are left out")
                 continue
-            runs[size][generator] = [_trained(bench, generator, queries, size, seed, steps) for seed in seeds]
+            label = generator if generator == TEMPLATES else f"{generator}{way}"
+            runs[size][generator] = [_trained(bench, label, queries, size, seed, steps) for seed in seeds]
     plain, smoothed = (bench.untrained(share)[bench.chosen.name] for share in (0.0, bench.smoothing))
     return {
         "chosen": bench.chosen.name,
@@ -195,100 +198,6 @@ def _trained(
     return bench.encoder_learned(generator, shuffled[:size], seed=seed, steps=steps)
 
 
-def equal_share(better: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> float | None:
-    """At what share of the other's largest number of queries the better generator's rankers are as good.
-
-    Args:
-        better: rows of one generator, by number of queries.
-        other: those of another one.
-
-    Returns:
-        The share; ``None`` where none of the numbers is enough, or where the other's gain is none.
-    """
-    if not better or not other or other[-1]["gain"]["score"] <= 0:
-        return None
-    goal = other[-1]["ndcg@10"] - _ROUGHLY
-    enough = next((row["queries"] for row in better if row["ndcg@10"] >= goal), None)
-    return None if enough is None else float(enough) / float(other[-1]["queries"])
-
-
-def _said(generators: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """For each generator but the first, at what share of the first one's queries its own equal them."""
-    first, *others = (name for name in generators if name != _TEMPLATES or len(generators) == 1)
-    rows = generators[first]
-    if not rows or not others:
-        return []
-    most = rows[-1]["queries"]
-    if rows[-1]["gain"]["score"] <= 0:
-        return [f"{most:,} queries of {first} are no better than none, so there is no share of them to tell."]
-    found = []
-    for name in others:
-        share = equal_share(generators[name], rows)
-        found.append(
-            f"No number of queries of {name} is as good as {most:,} of {first}."
-            if share is None
-            else f"{share:.0%} as many queries of {name} are as good as {most:,} of {first}."
-        )
-    return found
-
-
-def _report(results: Mapping[str, Any]) -> str:
-    body = []
-    for name, one in results.items():
-        parts = [paragraph(_untrained(one))]
-        for system, found in one["systems"].items():
-            generators = found["generators"]
-            lines = [
-                Series(generator, [(row["queries"], row["gain"]["score"]) for row in rows])
-                for generator, rows in generators.items()
-                if rows
-            ]
-            title = f"{_SYSTEMS[system]}: gain over the same without queries, by number of queries"
-            parts += [series(lines, title=title)] if lines else []
-            parts.append(table(_head(found), _cells(generators), numbers={1, 2, 3, 4}))
-            parts += [paragraph(said) for said in _said(generators)]
-        body.append(section(name, parts))
-    return page("Growth", "Query encoders that learned from generated queries alone, judged by people.", body)
-
-
-def _table(results: Mapping[str, Any]) -> str:
-    said = []
-    for name, one in results.items():
-        said += [f"{name}: {_untrained(one)}", ""]
-        for system, found in one["systems"].items():
-            rows = text_table(_head(found), _cells(found["generators"]), numbers={1, 2, 3, 4})
-            said += [_SYSTEMS[system], rows, *_said(found["generators"]), ""]
-    return "\n".join(said)
-
-
-def _untrained(one: Mapping[str, Any]) -> str:
-    return (
-        f"the untrained system that choose-ranker picks, {one['chosen']}, has {number(one['untrained'])}, and "
-        f"{number(one['smoothed'])} smoothed"
-    )
-
-
-def _head(found: Mapping[str, Any]) -> list[str]:
-    first = next(iter(found["generators"]))
-    return [
-        "generator",
-        "queries",
-        MEASURE,
-        f"less none, {number(found['without_queries'])}",
-        f"less {first}, p (Holm)",
-    ]
-
-
-def _cells(generators: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[list[str]]:
-    cells = []
-    for generator, rows in generators.items():
-        for row in rows:
-            less = row.get("less_first")
-            compared = "" if less is None else f"{interval(less)}, {less['p_holm']:.3f}"
-            cells.append([generator, f"{row['queries']:,}", number(row["ndcg@10"]), interval(row["gain"]), compared])
-    return cells
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -329,8 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         steps=given.steps,
         unchecked=given.unchecked,
     )
-    print(_table(summary.results["collections"]))
-    print(f"Picture: {given.out / 'report.html'}\nAll figures: {given.out / 'summary.json'}")
+    print(growth_table(summary.results["collections"]))
+    for what, file in (("Picture", _PICTURE), ("Report", "report.html"), ("All figures", "summary.json")):
+        print(f"{what}: {given.out / file}")
     return 0
 
 

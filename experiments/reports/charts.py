@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from html import escape
 from math import log
 
-from inpars_plus.experiments.reports.page import Html
+from inpars_plus.experiments.reports.page import COLOURS, DRAWING, Html
 from inpars_plus.optimizers.prompts import Trial
 
-__all__ = ["Dot", "Series", "bars", "curve", "dots", "gains", "history", "series", "waterfall"]
+__all__ = ["Dot", "Series", "bars", "curve", "dots", "gains", "history", "picture", "series", "waterfall"]
 
 _WIDTH = 480
 _LABEL_CHARACTERS = 24
 _COLOURS = 6
 _LINE = 14.0
+_SERIES_HEIGHT = 220
 
 
 @dataclass(frozen=True)
@@ -227,11 +228,11 @@ def curve(points: Sequence[tuple[float, float]], *, title: str) -> Html:
     return _svg(height, parts, title)
 
 
-def series(lines: Sequence[Series], *, title: str) -> Html:
-    """Named lines over a logarithmic x; each point is marked, and 0 is always in sight."""
-    left, right, height, bottom = 58, 120, 220, 26
+def series(lines: Sequence[Series], *, title: str, span: Sequence[float] = ()) -> Html:
+    """Named lines over a logarithmic x; each point is marked, and 0 and the values of ``span`` are always in sight."""
+    left, right, height, bottom = 58, 120, _SERIES_HEIGHT, 26
     xs = sorted({x for line in lines for x, _ in line.points})
-    ys = [0.0, *(y for line in lines for _, y in line.points)]
+    ys = [0.0, *span, *(y for line in lines for _, y in line.points)]
     low, high = min(ys), max(ys)
     across, up = (log(xs[-1]) - log(xs[0])) or 1.0, (high - low) or 1.0
 
@@ -249,10 +250,7 @@ def series(lines: Sequence[Series], *, title: str) -> Html:
     parts += [
         f'<text class="soft" x="{x(value):.1f}" y="{height - 4}" text-anchor="middle">{value:,g}</text>' for value in xs
     ]
-    free = -_LINE
-    ends = {}
-    for line in sorted(lines, key=lambda one: y(one.points[-1][1])):  # labels of lines that end alike stay apart
-        ends[line.label] = free = max(free + _LINE, y(line.points[-1][1]) + 4)
+    ends = _apart({line.label: y(line.points[-1][1]) + 4 for line in lines}, last=height - bottom)
     for at, line in enumerate(lines):
         path = " ".join(f"{x(one):.1f},{y(value):.1f}" for one, value in line.points)
         marks = "".join(
@@ -264,6 +262,39 @@ def series(lines: Sequence[Series], *, title: str) -> Html:
             f'stroke-width="1.8"/>{marks}{name}</g>'
         )
     return _svg(height, parts, title)
+
+
+def _apart(wanted: Mapping[str, float], *, last: float) -> dict[str, float]:
+    """Where labels of lines that end alike go: a line's height apart, none lower than the last place."""
+    names = sorted(wanted, key=lambda name: wanted[name])
+    places = dict[str, float]()
+    free = -_LINE
+    for name in names:
+        places[name] = free = max(free + _LINE, wanted[name])
+    free = last + _LINE
+    for name in reversed(names):
+        places[name] = free = min(free - _LINE, places[name])
+    return places
+
+
+def picture(panels: Mapping[str, Sequence[Series]]) -> str:
+    """A file of its own: under its title, :func:`series` of each panel, two beside each other, on one scale."""
+    head = 30
+    span = [y for lines in panels.values() for line in lines for _, y in line.points]
+    parts = []
+    for at, (title, lines) in enumerate(panels.items()):
+        x, y = at % 2 * _WIDTH, at // 2 * (_SERIES_HEIGHT + head)
+        chart = series(lines, title=title, span=span).removeprefix("<svg ")
+        parts.append(
+            f'<text x="{x + 12}" y="{y + 20}" style="font-weight:600">{escape(title)}</text>'
+            f'<svg x="{x}" y="{y + head}" width="{_WIDTH}" height="{_SERIES_HEIGHT}" {chart}'
+        )
+    width, height = 2 * _WIDTH, -(-len(panels) // 2) * (_SERIES_HEIGHT + head)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">'
+        f'<style>{COLOURS}{DRAWING}</style><rect width="{width}" height="{height}" style="fill:var(--paper)"/>'
+        f"{''.join(parts)}</svg>\n"
+    )
 
 
 def _svg(height: int, parts: Sequence[str], title: str) -> Html:

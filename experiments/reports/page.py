@@ -9,7 +9,7 @@ from typing import Any
 
 from inpars_plus.foundation import LmUsage
 
-__all__ = ["Html", "cards", "details", "facts", "join", "page", "paragraph", "section", "table"]
+__all__ = ["COLOURS", "DRAWING", "Html", "cards", "details", "facts", "join", "page", "paragraph", "section", "table"]
 
 
 class Html(str):
@@ -18,11 +18,20 @@ class Html(str):
     __slots__ = ()
 
 
-_STYLE = """
+COLOURS = """
 :root{color-scheme:light dark;--ink:#1d2433;--soft:#5b6577;--line:#d9dee7;--paper:#fff;--panel:#f5f7fa;
 --a:#1f5fbf;--b:#b3541e;--c:#2b8a57;--d:#7b4bb3;--e:#8a7a1f;--f:#a3316f;--bad:#b02a37;--good:#1e7d45}
 @media(prefers-color-scheme:dark){:root{--ink:#e4e8f0;--soft:#9aa5b8;--line:#343c4b;--paper:#141821;--panel:#1c222d;
 --a:#7db0ff;--b:#f0a070;--c:#6fd09c;--d:#c3a0f0;--e:#d9c76a;--f:#f08cc0;--bad:#ff8a94;--good:#6fd09c}}
+"""
+"""Of a page, and of a picture that stands alone; by day and by night."""
+DRAWING = """
+svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft);font-size:12px}
+svg .rule{stroke:var(--line)}
+.k0{color:var(--a)}.k1{color:var(--b)}.k2{color:var(--c)}.k3{color:var(--d)}.k4{color:var(--e)}.k5{color:var(--f)}
+"""
+"""Of what is drawn in either."""
+_STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:54rem;margin:0 auto;padding:1.2rem 1rem 4rem}
@@ -36,9 +45,7 @@ font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:.82rem}
 th,td{text-align:left;padding:.3rem .55rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tr.strong td{font-weight:600}tr.weak td{color:var(--soft)}
-svg{display:block;width:100%;max-width:38rem;height:auto;margin:.4rem 0}svg text{font:12px system-ui,sans-serif;
-fill:var(--ink)}svg .soft{fill:var(--soft);font-size:12px}svg .rule{stroke:var(--line)}
-.k0{color:var(--a)}.k1{color:var(--b)}.k2{color:var(--c)}.k3{color:var(--d)}.k4{color:var(--e)}.k5{color:var(--f)}
+svg{display:block;width:100%;max-width:38rem;height:auto;margin:.4rem 0}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.82rem;margin:0 0 .8rem}
 .sample{background:var(--panel);border-radius:.5rem;padding:.7rem .9rem;margin:.7rem 0}
 .sample p{margin:.25rem 0;overflow-wrap:anywhere}.sample .soft{font-size:.85rem}
@@ -62,7 +69,7 @@ def page(title: str, lead: str, body: Sequence[Html]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_safe(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
+        f"<title>{_safe(title)}</title><style>{COLOURS}{_STYLE}{DRAWING}</style></head>\n<body><main>\n"
         f'<h1>{_safe(title)}</h1>\n<p class="soft">{_safe(lead)}</p>\n{join(body)}\n</main></body></html>\n'
     )
 

@@ -7,18 +7,20 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from inpars_plus.experiments.compile_programs import compile_programs
 from inpars_plus.experiments.generate_queries import generate_queries
-from inpars_plus.experiments.reports.charts import Dot, Series, bars, dots, history, series
+from inpars_plus.experiments.reports.charts import Dot, Series, bars, dots, history, picture, series
 from inpars_plus.experiments.reports.page import page, paragraph, table
 from inpars_plus.experiments.reports.tuning_report import tuning_report
 from inpars_plus.foundation import LmUsage, Summary
 from inpars_plus.optimizers.prompts import Trial
 
 HOSTILE = '<script>alert("x")</script>&amp;'
+SVG = "{http://www.w3.org/2000/svg}"
 VOID = {"meta", "br", "hr"}
 
 
@@ -122,6 +124,27 @@ def test_lines_keep_to_their_frame_and_their_labels_apart() -> None:
     assert all(0 <= float(y) <= 220 for y in re.findall(r'cy="([\d.]+)"', svg))
     labels = sorted(float(y) for y in re.findall(r'y="([\d.]+)">(?:one|two|three)<', svg))
     assert all(later - earlier >= 12 for earlier, later in itertools.pairwise(labels))
+
+
+def test_labels_of_lines_that_end_low_stay_above_the_numbers_of_the_axis() -> None:
+    lines = [Series(name, [(250, 0.02), (4_000, -0.01)]) for name in ("one", "two", "three", "four")]
+    svg = series(lines, title="t")
+    labels = sorted(float(y) for y in re.findall(r'y="([\d.]+)">(?:one|two|three|four)<', svg))
+    (axis,) = {float(y) for y in re.findall(r'y="([\d.]+)" text-anchor="middle"', svg)}
+    assert len(labels) == 4
+    assert labels[-1] <= axis - 12
+    assert all(later - earlier >= 12 for earlier, later in itertools.pairwise(labels))
+
+
+def test_a_picture_of_several_panels_is_a_file_of_its_own_with_one_scale() -> None:
+    low, high = [Series(HOSTILE, [(250, 0.01)])], [Series("b", [(250, 0.04)])]
+    svg = ET.fromstring(picture({"first <x>": low, "second": high, "third": low}))
+    texts = ["".join(one.itertext()) for one in svg.iter(f"{SVG}text")]
+    assert "first <x>" in texts
+    assert texts.count("+0.040") == 3  # the top of each panel's scale
+    panels = svg.findall(f"{SVG}svg")
+    assert [(one.get("x"), one.get("y")) for one in panels] == [("0", "30"), ("480", "30"), ("0", "280")]
+    assert "--ink" in "".join(svg.find(f"{SVG}style").itertext())  # type: ignore[union-attr]
 
 
 def test_pictures_of_nothing_are_nothing() -> None:
