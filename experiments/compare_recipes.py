@@ -27,7 +27,8 @@ from typing import Any
 import dspy
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery, named_paths, run_seeds
+from inpars_plus.experiments.flags import named_paths, run_seeds
+from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps, summary_of

@@ -19,11 +19,12 @@ from inpars_plus.experiments.leaks import as_seen, leaked, seen_queries
 from inpars_plus.experiments.settings import default_settings, make_settings
 from inpars_plus.experiments.train_ranker import METHOD, TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
-from inpars_plus.foundation import JSON, ConfigurationError, default_cache_directory, digest, say
+from inpars_plus.foundation import JSON, default_cache_directory, digest, say
 from inpars_plus.metrics.cheats import cheat_queries
 from inpars_plus.metrics.evaluation import evaluate_systems
 from inpars_plus.optimizers.rankers.training_queries import (
     TrainingQuery,
+    held_out_queries,
     queries_digest,
     read_training_queries,
     write_training_queries,
@@ -35,14 +36,13 @@ from inpars_plus.retrieval.protocol import Retriever
 from inpars_plus.retrieval.rankers import (
     RankerSpec,
     SharedIndexes,
-    build_ranker,
     hybrid_spec,
     load_ranker,
     plain_rankers,
 )
 from inpars_plus.retrieval.smoothing import METHOD as SMOOTHING
 
-__all__ = ["MEASURE", "JudgedBench", "PerQuery", "named_paths", "run_seeds"]
+__all__ = ["MEASURE", "JudgedBench", "PerQuery", "training_method"]
 
 MEASURE = "nDCG@10"
 
@@ -50,45 +50,6 @@ PerQuery = dict[str, dict[str, float]]
 """System → judged query → its value."""
 
 _DEPTH = 11  # one more than is looked at: the document with the query's own id is no result
-
-
-def run_seeds(count: int, first: int = 0) -> tuple[int, ...]:
-    """Seeds of repeated trainings.
-
-    Args:
-        count: how many.
-        first: the lowest; the others follow it.
-
-    Raises:
-        ConfigurationError: there would be none.
-    """
-    if count < 1:
-        raise ConfigurationError(f"{count} seeds are none to train with", place="--seeds", remedy="Give 1 or more")
-    return tuple(range(first, first + count))
-
-
-def named_paths(given: Sequence[str], flag: str) -> dict[str, Path]:
-    """Values of a flag of the form ``NAME=DIR``.
-
-    Args:
-        given: the values.
-        flag: its name, for messages.
-
-    Returns:
-        Name → directory.
-
-    Raises:
-        ConfigurationError: one is not of that form, or a name comes twice.
-    """
-    found = {}
-    for one in given:
-        name, equals, path = one.partition("=")
-        if not (name and equals and path):
-            raise ConfigurationError(f"'{one}' is not of the form NAME=DIR", place=flag)
-        if name in found:
-            raise ConfigurationError(f"'{name}' is named twice", place=flag)
-        found[name] = Path(path)
-    return found
 
 
 class JudgedBench:
@@ -107,6 +68,7 @@ class JudgedBench:
         self.documents = list(self.corpus.documents())
         self.by_id = {document.id: document for document in self.documents}
         splits = split_documents(self.documents, self.corpus)
+        self._tried = {document.id for document in splits.test}
         self.eligible = [one for one in [*splits.train, *splits.validation] if not one.is_empty]
 
     @cached_property
@@ -231,7 +193,7 @@ class JudgedBench:
             human: queries of people.
             settings: others of the job.
         """
-        return self._built(self._spec(queries, out, seed=seed, human=human, **settings))
+        return self._indexes().ranker(self._spec(queries, out, seed=seed, human=human, **settings))
 
     def _spec(
         self,
@@ -263,19 +225,22 @@ class JudgedBench:
             say(f"{self.name}: {len(lines):,} judged queries read as a line of a document that was learned from")
         return load_ranker(training.out)
 
-    def _built(self, spec: RankerSpec) -> Retriever:
-        # Not by the shared indexes, which would keep the encoders and vectors of every training.
-        return build_ranker(spec, self.documents, cache_directory=default_cache_directory())
-
     @cached_property
-    def weighed(self) -> RankerSpec:
-        """A ranker whose weights, feedback and smoothing come from held-out lines; its encoder is as it was given."""
+    def weighed(self) -> RankerSpec | None:
+        """A ranker whose weights, feedback and smoothing come from held-out lines; its encoder is as it was given.
+
+        ``None`` where too few documents have a line to spare.
+        """
+        count = default_settings("train-ranker")["held_out"]
+        if held_out_queries(self.documents, self.eligible, count=count, seed=self.seed, avoid=self._tried) is None:
+            say(f"{self.name}: too few documents have a line to spare, so no weights of a fusion can be learned")
+            return None
         out = self.steps.directory / "weighed"
         inputs: dict[str, JSON] = {
             "corpus": self.corpus.digest(),
             "seed": self.seed,
             "encoder": load_encoder().digest,
-            "training": _training(),
+            "training": training_method(),
         }
 
         def work() -> JSON:
@@ -287,8 +252,8 @@ class JudgedBench:
 
     def without_queries(self) -> PerQuery:
         """As :meth:`encoder_learned`, of an encoder that learned nothing."""
-        inputs: dict[str, JSON] = {"training": _training(), "weights": _weights(self.weighed)}
-        return self.judge("without queries", inputs, lambda: self._encoding(None))
+        inputs: dict[str, JSON] = {"training": training_method(), "weights": _fusion(self.weighed)}
+        return self.judge("without queries, encoder", inputs, lambda: self._encoding(None))
 
     def encoder_learned(self, name: str, queries: Sequence[TrainingQuery], *, seed: int, steps: int) -> PerQuery:
         """What a query encoder that learns from generated queries alone is worth: on its own, and in a fusion.
@@ -300,14 +265,15 @@ class JudgedBench:
             steps: of tuning it.
 
         Returns:
-            Values of ``fusion``, whose weights, feedback and smoothing are those of :attr:`weighed`, and of ``dense``.
+            Values of ``fusion``, whose weights, feedback and smoothing are those of :attr:`weighed`, where there is
+            one, and of ``dense``.
         """
 
         def work() -> dict[str, Retriever]:
             spec = self._spec(queries, self._out(name, queries, seed), seed=seed, held_out=0, steps=steps)
             return self._encoding(next(one.query_encoder for one in spec.components if not one.lexical))
 
-        inputs = {**_learning(queries, seed, steps), "weights": _weights(self.weighed)}
+        inputs = {**_learning(queries, seed, steps), "weights": _fusion(self.weighed)}
         return self.judge(f"{name}, {len(queries)} queries, seed {seed}, encoder", inputs, work)
 
     def learned(self, name: str, queries: Sequence[TrainingQuery], *, seed: int, steps: int) -> dict[str, float]:
@@ -331,14 +297,23 @@ class JudgedBench:
 
     def _encoding(self, query_encoder: str | None) -> dict[str, Retriever]:
         """The systems of :meth:`encoder_learned`."""
-        specs = {"fusion": self.weighed, "dense": hybrid_spec(1.0)}
-        return {name: self._built(_with_encoder(spec, query_encoder)) for name, spec in specs.items()}
+        specs = {**({"fusion": self.weighed} if self.weighed else {}), "dense": hybrid_spec(1.0)}
+        indexes = self._indexes()
+        return {name: indexes.ranker(_with_encoder(spec, query_encoder)) for name, spec in specs.items()}
+
+    def _indexes(self) -> SharedIndexes:
+        """Others than :attr:`indexes`, which would keep the encoders and vectors of every training."""
+        return SharedIndexes(self.documents, cache_directory=default_cache_directory())
 
     def templates(self, documents: Sequence[Document]) -> list[str]:
-        """For each document, a fixed question around its key terms: the cheat of the quality tables."""
+        """For each document, a fixed question around its key terms, the cheat of the quality tables.
+
+        Empty for a document without key terms.
+        """
         key_terms = KeyTerms.fit(self.documents)
         terms = [key_terms.of(one, 3) for one in documents]
-        return cheat_queries("templates", documents, terms, [None] * len(documents))
+        texts = cheat_queries("templates", documents, terms, [None] * len(documents))
+        return [text if found else "" for text, found in zip(texts, terms, strict=True)]
 
     def queries_of(self, directory: Path, *, unchecked: bool = False) -> list[TrainingQuery]:
         """Generated queries of which every answer may be learned from, and on which no figure is reported.
@@ -363,17 +338,19 @@ class JudgedBench:
         return [one for one in queries if one.id not in reported]
 
 
-def _training() -> JSON:
+def training_method() -> JSON:
     """What decides how a ranker learns, beside its queries."""
     return [METHOD, SMOOTHING, default_settings("train-ranker")]
 
 
 def _learning(queries: Sequence[TrainingQuery], seed: int, steps: int) -> dict[str, JSON]:
-    return {"queries": queries_digest(queries), "seed": seed, "steps": steps, "training": _training()}
+    return {"queries": queries_digest(queries), "seed": seed, "steps": steps, "training": training_method()}
 
 
-def _weights(spec: RankerSpec) -> JSON:
-    return [[[one.kind, one.weight] for one in spec.components], spec.feedback, spec.smoothing]
+def _fusion(spec: RankerSpec | None) -> JSON:
+    return (
+        None if spec is None else [[[one.kind, one.weight] for one in spec.components], spec.feedback, spec.smoothing]
+    )
 
 
 def _with_encoder(spec: RankerSpec, query_encoder: str | None) -> RankerSpec:

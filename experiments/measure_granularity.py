@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench, named_paths, run_seeds
+from inpars_plus.experiments.flags import named_paths, run_seeds
+from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
 from inpars_plus.experiments.workbench import Steps, summary_of

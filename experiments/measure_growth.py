@@ -22,8 +22,10 @@ from statistics import fmean as mean
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery, named_paths, run_seeds
-from inpars_plus.experiments.reports.growth_report import TEMPLATES, growth_picture, growth_report, growth_table
+from inpars_plus.experiments.flags import named_paths, run_seeds
+from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
+from inpars_plus.experiments.measure_granularity import against_first
+from inpars_plus.experiments.reports.growth_report import SHARES, TEMPLATES, growth_picture, growth_report, growth_table
 from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
 from inpars_plus.experiments.workbench import Steps, summary_of
 from inpars_plus.foundation import (
@@ -35,12 +37,12 @@ from inpars_plus.foundation import (
     write_summary,
     write_text,
 )
-from inpars_plus.metrics.evaluation import compare_values
 from inpars_plus.metrics.significance import paired_bootstrap
+from inpars_plus.optimizers.rankers.recipes import usable_query
 from inpars_plus.optimizers.rankers.training_queries import TrainingQuery, queries_digest
 from inpars_plus.retrieval.encoders import load_encoder
 
-__all__ = ["SIZES", "main", "measure_growth"]
+__all__ = ["SIZES", "growth_rows", "main", "measure_growth"]
 
 SIZES = (250, 500, 1_000, 2_000, 4_000)
 
@@ -69,12 +71,16 @@ def measure_growth(
         unchecked: the first that was written for each document counts, kept or dropped, not only what was kept.
 
     Returns:
-        The summary that was written: under the collection, ``fusion`` or ``dense``, and the generator, a row a size
-        with its gain over the same without queries, and its difference from the first generator with as many.
+        The summary that was written: for each collection, under ``systems``, ``fusion`` (where documents have lines to
+        learn its weights from) or ``dense``, and ``generators``, a row a size with its gain over the same without
+        queries, and its difference from the first generator with as many. Intervals and tests are over the judged
+        queries, of means over the seeds; p is adjusted for the generators of one number of queries.
 
     Raises:
-        ConfigurationError: queries are given for a collection that is not, or a number of queries is too small.
+        ConfigurationError: queries are given for a collection that is not, a generator has the name of the cheat, or a
+            number of queries is too small.
     """
+    sizes = sorted(set(sizes))
     unknown = next((name for name in queries if name not in collections), None)
     if unknown is not None:
         raise ConfigurationError(
@@ -107,7 +113,18 @@ def measure_growth(
             known[TEMPLATES] = _templates(bench)
             hashes |= {f"{name}: corpus": bench.corpus.digest(), f"{name}: judgments": bench.judged.digest}
             hashes |= {f"{name}: queries of {generator}": queries_digest(found) for generator, found in known.items()}
-            results[name] = _grown(bench, known, sizes, seeds, steps, ", unchecked" if unchecked else "")
+            # Those that are checked and those that are not have folders of their own.
+            labels = {one: f"{one}, unchecked" if unchecked and one != TEMPLATES else one for one in known}
+            runs = {
+                size: {
+                    generator: [_trained(bench, labels[generator], found, size, seed, steps) for seed in seeds]
+                    for generator, found in known.items()
+                    if size <= len(found)
+                }
+                for size in sizes
+            }
+            results[name] = _collection(bench, list(known), runs, seeds[0])
+            results[name]["numbers"] = {generator: len(found) for generator, found in known.items()}
     summary = summary_of(
         *done,
         settings={"sizes": list(sizes), "seeds": list(seeds), "steps": steps, "unchecked": unchecked},
@@ -116,76 +133,83 @@ def measure_growth(
         results={"collections": results},
     )
     write_summary(out, summary)
-    write_text(out / "report.html", growth_report(results))
+    write_text(out / "report.html", growth_report(results, unchecked=unchecked))
     write_text(out / _PICTURE, growth_picture(results))
     return summary
 
 
 def _templates(bench: JudgedBench) -> list[TrainingQuery]:
     texts = zip(bench.eligible, bench.templates(bench.eligible), strict=True)
-    return bench.unseen([TrainingQuery(f"template {one.id}", text, (one.id,)) for one, text in texts if text.strip()])
+    return bench.unseen(
+        [TrainingQuery(f"template {one.id}", query, (one.id,)) for one, text in texts if (query := usable_query(text))]
+    )
 
 
-def _grown(
-    bench: JudgedBench,
-    known: Mapping[str, Sequence[TrainingQuery]],
-    sizes: Sequence[int],
-    seeds: Sequence[int],
-    steps: int,
-    way: str,
+def _collection(
+    bench: JudgedBench, generators: Sequence[str], runs: Mapping[int, Mapping[str, Sequence[PerQuery]]], seed: int
 ) -> dict[str, Any]:
-    """A collection's part of the summary; what is trained is told apart by the way in which queries were taken."""
-    none = bench.without_queries()
-    runs: dict[int, dict[str, list[PerQuery]]] = {}
-    for size in sizes:
-        runs[size] = {}
-        for generator, queries in known.items():
-            if size > len(queries):
-                say(f"{bench.name}, {generator}: there are {len(queries):,} queries, so {size:,} are left out")
-                continue
-            label = generator if generator == TEMPLATES else f"{generator}{way}"
-            runs[size][generator] = [_trained(bench, label, queries, size, seed, steps) for seed in seeds]
+    """A collection's part of the summary."""
     plain, smoothed = (bench.untrained(share)[bench.chosen.name] for share in (0.0, bench.smoothing))
+    fusion = bench.weighed
     return {
         "chosen": bench.chosen.name,
         "untrained": mean(plain.values()),
         "smoothed": mean(smoothed.values()),
+        "fusion": None if fusion is None else fusion.model_dump(mode="json", include={"components", *SHARES}),
         "systems": {
             system: {
                 "without_queries": mean(before.values()),
-                "generators": _rows(list(known), system, before, runs, seed=seeds[0]),
+                "generators": growth_rows(
+                    before,
+                    {
+                        size: {generator: [one[system] for one in trained] for generator, trained in found.items()}
+                        for size, found in runs.items()
+                    },
+                    generators,
+                    seed=seed,
+                ),
             }
-            for system, before in none.items()
+            for system, before in bench.without_queries().items()
         },
     }
 
 
-def _rows(
-    generators: Sequence[str],
-    system: str,
+def growth_rows(
     before: Mapping[str, float],
-    runs: Mapping[int, Mapping[str, Sequence[PerQuery]]],
+    runs: Mapping[int, Mapping[str, Sequence[Mapping[str, float]]]],
+    generators: Sequence[str],
     *,
     seed: int,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Rows of each generator; a query's value is its mean over the seeds."""
+    """A row a generator and number of queries.
+
+    Args:
+        before: judged query → what it has without generated queries.
+        runs: number of queries → generator → what each judged query has, for each seed of training.
+        generators: all of them; what the first one's rows have is the measure of the others.
+        seed: of intervals and tests.
+
+    Returns:
+        Generator → rows with nDCG@10 (a judged query's value is its mean over the seeds), the gain, the seeds' means,
+        and, where the first generator has as many queries, what
+        :func:`~inpars_plus.experiments.measure_granularity.against_first` tells.
+    """
     rows: dict[str, list[dict[str, Any]]] = {generator: [] for generator in generators}
-    for size, trained in runs.items():
+    for size, found in runs.items():
         values = {
-            generator: [mean(one[system][query] for one in seeds) for query in before]
-            for generator, seeds in trained.items()
+            generator: [mean(one[query] for one in trained) for query in before] for generator, trained in found.items()
         }
+        compared = against_first(values, seed=seed) if generators[0] in values else {}
         for generator, after in values.items():
-            row = {
-                "queries": size,
-                "ndcg@10": mean(after),
-                "gain": paired_bootstrap(list(before.values()), after, seed=seed).as_dict(),
-                "seeds": [mean(one[system].values()) for one in trained[generator]],
-            }
-            rows[generator].append(row)
-        if generators[0] in values:
-            for generator, compared in compare_values(values, generators[0], seed=seed).items():
-                rows[generator][-1]["less_first"] = {**compared.difference.as_dict(), "p_holm": compared.p_holm}
+            rows[generator].append(
+                {
+                    "queries": size,
+                    "ndcg@10": mean(after),
+                    "gain": paired_bootstrap(list(before.values()), after, seed=seed).as_dict(),
+                    "seeds": [mean(one.values()) for one in found[generator]],
+                    **compared.get(generator, {}),
+                }
+            )
     return rows
 
 
@@ -233,12 +257,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         named_paths(given.collection, "--collection"),
         queries,
         given.out,
-        sizes=sorted(given.sizes),
+        sizes=given.sizes,
         seeds=run_seeds(given.seeds),
         steps=given.steps,
         unchecked=given.unchecked,
     )
-    print(growth_table(summary.results["collections"]))
+    print(growth_table(summary.results["collections"], unchecked=given.unchecked))
     for what, file in (("Picture", _PICTURE), ("Report", "report.html"), ("All figures", "summary.json")):
         print(f"{what}: {given.out / file}")
     return 0

@@ -18,9 +18,7 @@ import dspy
 
 from inpars_plus.corpora import sample
 from inpars_plus.corpora.documents import documents_digest
-from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
-from inpars_plus.experiments.settings import default_settings
-from inpars_plus.experiments.train_ranker import METHOD
+from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery, training_method
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import JSON, InputError, ReplyError, bar, digest, read_json, say
 from inpars_plus.lms.life import asking_threads
@@ -143,7 +141,7 @@ class CollectionBench(JudgedBench):
             "batch": self.settings.batch,
         }
         if name == OURS:
-            inputs["training"] = [METHOD, SMOOTHING, default_settings("train-ranker")]
+            inputs["training"] = training_method()
             if self.gold_queries:
                 inputs["human"] = queries_digest(self.gold_queries)
             return self.judge(step, inputs, lambda: {"fused": self._our_ranker(seed)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +18,8 @@ _LABEL_CHARACTERS = 24
 _COLOURS = 6
 _LINE = 14.0
 _SERIES_HEIGHT = 220
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that a file of XML must not have (XML 1.0, production 2)."""
 
 
 @dataclass(frozen=True)
@@ -228,11 +231,17 @@ def curve(points: Sequence[tuple[float, float]], *, title: str) -> Html:
     return _svg(height, parts, title)
 
 
-def series(lines: Sequence[Series], *, title: str, span: Sequence[float] = ()) -> Html:
-    """Named lines over a logarithmic x; each point is marked, and 0 and the values of ``span`` are always in sight."""
+def series(lines: Sequence[Series], *, title: str, beside: Sequence[Series] = ()) -> Html:
+    """Named lines over a logarithmic x; each point is marked, and 0 is always in sight.
+
+    Args:
+        lines: at least one.
+        title: read to whoever cannot see it.
+        beside: lines of other pictures, whose scales are to be the same.
+    """
     left, right, height, bottom = 58, 120, _SERIES_HEIGHT, 26
-    xs = sorted({x for line in lines for x, _ in line.points})
-    ys = [0.0, *span, *(y for line in lines for _, y in line.points)]
+    points = [point for line in (*lines, *beside) for point in line.points]
+    xs, ys = sorted({x for x, _ in points}), [0.0, *(y for _, y in points)]
     low, high = min(ys), max(ys)
     across, up = (log(xs[-1]) - log(xs[0])) or 1.0, (high - low) or 1.0
 
@@ -245,7 +254,7 @@ def series(lines: Sequence[Series], *, title: str, span: Sequence[float] = ()) -
     parts = [
         f'<line class="rule" x1="{left}" x2="{_WIDTH - right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         f'<text class="soft" x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.3f}</text>'
-        for value in dict.fromkeys((low, 0.0, high))
+        for value in (0.0, *(end for end in (low, high) if abs(y(end) - y(0.0)) >= _LINE))
     ]
     parts += [
         f'<text class="soft" x="{x(value):.1f}" y="{height - 4}" text-anchor="middle">{value:,g}</text>' for value in xs
@@ -256,7 +265,7 @@ def series(lines: Sequence[Series], *, title: str, span: Sequence[float] = ()) -
         marks = "".join(
             f'<circle cx="{x(one):.1f}" cy="{y(value):.1f}" r="3.5" fill="currentColor"/>' for one, value in line.points
         )
-        name = f'<text x="{x(line.points[-1][0]) + 8:.1f}" y="{ends[line.label]:.1f}">{_short(line.label)}</text>'
+        name = f'<text x="{x(line.points[-1][0]) + 8:.1f}" y="{ends[line.label]:.1f}">{_short(line.label, 16)}</text>'
         parts.append(
             f'<g class="k{at % _COLOURS}"><polyline points="{path}" fill="none" stroke="currentColor" '
             f'stroke-width="1.8"/>{marks}{name}</g>'
@@ -277,23 +286,29 @@ def _apart(wanted: Mapping[str, float], *, last: float) -> dict[str, float]:
     return places
 
 
-def picture(panels: Mapping[str, Sequence[Series]]) -> str:
-    """A file of its own: under its title, :func:`series` of each panel, two beside each other, on one scale."""
-    head = 30
-    span = [y for lines in panels.values() for line in lines for _, y in line.points]
-    parts = []
-    for at, (title, lines) in enumerate(panels.items()):
-        x, y = at % 2 * _WIDTH, at // 2 * (_SERIES_HEIGHT + head)
-        chart = series(lines, title=title, span=span).removeprefix("<svg ")
+def picture(panels: Mapping[str, Sequence[Series]], *, title: str) -> str:
+    """A file of its own: under its title, :func:`series` of each panel, two beside each other, on the same scales.
+
+    Args:
+        panels: title → at least one line.
+        title: what all of them show.
+    """
+    head, top = 30, 34
+    beside = [line for lines in panels.values() for line in lines]
+    parts = [f'<text x="12" y="22" style="font-size:14px">{escape(title)}</text>']
+    for at, (name, lines) in enumerate(panels.items()):
+        x, y = at % 2 * _WIDTH, top + at // 2 * (_SERIES_HEIGHT + head)
+        chart = series(lines, title=name, beside=beside).removeprefix("<svg ")
         parts.append(
-            f'<text x="{x + 12}" y="{y + 20}" style="font-weight:600">{escape(title)}</text>'
+            f'<text x="{x + 12}" y="{y + 20}" style="font-weight:600">{escape(name)}</text>'
             f'<svg x="{x}" y="{y + head}" width="{_WIDTH}" height="{_SERIES_HEIGHT}" {chart}'
         )
-    width, height = 2 * _WIDTH, -(-len(panels) // 2) * (_SERIES_HEIGHT + head)
+    width, height = 2 * _WIDTH, top + -(-len(panels) // 2) * (_SERIES_HEIGHT + head)
+    drawn = _NO_XML.sub("", "".join(parts))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">'
         f'<style>{COLOURS}{DRAWING}</style><rect width="{width}" height="{height}" style="fill:var(--paper)"/>'
-        f"{''.join(parts)}</svg>\n"
+        f"{drawn}</svg>\n"
     )
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from inpars_plus.corpora import Document, split_of
+from inpars_plus.corpora import Document, Judgment, Query, split_of, write_beir
 from inpars_plus.experiments.judged_bench import JudgedBench
+from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.workbench import Steps
 from inpars_plus.foundation import Run
-from inpars_plus.retrieval.rankers import RankerSpec, hybrid_spec
+from inpars_plus.retrieval.rankers import RankerSpec, SharedIndexes, hybrid_spec
 
 
 def test_generated_queries_that_people_asked_too_are_not_learned_from(
@@ -34,33 +35,67 @@ def test_generated_queries_that_people_asked_too_are_not_learned_from(
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_what_a_query_encoder_learned_is_told_with_weights_that_these_queries_did_not_say(
+def test_what_a_query_encoder_learned_is_told_with_weights_of_held_out_lines(
     titled: list[Document], judged_corpus: Path, tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[RankerSpec] = []
-    build = JudgedBench._built
+    trained: list[TrainSettings] = []
+    build, train = SharedIndexes.ranker, train_ranker
 
-    def kept(self: JudgedBench, spec: RankerSpec) -> Any:
+    def kept(self: SharedIndexes, spec: RankerSpec) -> Any:
         built.append(spec)
         return build(self, spec)
 
-    weighed = hybrid_spec(0.3).model_copy(update={"feedback": 0.1, "smoothing": 0.3})
-    monkeypatch.setattr(JudgedBench, "_built", kept)
-    monkeypatch.setattr(JudgedBench, "weighed", weighed)
+    def noted(settings: TrainSettings) -> Any:
+        trained.append(settings)
+        return train(settings)
+
+    monkeypatch.setattr(SharedIndexes, "ranker", kept)
+    monkeypatch.setattr("inpars_plus.experiments.judged_bench.train_ranker", noted)
     with Run(tmp_path / "out") as run:
         bench = JudgedBench("mend", judged_corpus, steps=Steps(run), seed=0)
         queries = bench.queries_of(small.write_generated(titled, tmp_path / "generated", "what about a machine"))
         before = bench.without_queries()
         after = bench.encoder_learned("plain", queries, seed=0, steps=2)
-        own = bench.learned("plain", queries, seed=0, steps=2)
-    assert before["dense"].keys() == after["fusion"].keys() == own.keys()
-    fusion, dense, tuned_fusion, tuned_dense, whole = built
-    assert (fusion, dense) == (weighed, hybrid_spec(1.0))
-    for given, tuned in ((fusion, tuned_fusion), (dense, tuned_dense)):
-        assert [(one.kind, one.weight) for one in tuned.components] == [
-            (one.kind, one.weight) for one in given.components
-        ]
-        assert (tuned.feedback, tuned.smoothing) == (given.feedback, given.smoothing)
+        assert (bench.weighed, len(trained), len(built)) == (built[0], 2, 4)
+        bench.weighed = hybrid_spec(0.3)
+        bench.encoder_learned("plain", queries, seed=0, steps=2)
+        assert _shares(built[4]) == _shares(hybrid_spec(0.3))  # other weights are another system
+    assert list(before) == list(after) == ["fusion", "dense"]
+    assert before["dense"].keys() == after["fusion"].keys()
+    lines, generated = trained[:2]
+    assert (lines.queries, lines.held_out > 30, lines.steps) == (None, True, 0)
+    assert (generated.queries is None, generated.held_out, generated.steps) == (False, 0, 2)
+    for given, tuned in ((built[0], built[2]), (hybrid_spec(1.0), built[3])):
+        assert not any(one.query_encoder for one in given.components)
+        assert _shares(tuned) == _shares(given)
         (encoder,) = {str(one.query_encoder) for one in tuned.components if not one.lexical}
         assert str(tmp_path / "out" / f"plain-{len(queries)}-0") in encoder
-    assert len(whole.components) > 2
+
+
+def _shares(spec: RankerSpec) -> list[Any]:
+    return [*((one.kind, one.weight) for one in spec.components), spec.feedback, spec.smoothing]
+
+
+@pytest.mark.model
+def test_where_documents_have_no_line_to_spare_there_is_dense_retrieval_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    verbs = ("leak", "hum", "stall", "jam", "rattle")
+    texts = [f"The {name} {verb}s at night." for name in "abcdefgh" for verb in verbs]
+    documents = [Document(id=f"d{at}", text=text) for at, text in enumerate(texts)]
+    queries = [Query(id=f"q{at}", text="what hums at night") for at in range(8)]
+    judgments = [Judgment(query_id=one.id, document_id="d1", grade=1) for one in queries]
+    write_beir(tmp_path / "corpus", documents=documents, queries=queries, judgments=judgments, split="test")
+    with Run(tmp_path / "out") as run, caplog.at_level("INFO", "inpars_plus"):
+        bench = JudgedBench("said", tmp_path / "corpus", steps=Steps(run), seed=0)
+        assert list(bench.without_queries()) == ["dense"]
+    assert "said: too few documents have a line to spare" in caplog.text
+
+
+def test_a_document_without_key_terms_has_no_template_query(judged_corpus: Path, tmp_path: Path) -> None:
+    with Run(tmp_path / "out") as run:
+        bench = JudgedBench("mend", judged_corpus, steps=Steps(run), seed=0)
+        one, other = bench.templates([bench.documents[0], Document(id="it", text="It is.")])
+    assert len(one.split()) > 3
+    assert other == ""

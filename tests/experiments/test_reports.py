@@ -136,15 +136,28 @@ def test_labels_of_lines_that_end_low_stay_above_the_numbers_of_the_axis() -> No
     assert all(later - earlier >= 12 for earlier, later in itertools.pairwise(labels))
 
 
-def test_a_picture_of_several_panels_is_a_file_of_its_own_with_one_scale() -> None:
-    low, high = [Series(HOSTILE, [(250, 0.01)])], [Series("b", [(250, 0.04)])]
-    svg = ET.fromstring(picture({"first <x>": low, "second": high, "third": low}))
+def test_a_picture_of_several_panels_is_a_file_of_its_own_with_the_same_scales() -> None:
+    panels = {
+        "first <x>\x01": [Series(HOSTILE, [(250, 0.01), (500, 0.02)])],
+        "second": [Series("b", [(250, 0.04), (4_000, 0.02)])],
+        "third": [Series("c", [(500, 0.02)])],
+    }
+    svg = ET.fromstring(picture(panels, title="gain & more"))
     texts = ["".join(one.itertext()) for one in svg.iter(f"{SVG}text")]
-    assert "first <x>" in texts
-    assert texts.count("+0.040") == 3  # the top of each panel's scale
-    panels = svg.findall(f"{SVG}svg")
-    assert [(one.get("x"), one.get("y")) for one in panels] == [("0", "30"), ("480", "30"), ("0", "280")]
+    assert {"first <x>", "gain & more"} <= {*texts}
+    assert texts.count("+0.040") == texts.count("4,000") == 3  # the ends of each panel's scales
+    frames = svg.findall(f"{SVG}svg")
+    assert [(one.get("x"), one.get("y")) for one in frames] == [("0", "64"), ("480", "64"), ("0", "314")]
+    first, second, third = ([(dot.get("cx"), dot.get("cy")) for dot in one.iter(f"{SVG}circle")] for one in frames)
+    assert first[0][0] == second[0][0]  # 250 queries
+    assert first[1] == third[0]  # 500 that gain .02
+    assert first[1][1] == second[1][1]
     assert "--ink" in "".join(svg.find(f"{SVG}style").itertext())  # type: ignore[union-attr]
+
+
+def test_a_value_just_below_0_does_not_hide_the_number_of_the_axis() -> None:
+    svg = series([Series("one", [(250, -0.0004), (4_000, 0.02)])], title="t")
+    assert re.findall(r'text-anchor="end">([^<]+)<', svg) == ["+0.000", "+0.020"]
 
 
 def test_pictures_of_nothing_are_nothing() -> None:
