@@ -265,7 +265,8 @@ def series(lines: Sequence[Series], *, title: str, beside: Sequence[Series] = ()
         marks = "".join(
             f'<circle cx="{x(one):.1f}" cy="{y(value):.1f}" r="3.5" fill="currentColor"/>' for one, value in line.points
         )
-        name = f'<text x="{x(line.points[-1][0]) + 8:.1f}" y="{ends[line.label]:.1f}">{_short(line.label, 16)}</text>'
+        # All in one column, where no other line passes through the label of one that ends early.
+        name = f'<text class="own" x="{_WIDTH - right + 8}" y="{ends[line.label]:.1f}">{_short(line.label, 16)}</text>'
         parts.append(
             f'<g class="k{at % _COLOURS}"><polyline points="{path}" fill="none" stroke="currentColor" '
             f'stroke-width="1.8"/>{marks}{name}</g>'

@@ -27,7 +27,7 @@ COLOURS = """
 """Of a page, and of a picture that stands alone; by day and by night."""
 DRAWING = """
 svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft);font-size:12px}
-svg .rule{stroke:var(--line)}
+svg .rule{stroke:var(--line)}svg .own{fill:currentColor}
 .k0{color:var(--a)}.k1{color:var(--b)}.k2{color:var(--c)}.k3{color:var(--d)}.k4{color:var(--e)}.k5{color:var(--f)}
 """
 """Of what is drawn in either."""
