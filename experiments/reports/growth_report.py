@@ -88,11 +88,14 @@ def enough_queries(better: _Rows, best: Mapping[str, Any], without: float) -> in
 
 
 def _said(one: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """For each generator but the first and the cheat, how many of its queries are as good as the first one's best."""
+    """Who has too few queries; for each generator but the cheat, how many are as good as the first one's best."""
     generators = found["generators"]
     first, *others = (name for name in generators if name != TEMPLATES or len(generators) == 1)
+    tried = max((row["queries"] for rows in generators.values() for row in rows), default=0)
     few = [
-        f"There are only {one['numbers'][name]:,} queries of {name}." for name, rows in generators.items() if not rows
+        f"There are only {one['numbers'][name]:,} queries of {name}."
+        for name, rows in generators.items()
+        if not rows or rows[-1]["queries"] < tried
     ]
     if not generators[first] or not others:
         return few

@@ -154,8 +154,11 @@ def told(**generators: list[dict[str, Any]]) -> list[str]:
 def test_the_page_says_how_many_queries_are_as_good_as_the_best_number_of_the_first() -> None:
     said = told(plain=rows(0.4, 0.6, 0.5), good=rows(0.6, 0.7), slow=rows(0.5, 0.55, 0.7), bad=rows(0.4), few=[],
                 templates=rows(0.9))  # fmt: skip
-    assert said[-5:] == [
+    assert said[-8:] == [
+        "There are only 90 queries of good.",
+        "There are only 90 queries of bad.",
         "There are only 90 queries of few.",
+        "There are only 90 queries of templates.",
         "The best number of plain is 500, better than none.",
         "250 of good are as good as these, by the mean: at most 50% as many.",
         "1,000 of slow are as good as these, by the mean: 200% as many.",
