@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inpars_plus.experiments.judged_bench import MEASURE
 from inpars_plus.experiments.reports.charts import Series, picture, series
 from inpars_plus.experiments.reports.page import page, paragraph, section, table
 from inpars_plus.experiments.tables import interval, number, text_table
@@ -18,7 +17,7 @@ SHARES = ("feedback", "smoothing")
 """What a fusion does beside summing."""
 
 _SYSTEMS = {"fusion": "In the fusion", "dense": "Dense retrieval alone"}
-"""What a query encoder is part of, as :class:`JudgedBench` names it, and in words."""
+"""What a query encoder is part of, as ``JudgedBench.encoder_learned`` names it, and in words."""
 _ROUGHLY = 0.001
 """Of nDCG@10: as good as."""
 _NUMBERS = {1, 2, 3, 4, 5}
@@ -42,7 +41,7 @@ def growth_report(results: Mapping[str, Any], *, unchecked: bool) -> str:
         parts = [paragraph(_about(one))]
         for system, found in one["systems"].items():
             lines = _lines(found["generators"])
-            title = f"{_SYSTEMS[system]}: gain in {MEASURE} over the same without queries, by number of queries"
+            title = f"{_SYSTEMS[system]}: gain in nDCG@10 over the same without queries, by number of queries"
             parts += [series(lines, title=title)] if lines else []
             parts.append(table(_head(system, found), _cells(found["generators"]), numbers=_NUMBERS))
             parts += [paragraph(said) for said in _said(one, found)]
@@ -58,7 +57,7 @@ def growth_picture(results: Mapping[str, Any]) -> str:
         for system, found in one["systems"].items()
         if any(found["generators"].values())
     }
-    return picture(panels, title=f"Gain in {MEASURE} over no queries, by number of generated queries")
+    return picture(panels, title="Gain in nDCG@10 over no queries, by number of generated queries")
 
 
 def growth_table(results: Mapping[str, Any], *, unchecked: bool) -> str:
@@ -150,7 +149,7 @@ def _head(system: str, found: Mapping[str, Any]) -> list[str]:
     return [
         _SYSTEMS[system],
         "queries",
-        MEASURE,
+        "nDCG@10",
         f"less none, {number(found['without_queries'])}",
         f"less {first}",
         "p (Holm)",
