@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from inpars_plus.corpora import Corpus, split_documents
 from inpars_plus.experiments.agreement import judged_names
-from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
+from inpars_plus.experiments.choose_ranker import FEWEST_QUERIES, ChooseSettings, choose_ranker
 from inpars_plus.experiments.choose_ranker import tell as tell_chosen
 from inpars_plus.experiments.compile_programs import CompileSettings, compile_programs
 from inpars_plus.experiments.evaluate_runs import EvaluateSettings, evaluate_runs
@@ -28,7 +29,17 @@ from inpars_plus.experiments.tables import number, text_table
 from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.experiments.tune_generator import TuneSettings, tune_generator
 from inpars_plus.experiments.workbench import MakeLm, corpus_of
-from inpars_plus.foundation import ConfigurationError, LmUsage, Run, Summary, digest, read_json, say, write_summary
+from inpars_plus.foundation import (
+    ConfigurationError,
+    InputError,
+    LmUsage,
+    Run,
+    Summary,
+    digest,
+    read_json,
+    say,
+    write_summary,
+)
 from inpars_plus.foundation.memory import give_back_memory
 from inpars_plus.lms import load_lm
 from inpars_plus.lms.embedded import release_pipelines
@@ -113,6 +124,7 @@ class _Stages:
         if settings.judged is not None:
             # What cannot be read, or is of other documents, is told now, not after an hour.
             judged_names(read_collection(settings.judged), corpus)
+        _check_size(corpus)
         out, shared = settings.out, _shared(settings)
         self._stage(
             "compile",
@@ -206,6 +218,20 @@ class _Stages:
         # What a stage leaves in memory would come on top of what the next one needs.
         release_pipelines()
         give_back_memory()
+
+
+def _check_size(corpus: Corpus) -> None:
+    """Tell now, not after all other stages, that there is nothing to choose by."""
+    documents = list(corpus.documents())
+    unseen = len(split_documents(documents, corpus).test)
+    if unseen < FEWEST_QUERIES:
+        raise InputError(
+            f"of {len(documents)} documents, {unseen} are kept from training to compare the trained ranker with "
+            f"untrained ones, but {FEWEST_QUERIES} are needed",
+            place="--corpus",
+            remedy="Give some 120 documents or more; of fewer, inpars-plus choose-ranker --stack makes a stack of the "
+            "untrained ranker that suits them best",
+        )
 
 
 def _shared(settings: AdaptSettings) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from inpars_plus.retrieval.rankers import (
 )
 from inpars_plus.retrieval.stack import Reading, build_stack, remove_stack
 
-__all__ = ["TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
+__all__ = ["FEWEST_QUERIES", "TEXT", "ChooseSettings", "choose_ranker", "main", "run", "tell"]
 
 TEXT = JobText(
     name="choose-ranker",
@@ -66,8 +66,9 @@ TEXT = JobText(
     ),
 )
 
+FEWEST_QUERIES = 20
+"""By fewer queries nothing is chosen."""
 _DEPTH = 10
-_FEWEST = 20
 
 
 class ChooseSettings(JobSettings, CorpusSettings):
@@ -91,7 +92,7 @@ class ChooseSettings(JobSettings, CorpusSettings):
         metavar="NAME=FILE",
         default=(),
     )
-    count: int = option("queries at most", metavar="N", ge=_FEWEST)
+    count: int = option("queries at most", metavar="N", ge=FEWEST_QUERIES)
     stack: bool = option("build a search stack of the chosen ranker in <out>/stack")
     judged: str | None = option(
         "human judgments, only to tell how well the choice agrees with them", metavar="DIR[:SPLIT]", default=None
@@ -235,12 +236,14 @@ class _Job:
             )
         read = read_training_queries(settings.queries, self.documents)
         found = [query for query in read if set(query.document_ids) <= ids][: settings.count]
-        if len(found) < _FEWEST:
+        if len(found) < FEWEST_QUERIES:
             raise InputError(
                 f"{len(found)} of {len(read):,} generated queries are of documents that no ranker was trained on, "
-                f"but {_FEWEST} are needed",
+                f"but {FEWEST_QUERIES} are needed",
                 place=str(settings.queries),
-                remedy="Generate more",
+                remedy="Generate queries for more documents, or choose between untrained rankers, without --ranker"
+                if settings.ranker
+                else "Generate queries for more documents",
             )
         return "generated", HeldOut(tuple(found), tuple(self.documents))
 

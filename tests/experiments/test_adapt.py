@@ -40,6 +40,17 @@ def test_judgments_that_cannot_be_read_are_told_before_anything_is_done(
     assert not world.models
 
 
+def test_documents_that_are_too_few_to_choose_by_are_told_before_anything_is_done(tmp_path: Path, small: Any) -> None:
+    world = small.World()
+    few = small.write_corpus(tmp_path / "few.jsonl", 60, "manual")
+    with pytest.raises(
+        InParsError, match=r"--corpus: of 60 documents, \d+ are kept from training.* 20 are needed.*--stack"
+    ):
+        adapt(settings(few), **world.parts)
+    assert not world.models
+    assert not (tmp_path / "out" / "compile").exists()
+
+
 def test_where_the_choice_has_no_unseen_judged_query_nothing_is_evaluated(
     judged_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +111,7 @@ def test_what_other_programs_wrote_is_gone_on_with_where_they_come_back_and_mixe
         return real(given.model_copy(update={"retriever": "bm25"}), **parts)
 
     monkeypatch.setattr("inpars_plus.experiments.adapt.generate_queries", generated)
-    given = settings(small.write_corpus(tmp_path / "corpus.jsonl", 12, "manual"), documents=12)
+    given = settings(small.write_corpus(tmp_path / "corpus.jsonl", 160, "manual"), documents=12)
     first, card = given.out / "compile" / "compiled" / "manual.json", load_program(compiled / "compiled/manual.json")
 
     def run_with(seed: int) -> int:

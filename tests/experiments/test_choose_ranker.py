@@ -269,6 +269,20 @@ def test_generated_queries_are_used_where_no_line_can_be_taken_out(tmp_path: Pat
         choose_ranker(settings(directory, queries=made, kind="held-out"))
 
 
+def test_where_too_few_generated_queries_are_left_the_way_out_is_told(tmp_path: Path, small: Any) -> None:
+    documents = [Document(id=f"d{at}", text=f"Note {at}.") for at in range(40)]
+    write_documents(tmp_path / "notes.jsonl", documents)
+    save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0}), tmp_path / "mine")
+    tried = sum(split_of(one.id) == "test" for one in documents)
+    queries = small.write_generated(documents, tmp_path / "queries")
+    said = (
+        rf"{tried} of 40 generated queries are of .* 20 are needed\. Generate queries for more documents, or .*--ranker"
+    )
+    with pytest.raises(InParsError, match=said):
+        choose_ranker(settings(tmp_path / "notes.jsonl", ranker=tmp_path / "mine", queries=queries))
+    assert choose_ranker(settings(tmp_path / "notes.jsonl", queries=queries)).results["kind"] == "generated"
+
+
 def test_people_s_judgments_are_told_beside_the_choice_also_where_there_is_nothing_to_compare(
     titled_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
