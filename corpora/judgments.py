@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.corpora.documents import Document, Judgment, Query
-from inpars_plus.corpora.readers.records import is_whole
 from inpars_plus.corpora.readers.tables import json_objects
 from inpars_plus.corpora.readers.text_files import open_text
 from inpars_plus.foundation.errors import CorpusError
 from inpars_plus.foundation.files import JSON, replacing, write_json
 from inpars_plus.foundation.secrets import hide_secrets
+from inpars_plus.foundation.texts import is_whole
 
 __all__ = [
     "REFERENCE_FILE",

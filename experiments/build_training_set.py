@@ -30,7 +30,12 @@ from inpars_plus.foundation import (
     write_summary,
 )
 from inpars_plus.lms import Scorer
-from inpars_plus.optimizers.rankers.bases import base_encoder, cross_encoder_base, load_pair_scorer
+from inpars_plus.optimizers.rankers.bases import (
+    base_encoder,
+    cross_encoder_base,
+    cross_encoder_to_train,
+    load_pair_scorer,
+)
 from inpars_plus.optimizers.rankers.fine_tuning import (
     FineTuning,
     training_precision,
@@ -169,13 +174,25 @@ def _check(settings: TrainingSetSettings) -> None:
             remedy="; ".join(f"A {kind} has {' and '.join(losses)}" for kind, losses in _LOSSES.items()),
         )
     if settings.reranker is not None:
-        reranker_digest(settings.reranker)
+        load_pair_scorer(settings.reranker)
     if settings.fine_tune is not None:
-        _base(settings)
+        _check_base(settings, settings.out / _TUNED[settings.fine_tune])
     elif settings.base is not None:
         raise ConfigurationError(
             "there is a base, but nothing to fine-tune", place="--base", remedy="Add --fine-tune bi-encoder"
         )
+
+
+def _check_base(settings: TrainingSetSettings, tuned: Path) -> None:
+    """Refuse a base that cannot be read, or that what is tuned from it would replace."""
+    if settings.base is not None and tuned.resolve() in (at := Path(settings.base).resolve(), *at.parents):
+        raise ConfigurationError(
+            "the base would be replaced by what is tuned from it", place="--base, --out", remedy="Name another --out"
+        )
+    if settings.fine_tune == "cross-encoder":
+        cross_encoder_to_train(settings.base, max_tokens=settings.max_tokens)
+    else:
+        _base(settings).check()
 
 
 class _Job:

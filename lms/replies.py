@@ -15,6 +15,7 @@ from pathlib import Path
 from inpars_plus.foundation.errors import RunError
 from inpars_plus.foundation.secrets import hide_secrets
 from inpars_plus.foundation.summaries import LmUsage
+from inpars_plus.foundation.texts import made_whole
 from inpars_plus.lms.engine import Reply
 
 __all__ = ["ReplyStore"]
@@ -97,7 +98,7 @@ class ReplyStore:
             RunError: the disk is full, or the file cannot be written.
         """
         text = json.dumps(hide_secrets(vars(reply)), ensure_ascii=False)
-        text = text.encode("utf-8", "replace").decode()  # a lone surrogate cannot be stored
+        text = made_whole(text)  # half of a character cannot be stored
         with self._lock, self._explained():
             self._connection.execute(
                 "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", (key, hide_secrets(model), text, time.time())

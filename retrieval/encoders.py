@@ -17,12 +17,13 @@ from inpars_plus.foundation.files import digest, digest_file, read_json
 from inpars_plus.foundation.forks import in_each_fork
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.precision import Precision, fast_precision
+from inpars_plus.foundation.texts import made_whole
 from inpars_plus.retrieval.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_TOKENS", "Encoder", "load_encoder", "model_directory"]
+__all__ = ["MAX_TOKENS", "Encoder", "load_encoder", "model_directory", "reading_model", "require_words"]
 
 MAX_TOKENS = 256
 """What is longer is cut: MiniLM was trained on 128 tokens, and its authors cut at 256."""
@@ -37,6 +38,8 @@ _TOKENIZED = 512
 
 _METHOD = 2
 """Counted up when a text gets another vector than before, so that older ones are not used."""
+
+_OF_OTHER_WORDS = ("bees make honey", "rain fills rivers")
 
 _ENCODER = "SentenceTransformer"
 """What sentence-transformers calls an encoder; it would turn a cross-encoder into one without a word."""
@@ -91,13 +94,17 @@ class Encoder:
         """Encode texts.
 
         Args:
-            texts: any texts; an empty one has a vector too.
+            texts: any texts; an empty one has a vector too, and half of a character is read as ``?``.
             short: whether they are queries rather than documents, which only decides the size of a batch.
 
         Returns:
             ``[texts, dimensions]``, each row of length 1.
+
+        Raises:
+            ConfigurationError: the model's files cannot be read as an encoder's, or its tokenizer knows no word.
         """
         torch = _torch()
+        texts = [made_whole(text) for text in texts]
         with self._lock:
             if self._model is None:
                 self._model = self._load()
@@ -132,8 +139,20 @@ class Encoder:
                 groups.setdefault(length, []).append(at)
         return groups
 
+    def check(self) -> None:
+        """Read the model, so that one that cannot be read is told before anything else is done.
+
+        Raises:
+            ConfigurationError: as for :meth:`encode`.
+        """
+        self.encode([""])
+
     def model_to_train(self) -> Any:
-        """A ``SentenceTransformer`` of its own in float32, on the encoder's device."""
+        """A ``SentenceTransformer`` of its own in float32, on the encoder's device.
+
+        Raises:
+            ConfigurationError: as for :meth:`encode`.
+        """
         return self._read("float32")
 
     def _load(self) -> Any:
@@ -145,13 +164,15 @@ class Encoder:
         package = require(
             "sentence_transformers", install="pip install sentence-transformers", purpose="Dense retrieval"
         )
-        with _silent_loading():
-            return package.SentenceTransformer(
+        with reading_model(self.directory, "an encoder"):
+            model = package.SentenceTransformer(
                 str(self.directory),
                 device=self.device,
                 local_files_only=True,
                 model_kwargs={"dtype": getattr(_torch(), precision), "use_safetensors": True},
             )
+        require_words(model, self.directory)
+        return model
 
 
 def load_encoder(name: str | None = None) -> Encoder:
@@ -258,14 +279,51 @@ def _torch() -> Any:
 
 
 @contextmanager
-def _silent_loading() -> Iterator[None]:
-    """Without transformers' bar over the 100 tensors of a small model."""
+def reading_model(directory: Path, kind: str) -> Iterator[None]:
+    """Around reading a model of sentence-transformers: what its files have wrong is told in a sentence.
+
+    Transformers' bar over the 100 tensors of a small model is not shown.
+
+    Args:
+        directory: of the model.
+        kind: what it is read as, in words: ``an encoder``.
+
+    Raises:
+        ConfigurationError: it cannot be read as that.
+    """
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as problem:
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise ConfigurationError(
+            f"the model cannot be read as {kind} ({first})",
+            place=str(directory),
+            remedy="Get it again if files are missing or cut off, or name another",
+        ) from problem
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def require_words(model: Any, directory: Path) -> None:
+    """Refuse a model of sentence-transformers whose tokenizer takes two texts of other words for the same.
+
+    Without its files Transformers makes a tokenizer that knows no word, and a model would search and be trained with
+    it.
+
+    Raises:
+        ConfigurationError: it knows no word, or can read no text.
+    """
+    with reading_model(directory, "a reader of texts"):
+        one, other = (model.preprocess([text]).get("input_ids") for text in _OF_OTHER_WORDS)
+    if one is not None and one.tolist() == other.tolist():
+        raise ConfigurationError(
+            "the model's tokenizer knows no word, as where its files are missing",
+            place=str(directory),
+            remedy="Get the model again, with the files of its tokenizer",
+        )

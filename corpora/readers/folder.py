@@ -9,9 +9,10 @@ from pathlib import Path
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.corpora.readers.html_text import declared_encoding, html_to_text
-from inpars_plus.corpora.readers.records import ReadingOptions, Record, is_whole
+from inpars_plus.corpora.readers.records import ReadingOptions, Record
 from inpars_plus.corpora.readers.text_files import explained, read_text
 from inpars_plus.foundation.errors import CorpusError
+from inpars_plus.foundation.texts import is_whole
 
 __all__ = ["TEXT_SUFFIXES", "read_folder"]
 

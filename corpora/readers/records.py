@@ -8,16 +8,7 @@ from typing import NamedTuple
 
 from inpars_plus.corpora.documents import Document
 
-__all__ = ["ReadingOptions", "Record", "is_whole"]
-
-
-def is_whole(text: str) -> bool:
-    """Whether a text has no half of a character (a lone surrogate), which no file in UTF-8 can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+__all__ = ["ReadingOptions", "Record"]
 
 
 class Record(NamedTuple):

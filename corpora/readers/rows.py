@@ -7,8 +7,9 @@ from typing import Any
 
 from inpars_plus.corpora.documents import Document
 from inpars_plus.corpora.readers.languages import language_code
-from inpars_plus.corpora.readers.records import ReadingOptions, is_whole
+from inpars_plus.corpora.readers.records import ReadingOptions
 from inpars_plus.foundation.errors import CorpusError
+from inpars_plus.foundation.texts import is_whole
 
 __all__ = ["DOCUMENT_FIELDS", "document_of"]
 

@@ -13,12 +13,13 @@ from typing import Any
 from inpars_plus.foundation.errors import ConfigurationError
 from inpars_plus.foundation.files import read_json
 from inpars_plus.foundation.parts import require
-from inpars_plus.retrieval.encoders import Encoder, load_encoder, model_directory
+from inpars_plus.foundation.texts import made_whole
+from inpars_plus.retrieval.encoders import Encoder, load_encoder, model_directory, reading_model, require_words
 
-__all__ = ["base_encoder", "cross_encoder_base", "load_pair_scorer"]
+__all__ = ["base_encoder", "cross_encoder_base", "cross_encoder_to_train", "load_pair_scorer"]
 
 _PAIRS = "ForSequenceClassification"
-_WRITES = ("ForCausalLM", "ForConditionalGeneration")
+_WRITES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 
 
 def base_encoder(name: str | None) -> Encoder:
@@ -66,6 +67,32 @@ def cross_encoder_base(name: str | None) -> Path:
     return directory
 
 
+def cross_encoder_to_train(name: str | None, *, max_tokens: int) -> Any:
+    """A ``CrossEncoder`` with one grade a pair, on the GPU that CUDA knows or the CPU.
+
+    Args:
+        name: as for :func:`cross_encoder_base`; the head of an encoder is new, drawn from torch's random numbers.
+        max_tokens: of a pair; the rest is cut.
+
+    Raises:
+        MissingPartError: as for :func:`cross_encoder_base`.
+        ConfigurationError: as there; or it gives a pair several grades, or cannot be read.
+    """
+    directory = cross_encoder_base(name)
+    with reading_model(directory, "a cross-encoder"):
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(str(directory), local_files_only=True)
+        grades = config.num_labels if any(map(_grades, config.architectures or [])) else 1
+    if grades != 1:
+        raise ConfigurationError(
+            f"the cross-encoder gives a pair {grades} grades, and one is trained",
+            place=str(directory),
+            remedy="Name an encoder, or a cross-encoder with one grade",
+        )
+    return _read_cross_encoder(directory, num_labels=1, max_length=max_tokens)
+
+
 def load_pair_scorer(name: str) -> Callable[[Sequence[tuple[str, str]]], list[float]]:
     """A cross-encoder as a function from (query, text) pairs to logits; more is better.
 
@@ -78,12 +105,7 @@ def load_pair_scorer(name: str) -> Callable[[Sequence[tuple[str, str]]], list[fl
     """
     directory = cross_encoder_base(name)
     config = read_json(directory / "config.json", kind="configuration of a model", error=ConfigurationError)
-    grades = any(str(one).endswith(_PAIRS) for one in config.get("architectures") or [])
-    package = require("sentence_transformers", install="pip install sentence-transformers", purpose="Re-ranking")
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = package.CrossEncoder(str(directory), device=device, local_files_only=True) if grades else None
+    model = _read_cross_encoder(directory) if any(map(_grades, config.get("architectures") or [])) else None
     if model is None or model.num_labels != 1:
         raise ConfigurationError(
             "here is no cross-encoder that gives a pair one grade",
@@ -92,10 +114,35 @@ def load_pair_scorer(name: str) -> Callable[[Sequence[tuple[str, str]]], list[fl
         )
 
     def score(pairs: Sequence[tuple[str, str]]) -> list[float]:
-        values = model.predict(list(pairs), show_progress_bar=False, activation_fn=torch.nn.Identity())
+        import torch
+
+        whole = [(made_whole(query), made_whole(text)) for query, text in pairs]
+        values = model.predict(whole, show_progress_bar=False, activation_fn=torch.nn.Identity())
         return [float(value) for value in values]
 
     return score
+
+
+def _grades(architecture: Any) -> bool:
+    """Whether a class of Transformers grades texts, by its name."""
+    return str(architecture).endswith(_PAIRS)
+
+
+def _read_cross_encoder(directory: Path, **settings: Any) -> Any:
+    package = require("sentence_transformers", install="pip install sentence-transformers", purpose="Re-ranking")
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with reading_model(directory, "a cross-encoder"):
+        model = package.CrossEncoder(
+            str(directory),
+            device=device,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+            **settings,
+        )
+    require_words(model, directory)
+    return model
 
 
 def _architectures(directory: Path) -> list[str]:

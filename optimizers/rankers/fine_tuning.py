@@ -24,7 +24,8 @@ from inpars_plus.foundation.errors import InputError
 from inpars_plus.foundation.parts import require
 from inpars_plus.foundation.precision import Precision, fast_precision
 from inpars_plus.foundation.progress import bar
-from inpars_plus.optimizers.rankers.bases import base_encoder, cross_encoder_base
+from inpars_plus.foundation.texts import made_whole
+from inpars_plus.optimizers.rankers.bases import base_encoder, cross_encoder_to_train
 from inpars_plus.optimizers.rankers.saving import save_model
 from inpars_plus.retrieval.threads import wait_without_spinning
 
@@ -79,7 +80,7 @@ def tune_bi_encoder(
 
     Raises:
         InputError: there are no rows, or a column is missing.
-        ConfigurationError: the base is no encoder.
+        ConfigurationError: the base is no encoder, or cannot be read.
         MissingPartError: a package for training is not installed, or the base is not on this machine.
     """
     columns = (*_TRIPLET, "label") if loss == "margin-mse" else _TRIPLET
@@ -126,18 +127,15 @@ def tune_cross_encoder(
 
     Raises:
         InputError: there are no rows, or a column is missing.
-        ConfigurationError: the base writes text, or has no safetensors weights.
+        ConfigurationError: the base writes text, has no safetensors weights or cannot be read.
         MissingPartError: a package for training is not installed, or the base is not on this machine.
     """
     _dataset(rows, _TRIPLET)
-    directory = cross_encoder_base(base)
     package, settings = _package(), settings or FineTuning()
     import torch
 
     torch.manual_seed(seed)
-    model = package.CrossEncoder(
-        str(directory), num_labels=1, max_length=settings.max_tokens, device=_device(), local_files_only=True
-    )
+    model = cross_encoder_to_train(base, max_tokens=settings.max_tokens)
     losses = package.cross_encoder.losses
     grouped = _pairs(rows) if loss == "pairs" else _lists(rows)
     function = losses.BinaryCrossEntropyLoss(model) if loss == "pairs" else losses.ListNetLoss(model)
@@ -199,7 +197,14 @@ def _dataset(rows: Sequence[_Row], columns: Sequence[str]) -> Any:
     if missing is not None:
         raise InputError(f"the rows to train on have no column '{missing}'", remedy=f"They need {', '.join(columns)}")
     datasets = require("datasets", install=_INSTALL, purpose="Fine-tuning an encoder")
-    return datasets.Dataset.from_list([{name: row[name] for name in columns} for row in rows])
+    return datasets.Dataset.from_list([{name: _whole(row[name]) for name in columns} for row in rows])
+
+
+def _whole(value: Any) -> Any:
+    """A value of a row, whose texts a tokenizer is to read."""
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return made_whole(value) if isinstance(value, str) else value
 
 
 def _package() -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpars_plus.foundation.errors import InputError, RunError
+from inpars_plus.foundation.texts import made_whole
 from inpars_plus.optimizers.rankers.batches import even_batches
 from inpars_plus.optimizers.rankers.saving import save_model
 from inpars_plus.retrieval.encoders import load_encoder
@@ -131,7 +132,7 @@ def tune_query_encoder(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, settings.steps)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-            features = model.preprocess([target.text[:_CHARACTERS] for target in batch])
+            features = model.preprocess([made_whole(target.text[:_CHARACTERS]) for target in batch])
             encoded = model(batch_to_device(features, device))["sentence_embedding"]
         loss = _loss(torch, encoded, batch, banks, settings.scale)
         losses.append(float(loss.detach()))

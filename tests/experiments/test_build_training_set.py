@@ -18,6 +18,7 @@ from inpars_plus.experiments.train_ranker import TrainSettings, train_ranker
 from inpars_plus.foundation.errors import ConfigurationError, InParsError, InputError
 from inpars_plus.lms import CompletionScore
 from inpars_plus.optimizers.rankers.training_queries import read_training_queries
+from inpars_plus.retrieval.encoders import load_encoder
 from inpars_plus.retrieval.rankers import load_ranker
 from inpars_plus.retrieval.runs import read_run
 
@@ -131,15 +132,25 @@ def test_when_no_query_is_left_it_is_said(titled_corpus: Path, lost: Path) -> No
             {"base": "some/model", "fine_tune": "cross-encoder"},
             r"'some/model' is neither a directory nor .* hf download",
         ),
+        ({"filter": "reranker:5", "reranker": "{encoder}"}, r"here is no cross-encoder that gives a pair one grade"),
     ],
 )
 def test_what_cannot_come_to_an_end_is_refused_before_anything_is_computed(
     titled_corpus: Path, generated: Path, changes: dict[str, Any], told: str
 ) -> None:
-    given = settings(titled_corpus, generated, **changes)
+    here = {name: str(value).format(encoder=load_encoder().directory) for name, value in changes.items()}
+    given = settings(titled_corpus, generated, **here)
     with pytest.raises(InParsError, match=told):
         build_training_set(given)
     assert not given.out.exists()
+
+
+@pytest.mark.parametrize("inside", [".", "deeper"])
+def test_a_base_that_what_is_tuned_would_replace_is_refused(titled_corpus: Path, generated: Path, inside: str) -> None:
+    base = titled_corpus.parent / "set" / "encoder" / inside
+    base.mkdir(parents=True)
+    with pytest.raises(InParsError, match=r"--base, --out: the base would be replaced by what is tuned from it"):
+        build_training_set(settings(titled_corpus, generated, fine_tune="bi-encoder", base=str(base)))
 
 
 def test_the_queries_are_not_replaced_and_filters_have_a_form(titled_corpus: Path, generated: Path) -> None:

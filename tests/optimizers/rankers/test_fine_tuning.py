@@ -124,3 +124,11 @@ def test_no_rows_a_missing_column_and_what_is_no_model_are_told(tmp_path: Path) 
         tune_cross_encoder(str(tmp_path), ROWS, tmp_path / "x")
     with pytest.raises(MissingPartError, match=r"'nobody/has-it'.*hf download"):
         tune_cross_encoder("nobody/has-it", ROWS, tmp_path / "x")
+
+
+def test_rows_with_half_of_a_character_are_trained_on(tmp_path: Path) -> None:
+    rows = [{**row, "anchor": f"{row['anchor']} \ud83d"} for row in ROWS]
+    once = FineTuning(steps=1, batch=2, max_tokens=16)
+    tune_bi_encoder(None, rows, tmp_path / "encoder", settings=once)
+    tune_cross_encoder(None, rows, tmp_path / "pairs", loss="lists", settings=once)
+    assert (tmp_path / "pairs" / "model.safetensors").is_file()
