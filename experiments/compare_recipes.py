@@ -27,7 +27,7 @@ from typing import Any
 import dspy
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.flags import named_paths, run_seeds
+from inpars_plus.experiments.flags import at_least, named_paths, run_seeds
 from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.recipe_bench import OUR_QUERIES, OURS, CollectionBench, RecipeSettings
 from inpars_plus.experiments.tables import interval, number, text_table
@@ -282,17 +282,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/recipes"), help="directory (default %(default)s)")
     given = parser.parse_args(arguments)
     collections = named_paths(given.collection, "--collection")
+    settings = RecipeSettings(
+        documents=at_least(given.documents, "--documents"),
+        steps=at_least(given.steps, "--steps"),
+        seeds=run_seeds(given.seeds, given.seed),
+        seed=given.seed,
+        gold=at_least(given.gold, "--gold", 0),
+    )
     if given.write_gold:
         written = write_gold(collections, given.out, count=given.gold, seed=given.seed)
         print("\n".join(map(str, written)))
         return 0
-    settings = RecipeSettings(
-        documents=given.documents,
-        steps=given.steps,
-        seeds=run_seeds(given.seeds, given.seed),
-        seed=given.seed,
-        gold=given.gold,
-    )
     summary = compare_recipes(
         collections,
         named_paths(given.ours, "--ours"),

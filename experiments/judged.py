@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,17 +47,21 @@ def read_collection(
 
     Args:
         given: ``[NAME=]DIR[:SPLIT]``, a directory in BEIR's layout; the split is ``test`` if none is named.
+            The name is the directory's if none is given.
         half: ``all``, or one of :data:`inpars_plus.corpora.splits.HALVES`.
         seen: queries that something was trained on, as :func:`~inpars_plus.experiments.leaks.seen_queries` has them.
         drop_seen: leave these out, instead of refusing them.
         may_be_empty: whether all may be left out.
 
     Raises:
-        ConfigurationError: no query is left, because none is judged, in the half, or unseen; or some were seen.
+        ConfigurationError: no query is left, because none is judged, in the half, or unseen; or some were seen; or no
+            file could have the collection's name.
         CorpusError: a file is missing or malformed.
     """
     name, equals, rest = given.partition("=")
-    rest = rest if equals else given
+    # A path that exists is taken as it is, equal signs included.
+    if not equals or any(Path(one).expanduser().is_dir() for one in (given, given.rpartition(":")[0]) if one):
+        equals, rest = "", given
     directory, split = Path(rest).expanduser(), "test"
     if not directory.is_dir() and ":" in rest:
         head, _, split = rest.rpartition(":")
@@ -64,6 +69,14 @@ def read_collection(
     if not (directory / "queries.jsonl").is_file():
         raise ConfigurationError(
             "there is no queries.jsonl here", place=str(directory), remedy="Name a directory in BEIR's layout"
+        )
+    # Not resolved through links: people name a collection by linking to it.
+    name = name if equals else Path(os.path.abspath(directory)).name
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise ConfigurationError(
+            f"'{name}' cannot be the name of a collection, because no file could be called by it",
+            place=str(directory),
+            remedy="Name it otherwise, as in NAME=DIR",
         )
     judged_file = directory / "qrels" / f"{split}.tsv"
     judgments = read_judgments(judged_file)
@@ -107,7 +120,7 @@ def read_collection(
         say(f"{directory}: {repeats:,} queries have the text of another one; all of them count")
     ids = {query.id for query in kept}
     return Collection(
-        name=name if equals else directory.name,
+        name=name,
         queries=tuple(kept),
         judgments=tuple(one for one in judgments if one.query_id in ids),
         counts=counts,

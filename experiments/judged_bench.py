@@ -85,7 +85,7 @@ class JudgedBench:
         """Some judged queries of the part that settings may be chosen on, each with its relevant documents.
 
         None has the text of a query that figures are reported on, and all of its answers may be learned from, so that
-        whoever leaves documents of the test split out has as many.
+        whoever leaves documents of the test split out has as many. Where there are fewer than ``count``, it is said.
         """
         if not count:
             return []
@@ -101,6 +101,11 @@ class JudgedBench:
         reported = leaked(given.queries, self.reported)
         asked = [query for query in given.queries if query.id in answers and query.id not in reported]
         asked.sort(key=lambda query: query.id)
+        if len(asked) < count:
+            say(
+                f"{self.name}: there are {len(asked):,} of the {count:,} judged queries asked for: only those count "
+                "that are in the part for settings and have answers that may all be learned from"
+            )
         drawn = random.Random(self.seed).sample(asked, min(count, len(asked)))
         return [TrainingQuery(f"gold {query.id}", query.text, tuple(answers[query.id])) for query in drawn]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from inpars_plus.corpora import read_queries
 from inpars_plus.foundation import ConfigurationError, InputError, ProgramFileError, read_json, write_json
-from inpars_plus.metrics.words import words
-from inpars_plus.programs import list_programs
+from inpars_plus.programs import ProgramCard, ProgramFileWarning, list_programs
 from inpars_plus.retrieval.rankers import RANKER_FILE, load_ranker
 
 __all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries", "trained_on", "write_trained_on"]
@@ -17,6 +20,12 @@ __all__ = ["as_seen", "leaked", "refuse_leaks", "seen_queries", "trained_on", "w
 _SHOWN = 3
 _TRAINED_ON = "trained-on.json"
 """Beside a fine-tuned model: the queries that it was tuned on, which its weights do not tell."""
+
+_WORD = re.compile(r"[^\s+#]+(?:[+#]{2,}|[+#](?!\S))?")
+"""With what tells C, C# and C++ apart; a lone sign between words parts them, as in a+b."""
+_APOSTROPHES = frozenset("'’‘‛`ʼ")
+_TAKEN_APART = str.maketrans({"´": "'", "™": " ", "℠": " "})
+"""What NFKC makes a blank and an accent of, or letters that look like the end of the word."""
 
 
 class _Asked(Protocol):
@@ -30,7 +39,7 @@ class _Asked(Protocol):
 
 
 def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
-    """The queries that were trained on or shown, in a form that case and punctuation do not matter to.
+    """The queries that were trained on or shown, in a form that does not depend on how they are written.
 
     Args:
         paths: each a BEIR directory or a ``queries.jsonl``, a ranker, a search stack, a model that
@@ -41,7 +50,8 @@ def seen_queries(paths: Iterable[Path]) -> dict[str, str]:
 
     Raises:
         ConfigurationError: a path is none of these, or a ranker does not say what it was trained on.
-        InputError: a file cannot be read as what it is.
+        InputError: a file cannot be read as what it is, such as one program of a directory: what it shows is not
+            known.
     """
     return {_normal(text): place for path in paths for text, place in _texts(path)}
 
@@ -109,7 +119,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
         if (path / _TRAINED_ON).is_file():
             yield from ((text, str(path)) for text in trained_on(path))
             return
-        cards = list_programs(path)
+        cards = _programs(path)
         if cards:
             for card in cards:
                 yield from _texts(Path(str(card.path)))
@@ -125,6 +135,18 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
         place=str(path),
         remedy="Name a BEIR directory, a queries.jsonl, or what compile-programs or train-ranker wrote",
     )
+
+
+def _programs(directory: Path) -> list[ProgramCard]:
+    """The programs of a directory; one that others leave out with a warning is an error for a guard."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ProgramFileWarning)
+        try:
+            return list_programs(directory)
+        except ProgramFileWarning as left_out:
+            if isinstance(left_out.__context__, ProgramFileError):  # why it is left out
+                raise left_out.__context__ from None
+            raise
 
 
 def _learned(path: Path) -> list[str]:
@@ -155,4 +177,21 @@ def _demonstrated(path: Path) -> Iterator[str]:
 
 
 def _normal(text: str) -> str:
-    return " ".join(words(text.lower()))
+    """One text for all ways to write a query: without case, apostrophes, punctuation, and forms of letters.
+
+    It is nowhere kept: files hold queries as they were asked, and whoever reads them makes this form anew.
+    """
+    folded = unicodedata.normalize("NFKC", text.translate(_TAKEN_APART)).casefold()
+    folded = unicodedata.normalize("NFKC", folded)  # casefold may part a letter from its accent
+    # Of a query of signs alone no word is left; it is no other than itself.
+    return " ".join(_WORD.findall("".join(map(_kept, folded)))) or " ".join(folded.split())
+
+
+@lru_cache(maxsize=1 << 16)
+def _kept(sign: str) -> str:
+    kind = unicodedata.category(sign)
+    # Soft hyphens, joiners and the like are not seen.
+    if sign in _APOSTROPHES or kind == "Cf" or "VARIATION SELECTOR" in unicodedata.name(sign, ""):
+        return ""
+    # Marks are vowels in some scripts: another one makes another word.
+    return sign if kind[0] in "LMN" or sign in "+#" else " "

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.flags import named_paths, run_seeds
+from inpars_plus.experiments.flags import at_least, named_paths, run_seeds
 from inpars_plus.experiments.judged_bench import MEASURE, JudgedBench
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.train_ranker import FEWEST_QUERIES
@@ -201,9 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         named_paths([given.collection], "--collection"),
         named_paths(given.queries, "--queries"),
         given.out,
-        size=given.size,
+        size=None if given.size is None else at_least(given.size, "--size"),
         seeds=run_seeds(given.seeds),
-        steps=given.steps,
+        steps=at_least(given.steps, "--steps"),
     )
     print(_table(summary.results))
     print(f"All figures: {given.out / 'summary.json'}")

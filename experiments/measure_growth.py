@@ -22,7 +22,7 @@ from statistics import fmean as mean
 from typing import Any
 
 from inpars_plus.experiments.cli import run_script
-from inpars_plus.experiments.flags import named_paths, run_seeds
+from inpars_plus.experiments.flags import at_least, named_paths, run_seeds
 from inpars_plus.experiments.judged_bench import JudgedBench, PerQuery
 from inpars_plus.experiments.measure_granularity import against_first
 from inpars_plus.experiments.reports.growth_report import SHARES, TEMPLATES, growth_picture, growth_report, growth_table
@@ -257,9 +257,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         named_paths(given.collection, "--collection"),
         queries,
         given.out,
-        sizes=given.sizes,
+        sizes=[at_least(size, "--sizes") for size in given.sizes],
         seeds=run_seeds(given.seeds),
-        steps=given.steps,
+        steps=at_least(given.steps, "--steps"),
         unchecked=given.unchecked,
     )
     print(growth_table(summary.results["collections"], unchecked=given.unchecked))

@@ -224,3 +224,14 @@ def test_a_collection_without_queries_of_ours_is_refused(collection: Path, tmp_p
 def test_a_flag_without_a_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--ours: 'runs' is not of the form NAME=DIR"):
         main(["--collection", f"a={tmp_path}", "--ours", "runs"])
+
+
+@pytest.mark.parametrize("flags", ["--steps 0", "--documents 0", "--steps -3", "--gold -1", "--steps 0 --write-gold"])
+def test_numbers_that_nothing_can_be_done_with_are_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str
+) -> None:
+    for work in ("compare_recipes", "write_gold"):
+        monkeypatch.setattr(f"inpars_plus.experiments.compare_recipes.{work}", lambda *_, **__: pytest.fail("it began"))
+    flag, value = flags.split()[:2]
+    with pytest.raises(ConfigurationError, match=f"{flag}: {value} is too few"):
+        main(["--collection", f"a={tmp_path}", "--ours", f"a={tmp_path}", *flags.split()])

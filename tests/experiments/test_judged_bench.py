@@ -33,6 +33,20 @@ def test_generated_queries_that_people_asked_too_are_not_learned_from(
     assert f"1 of {len(before)} queries are judged ones, and are not learned from" in caplog.text
 
 
+def test_it_is_said_where_fewer_judged_queries_may_be_learned_from_than_are_asked_for(
+    judged_corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Run(tmp_path / "out") as run, caplog.at_level("INFO", "inpars_plus"):
+        bench = JudgedBench("mend", judged_corpus, steps=Steps(run), seed=0)
+        there = len(bench.gold(40))
+        assert 0 < there < 40
+        assert f"mend: there are {there} of the 40 judged queries asked for" in caplog.text
+        caplog.clear()
+        assert len(bench.gold(there)) == there
+        assert not bench.gold(0)
+        assert not caplog.text
+
+
 @pytest.mark.model
 @pytest.mark.slow
 def test_what_a_query_encoder_learned_is_told_with_weights_of_held_out_lines(

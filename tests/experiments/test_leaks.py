@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import unicodedata
+import warnings
 from pathlib import Path
 
 import pytest
 
 from inpars_plus.corpora import Document, Query
-from inpars_plus.experiments.leaks import leaked, refuse_leaks, seen_queries, trained_on, write_trained_on
+from inpars_plus.experiments.leaks import as_seen, leaked, refuse_leaks, seen_queries, trained_on, write_trained_on
 from inpars_plus.foundation.errors import ConfigurationError, InputError, ProgramFileError
+from inpars_plus.foundation.files import digest
+from inpars_plus.programs import ProgramFileWarning
 from inpars_plus.retrieval.rankers import hybrid_spec, save_ranker
 from inpars_plus.retrieval.stack import build_stack
 
@@ -67,3 +72,91 @@ def test_what_is_neither_queries_nor_programs_is_refused(tmp_path: Path) -> None
     (tmp_path / "other.json").write_text('{"state": [1]}')
     with pytest.raises(ProgramFileError, match="no compiled program"):
         seen_queries([tmp_path / "other.json"])
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked"),
+    [
+        (unicodedata.normalize("NFD", "Où est le café à Malmö?"), "où est le café à malmö"),
+        ("ｗｈｙ ｉｓ ｉｔ　ｗｅｔ？", "Why is it wet?"),
+        ("the oﬃce ﬂoor", "The office floor"),
+        ("state-of-the-art pumps", "state of the art pumps"),
+        ("state–of—the‑art pumps", "state-of-the-art pumps"),
+        ("why don't pumps leak", "why dont pumps leak"),
+        ("why don’t pumps leak", "why don't pumps leak"),
+        ("why donʼt pumps´ seals leak", "why don't pumps' seals leak"),
+        ("Wie groß ist die STRASSE", "wie gross ist die Straße"),
+        ("co\u00adoperation of\ufeff pumps", "cooperation of pumps"),
+        ("the Acme™ pump", "the acme pump"),
+        ("what is a+b", "what is a + b"),
+        ("issue#5", "issue #5"),
+        ("what is new in C++11", "What is new in C++ 11?"),
+        ("(C#), 'why'?", "C# why"),
+        ("❤️", "❤️ "),
+    ],
+)
+def test_a_query_that_is_only_written_in_another_way_counts_as_seen(seen: str, asked: str) -> None:
+    for one, other in ((seen, asked), (asked, seen)):
+        assert leaked([Query(id="1", text=one)], as_seen([other], "there")) == {"1": "there"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked"),
+    [
+        ("What is C#?", "What is C++?"),
+        ("What is C?", "What is C#?"),
+        ("What is B+?", "What is B?"),
+        ("???", "!!!"),
+        ("+", "#"),
+        ("कि", "की"),
+        ("ก่า", "ก้า"),
+        ("what costs 3.5", "what costs 35"),
+        ("résumé", "resume"),
+    ],
+)
+def test_another_query_does_not_count_as_seen(seen: str, asked: str) -> None:
+    for one, other in ((seen, asked), (asked, seen)):
+        assert leaked([Query(id="1", text=one)], as_seen([other], "there")) == {}
+
+
+@pytest.fixture
+def programs(compiled: Path, tmp_path: Path) -> Path:
+    """A directory of two programs, and of what else lies in such a directory."""
+    directory = tmp_path / "programs"
+    directory.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(compiled / "compiled" / "manual.json", directory / f"{name}.json")
+    (directory / "summary.json").write_text('{"results": {}}')
+    (directory / "list.json").write_text("[]")
+    (directory / "report.html").write_text("<p>")
+    return directory
+
+
+def test_programs_are_read_beside_other_files(programs: Path) -> None:
+    assert set(seen_queries([programs]).values()) == {str(programs / "b.json")}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"state": {}}, "the file was changed after it was written"),
+        ({"format_version": 99}, "format version 99"),
+        (None, "not valid JSON"),
+    ],
+)
+def test_a_program_that_cannot_be_read_is_not_passed_over(programs: Path, change: object, said: str) -> None:
+    path = programs / "a.json"
+    envelope = json.loads(path.read_text())
+    if isinstance(change, dict):
+        changed = {**envelope, **change}
+        changed["digest"] = envelope["digest"] if "state" in change else digest(changed)
+        path.write_text(json.dumps(changed))
+    else:
+        path.write_text(path.read_text()[:200])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ProgramFileWarning)  # as in a job, where a warning is one line and no error
+        with pytest.raises(ProgramFileError, match=said) as raised:
+            seen_queries([programs])
+    assert raised.value.place is not None
+    assert raised.value.place.startswith(str(path))
+    assert "left out" not in str(raised.value)

@@ -85,3 +85,6 @@ def test_a_query_that_two_kinds_have_counts_once() -> None:
 def test_one_kind_alone_is_no_comparison(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="one kind of queries has nothing to be compared with"):
         main(["--collection", "a=x", "--queries", "document=y", "--out", str(tmp_path)])
+    for flag in ("--steps", "--size"):
+        with pytest.raises(ConfigurationError, match=f"{flag}: 0 is too few"):
+            main(["--collection", "a=x", "--queries", "document=y", flag, "0"])

@@ -180,5 +180,8 @@ def test_wrong_names_are_told(tmp_path: Path) -> None:
         measure_growth({}, {}, tmp_path / "out", sizes=(10, 40))
     with pytest.raises(ConfigurationError, match="0 seeds are none"):
         main(["--collection", "a=x", "--queries", "a/x=y", "--seeds", "0"])
+    for flag in ("--steps", "--sizes"):
+        with pytest.raises(ConfigurationError, match=f"{flag}: 0 is too few"):
+            main(["--collection", "a=x", "--queries", "a/x=y", flag, "0"])
     with pytest.raises(ConfigurationError, match="'a/x' is named twice"):
         main(["--collection", "a=x", "--queries", "a/x=y", "--queries", "a/x=z"])
