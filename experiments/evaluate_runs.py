@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inpars_plus.corpora import Ledger
+from inpars_plus.corpora.splits import half_of
 from inpars_plus.experiments.judged import Collection, read_collection
 from inpars_plus.experiments.leaks import seen_queries
-from inpars_plus.experiments.reports.evaluation_report import evaluation_report
+from inpars_plus.experiments.reports.evaluation_report import evaluation_report, remarks
 from inpars_plus.experiments.settings import JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
-from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file, say, write_summary, write_text
+from inpars_plus.foundation import ConfigurationError, Run, Summary, digest_file, write_summary, write_text
 from inpars_plus.foundation.files import write_json
 from inpars_plus.foundation.summaries import measured
-from inpars_plus.metrics.evaluation import MEASURES, Evaluation, compare, evaluate_systems
+from inpars_plus.metrics.evaluation import Evaluation, compare, evaluate_systems, shown_measures
 from inpars_plus.metrics.measures import check_measure
 from inpars_plus.programs.outcomes import NOT_ASKED
 from inpars_plus.retrieval.protocol import Ranking
@@ -61,7 +62,10 @@ class EvaluateSettings(JobSettings):
     run: tuple[str, ...] = option(
         "run file of a system; with several collections, of which one; repeatable", metavar="[COLLECTION/]SYSTEM=FILE"
     )
-    baseline: str | None = option("system that the others are compared with: the first, if not named", default=None)
+    baseline: str | None = option(
+        "system that the others are compared with: if not named, the first that every collection has a run of",
+        default=None,
+    )
     measure: str = option("what is tested; the others of the table are only shown", metavar="NAME")
     queries: Literal["all", "settings", "report"] = option(
         "all judged queries, or the half on which settings are chosen, or the other, on which figures are reported"
@@ -107,15 +111,16 @@ def evaluate_runs(settings: EvaluateSettings) -> Summary:
             f"two collections have the name '{twice}'", place="--collection", remedy="Name them: other=DIR"
         )
     files = _run_files(settings.run, names)
+    baselines = {name: settings.baseline or system for name, system in _baselines(files).items()}
     candidates = _candidates(settings.ledger, names)
     with Run(settings.out):
         results: dict[str, Any] = {}
         evaluations: dict[str, Evaluation] = {}
         for collection in collections:
             systems = {name: read_run(path) for name, path in files[collection.name].items()}
-            evaluation = evaluate_systems(collection.judgments, systems, measures=_measures(settings.measure))
+            evaluation = evaluate_systems(collection.judgments, systems, measures=shown_measures(settings.measure))
             evaluations[collection.name] = evaluation
-            results[collection.name] = _results(collection, systems, evaluation, settings)
+            results[collection.name] = _results(collection, systems, evaluation, baselines[collection.name], settings)
             if collection.name in candidates:
                 results[collection.name]["candidates"] = candidates[collection.name]
         summary = measured(
@@ -139,10 +144,6 @@ def evaluate_runs(settings: EvaluateSettings) -> Summary:
     return summary
 
 
-def _measures(tested: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((tested, *MEASURES)))
-
-
 def _run_files(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Path]]:
     """Collection → system → run file."""
     files: dict[str, dict[str, Path]] = {name: {} for name in names}
@@ -164,6 +165,13 @@ def _run_files(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str
     if empty is not None:
         raise ConfigurationError(f"there is no run for the collection '{empty}'", place="--run")
     return files
+
+
+def _baselines(files: Mapping[str, Mapping[str, Path]]) -> dict[str, str]:
+    """Collection → its baseline where none is named: one for all, so that gains on them can be compared."""
+    first = next(iter(files.values()))
+    shared = next((system for system in first if all(system in runs for runs in files.values())), None)
+    return {name: shared or next(iter(runs)) for name, runs in files.items()}
 
 
 def _candidates(given: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -197,16 +205,14 @@ def _results(
     collection: Collection,
     systems: Mapping[str, Mapping[str, Ranking]],
     evaluation: Evaluation,
+    baseline: str,
     settings: EvaluateSettings,
 ) -> dict[str, Any]:
-    baseline = settings.baseline or next(iter(systems))
     compared = compare(evaluation, baseline, measure=settings.measure, seed=settings.seed, samples=settings.samples)
-    constant = [name for name, rankings in systems.items() if _is_constant(rankings)]
-    for name in constant:
-        say(f"Run '{name}': all scores of a query are equal, so the order of the file decides")
     return {
         "queries": len(evaluation.queries),
         "queries_without_a_relevant_document": len(evaluation.unanswerable),
+        "judgments_of_the_query_itself": evaluation.self_judgments,
         **collection.counts,
         "baseline": baseline,
         "measure": settings.measure,
@@ -214,11 +220,28 @@ def _results(
             name: {
                 **{measure: evaluation.mean(name, measure) for measure in values},
                 "queries_without_result": evaluation.unanswered[name],
-                "constant_scores": name in constant,
+                "results_of_the_query_itself": evaluation.self_results[name],
+                **_oddities(collection, systems[name], evaluation.queries, settings.queries),
                 **({"compared": asdict(compared[name])} if name in compared else {}),
             }
             for name, values in evaluation.values.items()
         },
+    }
+
+
+def _oddities(
+    collection: Collection, rankings: Mapping[str, Ranking], queries: Sequence[str], half: str
+) -> dict[str, Any]:
+    """What of a run explains figures that are lower than its system deserves."""
+    counted = [rankings[query] for query in queries if query in rankings]
+    evaluated = {query.id for query in collection.queries}
+    judged = {one.document_id for one in collection.judgments}
+    return {
+        # Those of the other half are what a run is expected to hold.
+        "queries_not_evaluated": sum(query not in evaluated and half in ("all", half_of(query)) for query in rankings),
+        "finds_a_judged_document": any(not judged.isdisjoint(ranking.ids) for ranking in counted),
+        "deepest": max(map(len, counted)),
+        "constant_scores": _is_constant(rankings),
     }
 
 
@@ -228,9 +251,10 @@ def _is_constant(rankings: Mapping[str, Ranking]) -> bool:
 
 
 def tell(settings: EvaluateSettings, summary: Summary) -> str:
-    """Tables for a terminal."""
+    """Tables for a terminal, each with what is odd about its runs."""
     parts = []
-    measures = _measures(settings.measure)
+    measures = shown_measures(settings.measure)
+    odd = remarks(summary.results)
     for name, result in summary.results.items():
         rows = []
         for system, row in result["systems"].items():
@@ -251,6 +275,8 @@ def tell(settings: EvaluateSettings, summary: Summary) -> str:
         note = f", {left_out:,} without a relevant document left out" if left_out else ""
         table = text_table(head, rows, numbers=set(range(1, len(head))))
         parts.append(f"\n{name}: {result['queries']:,} queries{note}\n\n{table}")
+        if odd[name]:
+            parts.append("\n" + "\n".join(odd[name]))
     out = settings.out
     parts.append(f"\nreport:  {out / 'report.html'}\nsummary: {out / 'summary.json'}")
     return "\n".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from inpars_plus.corpora import Corpus, CorpusSource, open_corpus, read_queries
 from inpars_plus.experiments.settings import Parser
 from inpars_plus.foundation import ConfigurationError
+from inpars_plus.foundation.texts import made_whole
 from inpars_plus.retrieval.runs import write_run
 from inpars_plus.retrieval.stack import Stack, load_stack
 
@@ -19,6 +21,9 @@ __all__ = ["main", "run", "shown"]
 
 _HELP = "See inpars-plus search --help"
 _READING = ("field_map", "max_characters", "encoding", "language")
+_SHOWN = 5
+_RUN_DEPTH = 100
+"""Of a run whose depth is not given: as deep as the deepest measure that ``evaluate-runs`` shows."""
 _WIDTH = 100
 _LINES = 2
 
@@ -42,13 +47,13 @@ def run(arguments: Sequence[str]) -> None:
         print(f"{added:,} documents added; the stack has {len(stack):,}")
     if given.queries is not None:
         queries = read_queries(given.queries)
-        rankings = stack.search([query.text for query in queries], given.k)
+        rankings = stack.search([query.text for query in queries], given.k or _RUN_DEPTH)
         write_run(given.run, dict(zip([query.id for query in queries], rankings, strict=True)), name=stack.spec.name)
         print(f"{len(queries):,} queries answered: {given.run}")
     if given.query:
-        print(shown(stack, " ".join(given.query), given.k))
+        print(shown(stack, made_whole(" ".join(given.query)), given.k or _SHOWN))
     elif given.add is None and given.queries is None:
-        _ask(stack, given.k)
+        _ask(stack, given.k or _SHOWN)
 
 
 def _opened(spec: str, stack: Stack, flags: Mapping[str, Any]) -> Corpus:
@@ -66,7 +71,7 @@ def _parser() -> Parser:
         description="Search a stack that choose-ranker or adapt made. Without a query, queries are read line by line.",
         epilog=(
             "examples:\n  inpars-plus search runs/notes-choice/stack why does the pump leak\n"
-            "  inpars-plus search runs/notes-choice/stack --queries queries.jsonl --run answers.trec -k 100\n"
+            "  inpars-plus search runs/notes-choice/stack --queries queries.jsonl --run answers.trec\n"
             "  inpars-plus search runs/notes-choice/stack --add more-notes/\n\n"
             "What is added is read as the stack's documents were; these flags say otherwise: --field-map,\n"
             "--max-characters, --encoding, --language. In a stack of several corpora, its ids begin with its name."
@@ -79,9 +84,9 @@ def _parser() -> Parser:
     parser.add_argument(
         "-k",
         type=_positive,
-        default=5,
         metavar="N",
-        help="documents at most (default %(default)s); a hybrid combines the first 100 of each of its retrievers",
+        help=f"documents at most (default {_SHOWN}, into --run {_RUN_DEPTH}); "
+        "a hybrid combines the first 100 of each of its retrievers",
     )
     parser.add_argument("--queries", type=Path, metavar="FILE", help="queries.jsonl to answer, into --run")
     parser.add_argument("--run", type=Path, metavar="FILE", help="run file in TREC's form")
@@ -119,6 +124,8 @@ def _pair(text: str) -> tuple[str, str]:
 def _ask(stack: Stack, k: int) -> None:
     if sys.stdin.isatty():
         print(f"{len(stack):,} documents. A query a line; an empty line ends.")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # one line in another encoding should not end the others
     for line in sys.stdin:
         if not line.strip():
             return

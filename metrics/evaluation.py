@@ -11,7 +11,16 @@ from inpars_plus.metrics.measures import evaluate_rankings
 from inpars_plus.metrics.significance import Difference, holm, paired_bootstrap, paired_randomization
 from inpars_plus.retrieval.protocol import Ranking
 
-__all__ = ["MEASURES", "Comparison", "Evaluation", "compare", "compare_values", "evaluate_systems", "without_self"]
+__all__ = [
+    "MEASURES",
+    "Comparison",
+    "Evaluation",
+    "compare",
+    "compare_values",
+    "evaluate_systems",
+    "shown_measures",
+    "without_self",
+]
 
 MEASURES = ("nDCG@10", "RR@10", "R@100", "hit@10")
 """Of every evaluation."""
@@ -26,12 +35,16 @@ class Evaluation:
         values: system → measure → one value a query, in that order. A query that a system has no result for counts 0.
         unanswerable: ids of queries whose judgments are all 0; they are left out for every system alike.
         unanswered: system → how many of the queries it has no result for.
+        self_judgments: how many judgments are dropped, because the document has the id of the query.
+        self_results: system → how many results of the queries are dropped for the same reason.
     """
 
     queries: tuple[str, ...]
     values: Mapping[str, Mapping[str, tuple[float, ...]]]
     unanswerable: tuple[str, ...]
     unanswered: Mapping[str, int]
+    self_judgments: int
+    self_results: Mapping[str, int]
 
     def mean(self, system: str, measure: str) -> float:
         """Of a system over all queries."""
@@ -58,13 +71,14 @@ class Comparison:
     losses: int
 
 
+def shown_measures(tested: str) -> tuple[str, ...]:
+    """The measure that is tested, and those of every evaluation."""
+    return tuple(dict.fromkeys((tested, *MEASURES)))
+
+
 def without_self(rankings: Mapping[str, Ranking]) -> dict[str, Ranking]:
     """Rankings without the document that has the query's own id, as where documents are queries too."""
-    found = {}
-    for query, ranking in rankings.items():
-        pairs = [pair for pair in zip(ranking.ids, ranking.scores, strict=True) if pair[0] != query]
-        found[query] = Ranking(tuple(one for one, _ in pairs), tuple(score for _, score in pairs))
-    return found
+    return {query: ranking.without((query,)) for query, ranking in rankings.items()}
 
 
 def evaluate_systems(
@@ -73,7 +87,7 @@ def evaluate_systems(
     *,
     measures: Sequence[str] = MEASURES,
 ) -> Evaluation:
-    """Score systems on the same queries; self-matches are no results and no answers.
+    """Score systems on the same queries; self-matches are no results and no answers, and are counted.
 
     Args:
         judgments: a grade above 0 is relevant.
@@ -90,7 +104,7 @@ def evaluate_systems(
         raise InputError("no query has a relevant document", remedy="Give judgments with a grade of 1 or more")
     queries = tuple(sorted(relevant))
     judged = [one for one in judged if one.query_id in relevant]
-    values, unanswered = {}, {}
+    values, unanswered, self_results = {}, {}, {}
     for name, rankings in systems.items():
         known = {query: rankings[query] for query in queries if query in rankings}
         if not any(len(ranking) for ranking in known.values()):
@@ -99,11 +113,14 @@ def evaluate_systems(
                 place=f"run '{name}'",
                 remedy="Check that the run and the judgments use the same query ids",
             )
-        by_measure = evaluate_rankings(judged, without_self(known), measures)
+        counting = without_self(known)
+        by_measure = evaluate_rankings(judged, counting, measures)
         values[name] = {measure: tuple(by_measure[measure][query] for query in queries) for measure in measures}
-        unanswered[name] = len(queries) - sum(bool(len(ranking)) for ranking in known.values())
+        unanswered[name] = len(queries) - sum(bool(len(ranking)) for ranking in counting.values())
+        self_results[name] = sum(len(known[query]) - len(counting[query]) for query in known)
     left_out = tuple(sorted({one.query_id for one in judgments} - relevant))
-    return Evaluation(queries, values, left_out, unanswered)
+    to_itself = sum(one.query_id == one.document_id for one in judgments)
+    return Evaluation(queries, values, left_out, unanswered, to_itself, self_results)
 
 
 def compare(

@@ -18,6 +18,7 @@ _LABEL_CHARACTERS = 24
 _COLOURS = 6
 _LINE = 14.0
 _SERIES_HEIGHT = 220
+_SMALL = 0.02
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that a file of XML must not have (XML 1.0, production 2)."""
 
@@ -95,7 +96,8 @@ def gains(rows: Sequence[Dot], *, title: str) -> Html:
         dash = "" if value == 0 else ' stroke-dasharray="2 4"'
         parts.append(
             f'<line class="rule" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="4" y2="{height - 22}"{dash}/>'
-            f'<text class="soft" x="{x(value):.1f}" y="{height - 6}" text-anchor="middle">{value:+.2f}</text>'
+            f'<text class="soft" x="{x(value):.1f}" y="{height - 6}" text-anchor="middle">'
+            f"{_signed(value, reach)}</text>"
         )
     for at, row in enumerate(rows):
         y = row_height * at + 18
@@ -123,7 +125,7 @@ def waterfall(values: Sequence[float], *, title: str) -> Html:
 
     parts = [
         f'<line class="rule" x1="{left}" x2="{_WIDTH - right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
-        f'<text class="soft" x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.2f}</text>'
+        f'<text class="soft" x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{_signed(value, reach)}</text>'
         for value in (reach, 0.0, -reach)
     ]
     for name, better in (("good", True), ("bad", False)):
@@ -323,6 +325,11 @@ def _svg(height: int, parts: Sequence[str], title: str) -> Html:
 def _short(label: str, longest: int = _LABEL_CHARACTERS) -> str:
     cut = label if len(label) <= longest else f"{label[: longest - 1]}…"
     return escape(cut)
+
+
+def _signed(value: float, reach: float) -> str:
+    """A number of an axis around 0, with as many digits as tell it from the others."""
+    return f"{value:+.3f}" if reach < _SMALL else f"{value:+.2f}"
 
 
 def _nice(value: float) -> float:

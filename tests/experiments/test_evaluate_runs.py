@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,127 @@ def test_what_is_odd_about_judgments_and_runs_is_counted(collection: Path) -> No
     assert row["repeated_queries"] == 1
     assert row["systems"]["constant"]["constant_scores"]
     assert row["systems"]["constant"]["queries_without_result"] == 2
+
+
+def write_ranked(at: Path, found: Mapping[str, Sequence[str]]) -> str:
+    """A run of these documents, as a flag."""
+    rankings = {
+        query: Ranking(tuple(ids), tuple(float(-rank) for rank in range(len(ids)))) for query, ids in found.items()
+    }
+    write_run(at, rankings, name=at.stem)
+    return f"{at.stem}={at}"
+
+
+def said(given: EvaluateSettings) -> list[str]:
+    """What is told of the collection beside its table, which the report has to say too."""
+    told = tell(given, evaluate_runs(given)).split("\nreport:")[0]
+    (table, *notes) = told.strip().split("\n\n")[1:]
+    assert "p (Holm)" in table
+    lines = [line for one in notes for line in one.splitlines()]
+    report = unescape((given.out / "report.html").read_text())
+    assert [line for line in lines if line not in report] == []
+    return lines
+
+
+def test_what_explains_a_bad_figure_is_said_with_the_system(collection: Path, tmp_path: Path) -> None:
+    deep = [f"x{at}" for at in range(100)]
+    right = {f"q{at}": [f"d{at}", *deep] for at in range(29)}
+    constant = tmp_path / "constant.trec"
+    constant.write_text("".join(f"{query} Q0 {one} 1 1 x\n" for query, ids in right.items() for one in ids))
+    runs = [
+        write_ranked(tmp_path / "right.trec", right),
+        write_ranked(tmp_path / "half.trec", {query: right[query] for query in list(right)[:10]}),
+        write_ranked(tmp_path / "odd.trec", {query if query < "q2" else f"x{query}": right[query] for query in right}),
+        write_ranked(tmp_path / "strange.trec", dict.fromkeys(right, deep)),
+        f"constant={constant}",
+    ]
+    given = settings(collection, run=runs, samples=100)
+    assert said(given) == [
+        "half: no result for 19 of 29 queries; they count 0.",
+        "odd: no result for 17 of 29 queries; they count 0.",
+        "odd: results for 17 queries that are not judged or are left out.",
+        "strange: no document that it found is judged for any query; check that the document ids are those of the "
+        "judgments.",
+        "constant: all documents of a query have the same score, so the order of the file decides.",
+    ]
+
+
+def test_nothing_is_said_of_a_system_in_order_and_queries_of_the_other_half_are_in_order(
+    collection: Path, tmp_path: Path
+) -> None:
+    deep = [f"x{at}" for at in range(100)]
+    run = write_ranked(tmp_path / "right.trec", {f"q{at}": [f"d{at}", *deep] for at in range(29)})
+    for half in ("all", "settings", "report"):
+        assert said(settings(collection, run=run, queries=half)) == []
+    (tmp_path / "seen.jsonl").write_text('{"_id": "x", "text": "What is number 3?"}\n')
+    assert said(settings(collection, run=run, seen=[tmp_path / "seen.jsonl"], drop_seen=True)) == [
+        "1 queries that were trained on or shown are left out.",
+        "right: results for 1 queries that are not judged or are left out.",
+    ]
+
+
+def test_a_run_that_ends_before_a_measure_does_is_named(collection: Path, tmp_path: Path) -> None:
+    def found(k: int, *, right: int) -> dict[str, list[str]]:
+        return {f"q{at}": [f"d{at % right}", *(f"x{n}" for n in range(1, k))] for at in range(29)}
+
+    depths = {"five": 5, "also": 5, "fifty": 50, "hundred": 100}
+    runs = [write_ranked(tmp_path / f"{name}.trec", found(k, right=28)) for name, k in depths.items()]
+    runs.append(write_ranked(tmp_path / "perfect.trec", found(5, right=29)))
+    assert said(settings(collection, run=runs, measure="P@5")) == [
+        "five, also: at most 5 results for a query, so nDCG@10, RR@10, R@100, hit@10 may be too low, unless there are "
+        "no more documents.",
+        "fifty: at most 50 results for a query, so R@100 may be too low, unless there are no more documents.",
+    ]
+    assert evaluate_runs(settings(collection, run=runs)).results["small"]["systems"]["fifty"]["deepest"] == 50
+
+
+def test_documents_with_the_id_of_their_query_are_counted_and_said(collection: Path, tmp_path: Path) -> None:
+    lines = ["query-id\tcorpus-id\tscore", *(f"q{at}\td{at}\t1" for at in range(29)), "q1\tq1\t1", "q2\tq2\t0"]
+    (collection / "qrels" / "test.tsv").write_text("\n".join([*lines, ""]))
+    deep = [f"x{at}" for at in range(100)]
+    runs = [
+        write_ranked(tmp_path / "one.trec", {f"q{at}": [f"q{at}", f"d{at}", *deep] for at in range(29)}),
+        write_ranked(tmp_path / "other.trec", {f"q{at}": [f"d{at}", *deep] for at in range(29)}),
+        write_ranked(tmp_path / "self.trec", {"q1": ["q1"], "q2": ["d2", *deep]}),
+    ]
+    given = settings(collection, run=runs)
+    result = evaluate_runs(given).results["small"]
+    assert result["judgments_of_the_query_itself"] == 2
+    assert [row["results_of_the_query_itself"] for row in result["systems"].values()] == [29, 0, 1]
+    assert [row["queries_without_result"] for row in result["systems"].values()] == [0, 0, 28]
+    assert said(given)[0] == (
+        "Not counted, since the document has the id of its query: 2 judgments, 29 results of one, 1 results of self. "
+        "If ids of queries and documents are alike by chance, as numbers are, rename one kind."
+    )
+
+
+def test_without_a_name_all_collections_have_one_baseline_if_they_share_a_system(
+    collection: Path, tmp_path: Path
+) -> None:
+    home = collection.parent
+
+    def evaluated(*runs: str) -> tuple[dict[str, str], str, str]:
+        run = [f"{one}={home / ('good' if one.endswith('mine') else 'bad')}.trec" for one in runs]
+        given = settings(collection, collection=[f"a={collection}", f"b={collection}"], run=run)
+        summary = evaluate_runs(given)
+        baselines = {name: result["baseline"] for name, result in summary.results.items()}
+        return baselines, tell(given, summary), (given.out / "report.html").read_text()
+
+    baselines, told, report = evaluated("a/bm25", "a/mine", "b/mine", "b/bm25")
+    assert baselines == {"a": "bm25", "b": "bm25"}
+    assert "this collection" not in told + report
+
+    baselines, told, report = evaluated("a/bm25", "a/mine", "b/mine")
+    assert baselines == {"a": "mine", "b": "mine"}
+    for said in (told, report):
+        assert said.count("bm25: no run for this collection.") == 1
+        assert "No system has a run" not in said
+
+    baselines, told, report = evaluated("a/bm25", "b/mine")
+    assert baselines == {"a": "bm25", "b": "mine"}
+    for said in (told, report):
+        assert "No system has a run for every collection, so the baseline of this one is mine." in said
+        assert "bm25: no run for this collection." in said
 
 
 def test_why_no_query_is_left_is_told(collection: Path, tmp_path: Path) -> None:

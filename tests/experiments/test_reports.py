@@ -13,7 +13,7 @@ import pytest
 
 from inpars_plus.experiments.compile_programs import compile_programs
 from inpars_plus.experiments.generate_queries import generate_queries
-from inpars_plus.experiments.reports.charts import Dot, Series, bars, dots, history, picture, series
+from inpars_plus.experiments.reports.charts import Dot, Series, bars, dots, gains, history, picture, series
 from inpars_plus.experiments.reports.page import page, paragraph, table
 from inpars_plus.experiments.reports.tuning_report import tuning_report
 from inpars_plus.foundation import LmUsage, Summary
@@ -134,6 +134,18 @@ def test_labels_of_lines_that_end_low_stay_above_the_numbers_of_the_axis() -> No
     assert len(labels) == 4
     assert labels[-1] <= axis - 12
     assert all(later - earlier >= 12 for earlier, later in itertools.pairwise(labels))
+
+
+@pytest.mark.parametrize(
+    ("reach", "ticks"),
+    [
+        (0.0045, ["-0.004", "-0.002", "+0.000", "+0.002", "+0.004"]),
+        (0.02, ["-0.02", "-0.01", "+0.00", "+0.01", "+0.02"]),
+    ],
+)
+def test_numbers_of_the_axis_of_gains_differ_however_small_the_gains_are(reach: float, ticks: list[str]) -> None:
+    svg = gains([Dot("one", 0.001, -0.002, reach)], title="t")
+    assert re.findall(r'text-anchor="middle">([^<]+)<', svg) == ticks
 
 
 def test_a_picture_of_several_panels_is_a_file_of_its_own_with_the_same_scales() -> None:

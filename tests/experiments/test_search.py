@@ -47,11 +47,42 @@ def test_queries_are_read_line_by_line_until_an_empty_one(
     assert "never asked" not in told
 
 
+def test_a_query_of_another_encoding_does_not_end_the_others(
+    stack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = io.TextIOWrapper(io.BytesIO(b"caf\xe9 seal\njam\n"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", typed)
+    assert main(["search", str(stack)]) == 0
+    told = capsys.readouterr().out
+    assert "On pumps" in told
+    assert " 1. b" in told
+    # As Python has an argument that is not in UTF-8.
+    assert main(["search", str(stack), "caf\udce9"]) == 0
+    assert "nothing found for: caf?" in capsys.readouterr().out
+
+
 def test_a_file_of_queries_becomes_a_run(stack: Path, tmp_path: Path) -> None:
     write_queries(tmp_path / "queries.jsonl", [Query(id="q", text="seal"), Query(id="none", text="xyzzy")])
     flags = ["--queries", str(tmp_path / "queries.jsonl"), "--run", str(tmp_path / "out.trec")]
     assert main(["search", str(stack), *flags]) == 0
     assert {name: ranking.ids for name, ranking in read_run(tmp_path / "out.trec").items()} == {"q": ("a",)}
+
+
+def test_a_run_is_deep_enough_to_be_evaluated_unless_k_says_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    documents = [Document(id=f"d{at}", text=f"The seal of pump {at} is worn.") for at in range(101)]
+    stack = tmp_path / "stack"
+    build_stack(stack, hybrid_spec(0), documents)
+    write_queries(tmp_path / "queries.jsonl", [Query(id="q", text="seal")])
+    flags = ["--queries", str(tmp_path / "queries.jsonl"), "--run", str(tmp_path / "out.trec")]
+    for more, depth, shown in (([], 100, 5), (["-k", "7"], 7, 7)):
+        assert main(["search", str(stack), *flags, *more]) == 0
+        assert len(read_run(tmp_path / "out.trec")["q"]) == depth
+        capsys.readouterr()
+        assert main(["search", str(stack), *flags, *more, "seal"]) == 0
+        assert capsys.readouterr().out.count("The seal of pump") == shown
+        assert len(read_run(tmp_path / "out.trec")["q"]) == depth
 
 
 def test_documents_are_added_and_found(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

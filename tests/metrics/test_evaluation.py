@@ -39,6 +39,18 @@ def test_the_document_with_the_query_s_own_id_is_neither_found_nor_relevant() ->
     }
 
 
+def test_what_is_dropped_because_of_the_query_s_own_id_is_counted() -> None:
+    judgments = [
+        Judgment(query_id=query, document_id=document) for query, document in (("a", "a"), ("a", "b"), ("b", "b"))
+    ]
+    one = {"a": Ranking(("a", "b"), (2.0, 1.0)), "b": Ranking(("b",), (1.0,))}
+    found = evaluate_systems(judgments, {"one": one, "self": {"a": Ranking(("a",), (1.0,))}}, measures=["RR@10"])
+    assert found.self_judgments == 2
+    assert found.self_results == {"one": 1, "self": 1}  # the query b has no other answer, and is left out
+    assert found.unanswered == {"one": 0, "self": 1}
+    assert found.values["self"]["RR@10"] == (0.0,)
+
+
 def test_judgments_without_a_relevant_document_are_refused() -> None:
     with pytest.raises(InputError, match="no query has a relevant document"):
         evaluate_systems(JUDGMENTS[3:], {"good": GOOD})
