@@ -41,7 +41,7 @@ from inpars_plus.foundation import (
     write_summary,
 )
 from inpars_plus.foundation.memory import give_back_memory
-from inpars_plus.lms import load_lm
+from inpars_plus.lms import is_local, load_lm
 from inpars_plus.lms.embedded import release_pipelines
 from inpars_plus.lms.scoring import Scorer
 from inpars_plus.programs import programs_of
@@ -125,6 +125,12 @@ class _Stages:
             # What cannot be read, or is of other documents, is told now, not after an hour.
             judged_names(read_collection(settings.judged), corpus)
         _check_size(corpus)
+        if settings.tune and self.parts["make_lm"] is None and not is_local(settings.lm):
+            raise ConfigurationError(
+                f"'{settings.lm}' is no model on this machine, and only such a one can be tuned",
+                place="--lm",
+                remedy="Add --no-tune, or name embedded, gguf:PATH, or a directory that holds a model",
+            )
         out, shared = settings.out, _shared(settings)
         self._stage(
             "compile",
@@ -223,7 +229,7 @@ class _Stages:
 def _check_size(corpus: Corpus) -> None:
     """Tell now, not after all other stages, that there is nothing to choose by."""
     documents = list(corpus.documents())
-    unseen = len(split_documents(documents, corpus).test)
+    unseen = sum(not document.is_empty for document in split_documents(documents, corpus).test)
     if unseen < FEWEST_QUERIES:
         raise InputError(
             f"of {len(documents)} documents, {unseen} are kept from training to compare the trained ranker with "

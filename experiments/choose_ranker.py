@@ -255,8 +255,12 @@ class _Job:
             remove_ranker(ranker)
             if settings.stack:
                 remove_stack(stack, self.documents)
+        else:
+            save_ranker(chosen, ranker)
+        if not settings.stack and stack.is_dir():
+            say(f"{stack} is of an earlier choice; --stack makes it anew")
+        if chosen is None:
             return
-        save_ranker(chosen, ranker)
         if settings.stack:
             reading = Reading(
                 fields=settings.field_map,

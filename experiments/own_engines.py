@@ -64,7 +64,7 @@ class Selection:
         found: list[System] = []
         for one in given:
             name, equals, path = one.partition("=")
-            if not equals or name in {*taken, *(other.name for other in found)}:
+            if not (name and equals and path) or name in {*taken, *(other.name for other in found)}:
                 raise ConfigurationError(f"'{one}' is not of the form NAME=FILE with a name of its own", place="--run")
             found.append(self._system(name, path))
         return found

@@ -11,7 +11,7 @@ from typing import Any
 from inpars_plus.corpora import split_documents
 from inpars_plus.corpora.documents import documents_digest
 from inpars_plus.experiments.human_queries import read_human_queries
-from inpars_plus.experiments.leaks import as_seen, leaked, trained_on
+from inpars_plus.experiments.leaks import as_seen, leaked, trained_on, write_trained_on
 from inpars_plus.experiments.settings import CorpusSettings, JobSettings, JobText, option, parse_settings
 from inpars_plus.experiments.tables import interval, number, text_table
 from inpars_plus.experiments.workbench import Steps, corpus_of, summary_of
@@ -183,6 +183,7 @@ class _Job:
                 "steps": settings.steps,
                 "learning_rate": settings.learning_rate,
                 "share": settings.share,
+                "record": "trained on",  # an encoder of before this record cannot say what it knows
             }
             tuned = self.steps.do("query encoder", {**inputs, **how}, self._tune, files=[_ENCODER])
         spec = self._spec(weights, tuned is not None)
@@ -320,6 +321,8 @@ class _Job:
                 seed=settings.seed,
                 on_step=progress.update,
             )
+        # What the base was tuned on, this one knows too.
+        write_trained_on(settings.out / _ENCODER, [*(query.text for query in self._learned_from), *self.known])
         return {"queries": result.queries, "first_loss": result.losses[0], "last_loss": result.losses[-1]}
 
     def _spec(self, learned: Mapping[str, Any], tuned: bool) -> RankerSpec:

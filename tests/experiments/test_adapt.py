@@ -51,6 +51,13 @@ def test_documents_that_are_too_few_to_choose_by_are_told_before_anything_is_don
     assert not (tmp_path / "out" / "compile").exists()
 
 
+def test_a_hosted_model_that_cannot_be_tuned_is_told_before_it_is_paid(tmp_path: Path, small: Any) -> None:
+    given = settings(small.write_corpus(tmp_path / "corpus.jsonl", 160, "manual"), lm="openai/gpt-4o-mini", tune=True)
+    with pytest.raises(InParsError, match=r"--lm: 'openai/gpt-4o-mini' is no model on this machine.* --no-tune"):
+        adapt(given)
+    assert not (given.out / "compile").exists()
+
+
 def test_where_the_choice_has_no_unseen_judged_query_nothing_is_evaluated(
     judged_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,7 @@ def test_a_run_over_another_selection_is_refused_and_one_with_gaps_counts_0_ther
 
 
 def test_where_another_engine_wins_no_ranker_and_no_stack_of_an_earlier_choice_is_left(
-    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    titled_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     titles = RankerSpec(name="titles", components=(ComponentSpec(kind="titles"),))
     monkeypatch.setattr("inpars_plus.experiments.choose_ranker.plain_rankers", lambda: [titles])
@@ -95,7 +95,9 @@ def test_where_another_engine_wins_no_ranker_and_no_stack_of_an_earlier_choice_i
     run = f"mine={tmp_path / 'mine.trec'}"
 
     given = settings(titled_corpus, run=run)
+    caplog.set_level("INFO", "inpars_plus")
     told = tell(given, choose_ranker(given))
+    assert f"{given.out / 'stack'} is of an earlier choice; --stack makes it anew" in caplog.text
     assert "ranker:  your own engine was chosen, so no ranker is written" in told
     assert not (given.out / "ranker").exists()
     assert (given.out / "stack").is_dir()  # not asked for this time, so it may be in use
@@ -275,9 +277,7 @@ def test_where_too_few_generated_queries_are_left_the_way_out_is_told(tmp_path: 
     save_ranker(RankerSpec(name="mine", components=(ComponentSpec(kind="bm25"),), how={"seed": 0}), tmp_path / "mine")
     tried = sum(split_of(one.id) == "test" for one in documents)
     queries = small.write_generated(documents, tmp_path / "queries")
-    said = (
-        rf"{tried} of 40 generated queries are of .* 20 are needed\. Generate queries for more documents, or .*--ranker"
-    )
+    said = rf"{tried} of 40 generated queries are .* 20 are needed\. Generate queries for more documents, or .*--ranker"
     with pytest.raises(InParsError, match=said):
         choose_ranker(settings(tmp_path / "notes.jsonl", ranker=tmp_path / "mine", queries=queries))
     assert choose_ranker(settings(tmp_path / "notes.jsonl", queries=queries)).results["kind"] == "generated"
@@ -350,6 +350,7 @@ def test_the_choice_is_made_without_judgments_where_all_judged_queries_were_seen
         ({"run": "mine.trec"}, "is not of the form NAME=FILE"),
         ({"run": "bm25=x.trec"}, "a name of its own"),
         ({"ranker": "nowhere"}, "nowhere: there is no ranker here"),
+        ({"run": "=x"}, "'=x' is not of the form NAME=FILE"),
         ({"encoder": "no/where"}, "the model 'no/where' is neither a directory nor in the local cache"),
         ({"judged": "nowhere"}, "nowhere: there is no queries.jsonl here"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from inpars_plus.corpora import Document, split_of
 from inpars_plus.experiments.choose_ranker import ChooseSettings, choose_ranker
-from inpars_plus.experiments.leaks import seen_queries, write_trained_on
+from inpars_plus.experiments.leaks import seen_queries, trained_on, write_trained_on
 from inpars_plus.experiments.settings import make_settings
 from inpars_plus.experiments.train_ranker import TrainSettings, tell, train_ranker
 from inpars_plus.foundation.errors import InParsError
@@ -50,6 +50,7 @@ def test_a_ranker_comes_out_that_searches_and_takes_part_in_the_choice(
     learned = [one for one in titled if split_of(one.id) != "test"]
     asked = [text for one in learned for text in (one.title, f"how to mend a {one.id.replace('-', ' that ')}")]
     assert set(seen) == {text.lower() for text in asked}
+    assert trained_on(given.out / "query-encoder") == sorted(asked)
     assert [one.kind for one in spec.components] == ["bm25", "dense", "passages", "titles"]
     weights = {one.kind: one.weight for one in spec.components}
     assert weights["titles"] / (weights["titles"] + weights["bm25"]) == pytest.approx(0.2)
